@@ -1,0 +1,35 @@
+/**
+ * Content addresses. Equal content under equal recipes has equal ids, on every machine; ids carry no location.
+ *
+ * Deliberately lacks: any knowledge of where content lies.
+ */
+import { createHash } from 'node:crypto';
+
+declare const brand: unique symbol;
+type Branded<Name extends string> = string & { readonly [brand]: Name };
+
+/** 32 hex digits over a file's text. */
+export type ContentHash = Branded<'ContentHash'>;
+/** 32 hex digits that name a vector: a chunk's or an inner node's. */
+export type NodeId = Branded<'NodeId'>;
+/** Names a vector space: hash of the models and rules that make vectors. Vectors of different spaces are never compared. */
+export type SpaceId = Branded<'SpaceId'>;
+
+/** First 16 bytes of SHA-256 as hex: collision-free for any repository, half the size in memory. */
+export function hashText(text: string): string {
+	return createHash('sha256').update(text, 'utf8').digest('hex').slice(0, 32);
+}
+
+export function contentHash(text: string): ContentHash {
+	return hashText(text) as ContentHash;
+}
+
+/** Id of a chunk: what was embedded, by what. */
+export function chunkId(space: SpaceId, text: string): NodeId {
+	return hashText(`chunk\0${space}\0${text}`) as NodeId;
+}
+
+/** Id of an inner node: its children in order. */
+export function innerNodeId(space: SpaceId, children: readonly NodeId[]): NodeId {
+	return hashText(`node\0${space}\0${children.join('\0')}`) as NodeId;
+}

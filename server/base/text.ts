@@ -1,0 +1,49 @@
+/** Lines and offsets of a text, counted as LSP counts them: UTF-16 code units, zero-based. */
+import type { Position } from 'hef-shared';
+
+export class LineIndex {
+	readonly #starts: number[] = [0];
+	readonly #text: string;
+
+	constructor(text: string) {
+		this.#text = text;
+		for (let i = 0; i < text.length; i++) {
+			const c = text.charCodeAt(i);
+			if (c === 10 || (c === 13 && text.charCodeAt(i + 1) !== 10)) this.#starts.push(i + 1);
+		}
+	}
+
+	get lineCount(): number {
+		return this.#starts.length;
+	}
+
+	/** Line that holds the offset. */
+	lineAt(offset: number): number {
+		let low = 0;
+		let high = this.#starts.length - 1;
+		while (low < high) {
+			const middle = (low + high + 1) >> 1;
+			if ((this.#starts[middle] as number) <= offset) low = middle;
+			else high = middle - 1;
+		}
+		return low;
+	}
+
+	startOf(line: number): number {
+		return this.#starts[line] ?? this.#text.length;
+	}
+
+	positionAt(offset: number): Position {
+		const line = this.lineAt(offset);
+		return { line, character: offset - this.startOf(line) };
+	}
+
+	/** Offset of a position, or undefined when the document has no such position. */
+	offsetAt(position: Position): number | undefined {
+		const { line, character } = position;
+		if (line < 0 || character < 0 || line >= this.#starts.length) return undefined;
+		const start = this.startOf(line);
+		const end = line + 1 < this.#starts.length ? this.startOf(line + 1) : this.#text.length;
+		return start + character <= end ? start + character : undefined;
+	}
+}

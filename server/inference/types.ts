@@ -1,0 +1,77 @@
+/** What the models do, without a word of how: no tensor, session or ONNX name leaves this folder. */
+import type { Cancellation } from '../base/cancellation.ts';
+
+export interface Tokenizer {
+	readonly vocabSize: number;
+	encode(text: string): number[];
+	/** Text of the tokens; incomplete UTF-8 at the end becomes U+FFFD. */
+	decode(ids: readonly number[]): string;
+	/** Bytes that a token stands for; empty for special tokens. */
+	tokenBytes(id: number): Uint8Array;
+	count(text: string): number;
+}
+
+export interface Embedder {
+	readonly dimension: number;
+	/** Most tokens that are read; the rest is cut off at the front for queries, at the end for chunks, by the caller. */
+	readonly maxTokens: number;
+	/** `[n, dimension]` f32, each of L2 norm 1, one for each list of token ids. */
+	embed(inputs: readonly (readonly number[])[]): Promise<Float32Array[]>;
+}
+
+export interface Fuser {
+	/** Most children of a node. */
+	readonly arity: number;
+	/** The parent's vector for each ordered list of 1…arity child vectors; L2 norm 1. */
+	fuse(families: readonly (readonly Float32Array[])[]): Promise<Float32Array[]>;
+}
+
+export interface Projector {
+	/** One pseudo-token `[hiddenSize]` for each node vector `[dimension]`, concatenated `[n · hiddenSize]`. */
+	project(nodes: readonly Float32Array[]): Promise<Float32Array>;
+}
+
+/** A part of a prompt. Equal keys at equal positions mean equal input, which is what KV reuse rests on. */
+export type PromptPart =
+	| { kind: 'tokens'; ids: readonly number[] }
+	/** `keys` name the vectors (a node id and the projector); `embeddings` is `[keys.length · hiddenSize]`. */
+	| { kind: 'embeddings'; keys: readonly string[]; embeddings: Float32Array };
+
+export interface Prefilled {
+	/** Logits `[vocabSize]` after the last position. The array is the caller's. */
+	logits: Float32Array;
+	/** Positions of the prompt. */
+	positions: number;
+	/** Of these, positions taken from the KV cache. */
+	reused: number;
+}
+
+/**
+ * The language model with its KV cache. One prompt at a time; calls must not overlap.
+ */
+export interface Generator {
+	readonly vocabSize: number;
+	readonly maxPositions: number;
+	readonly stopTokens: ReadonlySet<number>;
+	/** Runs the prompt, reusing the longest common prefix with what the cache holds. Undefined when cancelled between pieces. */
+	prefill(prompt: readonly PromptPart[], cancellation: Cancellation): Promise<Prefilled | undefined>;
+	/** Appends one token and returns the logits `[vocabSize]` after it. */
+	decode(token: number): Promise<Float32Array>;
+	/** Appends tokens and returns the logits after each, `[tokens.length][vocabSize]`. */
+	decodeMany(tokens: readonly number[]): Promise<Float32Array[]>;
+	/** Forgets all positions from `length` on. */
+	truncate(length: number): void;
+}
+
+/** The models of one bundle on one execution provider. Each loads on first use. */
+export interface Models {
+	readonly tokenizer: Tokenizer;
+	embedder(): Promise<Embedder>;
+	fuser(): Promise<Fuser>;
+	/** Undefined when the bundle has no projector of that name. */
+	projector(name: 'hef' | 'llavacode'): Promise<Projector | undefined>;
+	generator(): Promise<Generator>;
+	/** Which provider runs the models, and why. Known after the first load. */
+	readonly executionProvider: { name: string; why: string };
+	dispose(): Promise<void>;
+}

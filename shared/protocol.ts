@@ -1,0 +1,34 @@
+/** Commands, requests and notifications beside the standard protocol. */
+import type { CompletionReport, StatusReport } from './report.ts';
+
+/** `workspace/executeCommand` names. */
+export const COMMANDS = {
+	/** Answers a {@link StatusReport}. */
+	status: 'hef.status',
+	/** Reconciles every workspace folder with the disk; answers a {@link StatusReport}. */
+	reindex: 'hef.reindex',
+	/** Deletes the cache of every open workspace folder and rebuilds; answers a {@link StatusReport}. */
+	clearCache: 'hef.clearCache',
+	/** Argument: optional document URI. Answers {@link ExplainResult}: why the last suggestion, or why none. */
+	explain: 'hef.explain',
+	/** Sent by the client's accept; the argument is the request id of the suggestion. */
+	accepted: 'hef.accepted',
+} as const;
+
+/** Client → server request. No params; answers a {@link StatusReport}. */
+export const STATUS_REQUEST = 'hef/status';
+/** Server → client notification with {@link StatusChangedParams}, for clients that set `initializationOptions.statusNotifications`. */
+export const STATUS_CHANGED_NOTIFICATION = 'hef/statusChanged';
+
+export type StatusKind = 'starting' | 'indexing' | 'ready' | 'paused' | 'off' | 'error';
+
+export interface StatusChangedParams {
+	kind: StatusKind;
+	/** One line for a status bar's tooltip. */
+	message: string;
+	/** 0–1 while indexing. */
+	progress?: number;
+}
+
+export type ExplainResult = (CompletionReport & { uri: string; version: number }) | null;
+export type StatusResult = StatusReport;

@@ -1,0 +1,154 @@
+/**
+ * The settings under `hef.` (and, without the prefix, in `initializationOptions`): one schema that the server validates
+ * against and that the VS Code manifest must equal (a test compares them).
+ */
+import { CONTEXT_MODES, type ContextMode } from './report.ts';
+
+export const EXECUTION_PROVIDERS = ['auto', 'cpu', 'cuda', 'dml', 'coreml', 'webgpu'] as const;
+export type ExecutionProviderSetting = (typeof EXECUTION_PROVIDERS)[number];
+export const TRACE_LEVELS = ['off', 'messages', 'verbose'] as const;
+export type TraceLevel = (typeof TRACE_LEVELS)[number];
+export const MULTI_LINE_MODES = ['auto', 'always', 'never'] as const;
+export type MultiLineMode = (typeof MULTI_LINE_MODES)[number];
+
+export interface Settings {
+	enabled: boolean;
+	context: ContextMode;
+	bundle: string;
+	executionProvider: ExecutionProviderSetting;
+	cacheFolder: string;
+	cacheBudgetBytes: number;
+	maxThreads: number;
+	minConfidence: number;
+	multiLine: MultiLineMode;
+	debounce: number;
+	exclude: string[];
+	languages: Record<string, boolean>;
+	trace: TraceLevel;
+}
+
+interface SettingSchema {
+	type: 'boolean' | 'string' | 'number' | 'array' | 'object';
+	enum?: readonly string[];
+	items?: { type: 'string' };
+	additionalProperties?: { type: 'boolean' };
+	minimum?: number;
+	maximum?: number;
+	default: unknown;
+	description: string;
+}
+
+/** JSON Schema of every setting, in the order in which editors show them. */
+export const SETTINGS_SCHEMA = {
+	enabled: { type: 'boolean', default: true, description: 'Offer completions. When off, no model runs and nothing is indexed.' },
+	context: {
+		type: 'string',
+		enum: CONTEXT_MODES,
+		default: 'hef',
+		description:
+			'Repository context of a completion: none, snippets (raw text of similar chunks), hef (pseudo-tokens from the hierarchy), llavacode (projected chunks; needs a bundle with that projector).',
+	},
+	bundle: {
+		type: 'string',
+		default: '',
+		description: 'Folder of the model bundle, or the name of one that ships with the server. Empty: the default bundle.',
+	},
+	executionProvider: {
+		type: 'string',
+		enum: EXECUTION_PROVIDERS,
+		default: 'auto',
+		description: 'Where models run. auto takes the first that works, and the CPU last.',
+	},
+	cacheFolder: { type: 'string', default: '', description: "Folder of the index. Empty: the user's cache folder." },
+	cacheBudgetBytes: {
+		type: 'number',
+		minimum: 0,
+		default: 2_000_000_000,
+		description: 'Size that the indexes of all workspaces may take on disk; the least recently used are removed first.',
+	},
+	maxThreads: {
+		type: 'number',
+		minimum: 0,
+		maximum: 64,
+		default: 0,
+		description: 'Threads of a model run. 0: half of the cores, at most 4.',
+	},
+	minConfidence: {
+		type: 'number',
+		minimum: 0,
+		maximum: 1,
+		default: 0.3,
+		description: 'Suggestions below this confidence are not shown.',
+	},
+	multiLine: {
+		type: 'string',
+		enum: MULTI_LINE_MODES,
+		default: 'auto',
+		description: 'Whole blocks: auto (where a block begins, or when invoked by hand), always, never.',
+	},
+	debounce: {
+		type: 'number',
+		minimum: 0,
+		maximum: 2000,
+		default: 0,
+		description: 'Milliseconds to wait after a keystroke before computing. Most editors wait already.',
+	},
+	exclude: {
+		type: 'array',
+		items: { type: 'string' },
+		default: [],
+		description: 'Globs (as in .gitignore) neither indexed nor completed, beside the built-in list.',
+	},
+	languages: {
+		type: 'object',
+		additionalProperties: { type: 'boolean' },
+		default: {},
+		description: 'Completions on or off by language id, e.g. {"markdown": false}.',
+	},
+	trace: { type: 'string', enum: TRACE_LEVELS, default: 'off', description: 'How much the server writes to its log.' },
+} as const satisfies Record<keyof Settings, SettingSchema>;
+
+/** Every setting at its default. */
+export function defaultSettings(): Settings {
+	const entries = Object.entries(SETTINGS_SCHEMA).map(([key, schema]) => [key, structuredClone(schema.default)]);
+	return Object.fromEntries(entries) as Settings;
+}
+
+/**
+ * Settings from what an editor sent, and a sentence for each value that was refused. A refused or missing value takes its
+ * default, so a typing error in one setting costs that setting alone.
+ */
+export function parseSettings(input: unknown): { settings: Settings; problems: string[] } {
+	const settings = defaultSettings();
+	const problems: string[] = [];
+	if (input === null || input === undefined) return { settings, problems };
+	if (typeof input !== 'object') return { settings, problems: [`settings: expected an object, got ${typeof input}`] };
+	for (const [key, value] of Object.entries(input)) {
+		const schema = (SETTINGS_SCHEMA as Record<string, SettingSchema>)[key];
+		if (!schema || value === undefined || value === null) continue;
+		const problem = checkValue(schema, value);
+		if (problem) problems.push(`hef.${key}: ${problem}, got ${JSON.stringify(value)}`);
+		else Object.assign(settings, { [key]: value });
+	}
+	return { settings, problems };
+}
+
+function checkValue(schema: SettingSchema, value: unknown): string | undefined {
+	switch (schema.type) {
+		case 'array':
+			return Array.isArray(value) && value.every((item) => typeof item === 'string') ? undefined : 'expected a list of strings';
+		case 'object':
+			return typeof value === 'object' && !Array.isArray(value) && Object.values(value as object).every((v) => typeof v === 'boolean')
+				? undefined
+				: 'expected an object of booleans';
+		case 'number': {
+			if (typeof value !== 'number' || !Number.isFinite(value)) return 'expected a number';
+			if (schema.minimum !== undefined && value < schema.minimum) return `expected at least ${schema.minimum}`;
+			if (schema.maximum !== undefined && value > schema.maximum) return `expected at most ${schema.maximum}`;
+			return undefined;
+		}
+		default:
+			if (typeof value !== schema.type) return `expected a ${schema.type}`;
+			return schema.enum && !schema.enum.includes(value as string) ? `expected one of ${schema.enum.join(', ')}` : undefined;
+	}
+}
