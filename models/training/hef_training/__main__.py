@@ -1,0 +1,47 @@
+"""Command line: `python -m hef_training <step> --recipe recipes/nano.yaml [--work DIR] …`."""
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from .config import Places, load_recipe
+
+STEPS = ("corpus", "tokenizer", "lm", "chunks", "embedder", "fuser", "hef", "export", "goldens", "evaluate", "status")
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="hef_training", description=__doc__)
+    parser.add_argument("step", choices=STEPS)
+    parser.add_argument("--recipe", type=Path, default=PACKAGE / "recipes" / "nano.yaml")
+    parser.add_argument("--work", type=Path, default=Path(os.environ.get("HEF_TRAINING_WORK", PACKAGE / "work")),
+                        help="folder of everything large (default: models/training/work, ignored by git)")
+    parser.add_argument("--mirror", type=Path, help="corpus: folder of bare git snapshots, <owner>+<name>[/repo]")
+    parser.add_argument("--repos", type=Path, help="corpus: TSV of repositories")
+    parser.add_argument("--benchmarks", type=Path, help="folder of held-out repositories, never trained on")
+    parser.add_argument("--minutes", type=float, help="time box of a training step (default: the recipe's)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--server", type=Path, help="chunks: path of hef-language-server.js")
+    parser.add_argument("--out", type=Path, help="export: bundle folder (default: models/<name>)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    args = parse()
+    recipe = load_recipe(args.recipe)
+    places = Places(args.work.resolve(), args.mirror, args.benchmarks, args.repos)
+    places.work.mkdir(parents=True, exist_ok=True)
+    if args.step == "corpus":
+        from . import corpus
+        corpus.run(recipe.corpus, places)
+    elif args.step == "tokenizer":
+        from . import tokenizer
+        tokenizer.run(recipe.tokenizer, places)
+    else:
+        from . import steps
+        steps.run(args, recipe, places)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,179 @@
+"""Recipes: typed configuration of every step, read from one YAML file.
+
+A recipe names sizes and hyper-parameters only; places on a machine come from the command line or the environment
+(`--work`, `--mirror`, `--benchmarks`), so that a recipe is the same everywhere.
+"""
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+@dataclass
+class CorpusConfig:
+    """What is exported from the snapshots. Sizes in bytes of UTF-8."""
+
+    extensions: tuple[str, ...] = (".ts", ".tsx", ".mts", ".cts", ".js", ".jsx", ".mjs", ".cjs", ".py")
+    min_bytes: int = 200
+    max_bytes: int = 120_000
+    max_line: int = 1_000
+    max_mean_line: float = 120.0
+    near_duplicate: float = 0.8
+    test_share: float = 0.3  # of a repository's test files this share is kept, chosen by hash
+    max_repo_bytes: int = 12_000_000
+
+
+@dataclass
+class TokenizerConfig:
+    vocab_size: int = 8192
+    sample_bytes: int = 40_000_000
+
+
+@dataclass
+class LayoutConfig:
+    """Serving prompt, in tokens; `before` ids are counted in each maximum (models/README.md)."""
+
+    pseudo: int = 32
+    snippets: int = 512
+    entities: int = 64
+    suffix: int = 96
+    prefix: int = 448
+
+
+@dataclass
+class ModelConfig:
+    """Size of one transformer; fields as in Hugging Face configs."""
+
+    layers: int = 6
+    hidden: int = 192
+    heads: int = 3
+    kv_heads: int = 1
+    head_dim: int = 64
+    ff: int = 576
+    max_positions: int = 2048
+    rope_theta: float = 10_000.0
+
+
+@dataclass
+class TrainConfig:
+    """One training stage. `minutes` is the whole budget of the stage, resumes included."""
+
+    minutes: float = 60.0
+    tokens_per_step: int = 8_192
+    batch: int = 32
+    lr: float = 3e-3
+    muon_lr: float = 0.02
+    weight_decay: float = 0.05
+    warmup: int = 40
+    decay_share: float = 0.4  # last share of the budget over which the rate falls linearly to zero
+    clip: float = 1.0
+    seed: int = 1
+    eval_every: int = 250
+    save_every_s: float = 120.0
+
+
+@dataclass
+class LmConfig(TrainConfig):
+    no_suffix: float = 0.15
+    entities: float = 0.5
+    snippets: float = 0.15
+    context_loss: float = 0.0
+    middle_weight: float = 1.0
+
+
+@dataclass
+class EmbedderTrainConfig(TrainConfig):
+    temperature: float = 0.05
+    max_query: int = 256
+    max_passage: int = 256
+
+
+@dataclass
+class FuserTrainConfig(TrainConfig):
+    temperature: float = 0.07
+
+
+@dataclass
+class HefConfig(TrainConfig):
+    projector_hidden: int = 512
+    no_nodes: float = 0.2  # share of examples without pseudo-tokens, so that `none` stays in distribution
+    short_prefix: float = 0.5  # share of examples whose prefix is cut short, so that pseudo-tokens matter
+    end_to_end: bool = False
+
+
+@dataclass
+class ExportConfig:
+    name: str = "hef-nano"
+    description: str = ""
+    licence: str = "MIT"
+    generator_precision: str = "int8"
+    embedder_precision: str = "int8"
+
+
+@dataclass
+class Recipe:
+    """A whole bundle, from corpus to export."""
+
+    corpus: CorpusConfig = field(default_factory=CorpusConfig)
+    tokenizer: TokenizerConfig = field(default_factory=TokenizerConfig)
+    layout: LayoutConfig = field(default_factory=LayoutConfig)
+    generator: ModelConfig = field(default_factory=ModelConfig)
+    embedder: ModelConfig = field(default_factory=lambda: ModelConfig(layers=3, kv_heads=3, ff=512))
+    fuser: ModelConfig = field(default_factory=lambda: ModelConfig(layers=2, kv_heads=3, ff=512))
+    arity: int = 8
+    lm: LmConfig = field(default_factory=LmConfig)
+    embedder_train: EmbedderTrainConfig = field(default_factory=EmbedderTrainConfig)
+    fuser_train: FuserTrainConfig = field(default_factory=FuserTrainConfig)
+    hef: HefConfig = field(default_factory=HefConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)
+
+
+def _build(cls: type, data: dict[str, Any], where: str) -> Any:
+    known = {f.name: f for f in dataclasses.fields(cls)}
+    unknown = sorted(set(data) - set(known))
+    if unknown:
+        raise ValueError(f"{where}: unknown keys {unknown}; known are {sorted(known)}")
+    base = cls()
+    for name, value in data.items():
+        current = getattr(base, name)
+        if dataclasses.is_dataclass(current):
+            merged = {**dataclasses.asdict(current), **(value or {})}
+            value = _build(type(current), merged, f"{where}.{name}")
+        elif isinstance(current, tuple):
+            value = tuple(value)
+        elif isinstance(current, float):
+            value = float(value)
+        setattr(base, name, value)
+    return base
+
+
+def load_recipe(path: str | Path) -> Recipe:
+    """Reads a recipe; an unknown key is a ValueError that names it."""
+    return _build(Recipe, yaml.safe_load(Path(path).read_text()) or {}, Path(path).name)
+
+
+@dataclass
+class Places:
+    """Folders of this run. Everything large lives below `work`."""
+
+    work: Path
+    mirror: Path | None = None
+    benchmarks: Path | None = None
+    repos: Path | None = None
+
+    @property
+    def corpus(self) -> Path:
+        return self.work / "corpus"
+
+    @property
+    def tokenizer(self) -> Path:
+        return self.work / "tokenizer.json"
+
+    def stage(self, name: str) -> Path:
+        folder = self.work / "stages" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder

@@ -1,0 +1,56 @@
+"""The serving prompt as token ids: one place that both training and goldens use (models/README.md, "Prompt layout")."""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from tokenizers import Tokenizer
+
+from .config import LayoutConfig
+from .tokenizer import ENTITIES, EOT, FIM_MIDDLE, FIM_PREFIX, FIM_SUFFIX, SNIPPET
+
+CHARS_PER_TOKEN = 8  # upper bound used to cut texts before tokenising them
+
+
+@dataclass
+class Prompt:
+    """Token ids of one example: `context` carries no loss, `body` (prefix, middle and the end) does."""
+
+    context: list[int] = field(default_factory=list)
+    body: list[int] = field(default_factory=list)
+    loss_from: int = 1  # first index of `body` that is a target
+
+
+class Layout:
+    """Builds segments within their maxima; every segment may be missing."""
+
+    def __init__(self, config: LayoutConfig, tokenizer: Tokenizer) -> None:
+        self.config = config
+        self.tokenizer = tokenizer
+
+    def encode(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text, add_special_tokens=False).ids
+
+    def snippets(self, texts: list[str]) -> list[int]:
+        return [SNIPPET, *self.encode("\n".join(texts))][: self.config.snippets]
+
+    def entities(self, names: list[str]) -> list[int]:
+        return [ENTITIES, *self.encode(" ".join(names))][: self.config.entities]
+
+    def suffix(self, text: str | None) -> list[int]:
+        """`None` and "" both give the two marks alone: the file ends here, or nothing is known of what follows."""
+        ids = self.encode(text[: CHARS_PER_TOKEN * self.config.suffix]) if text else []
+        return [FIM_PREFIX, FIM_SUFFIX, *ids][: self.config.suffix]
+
+    def prefix(self, text: str, extra: int = 0) -> list[int]:
+        """The last tokens of `text` after the mark; `extra` widens the maximum (for the middle in training)."""
+        room = self.config.prefix - 1 + extra
+        return [FIM_MIDDLE, *self.encode(text[-CHARS_PER_TOKEN * room:])[-room:]]
+
+    def prompt(self, before: str, suffix: str | None, entities: list[str] | None = None, snippets: list[str] | None = None,
+               extra: int = 0, end: bool = True) -> Prompt:
+        """[snippets] [entities] [suffix] [prefix+middle] and EOT if `end`."""
+        context = self.snippets(snippets) if snippets else []
+        context += self.entities(entities) if entities else []
+        context += self.suffix(suffix)
+        body = self.prefix(before, extra)
+        return Prompt(context, body + [EOT] if end else body)
