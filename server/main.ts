@@ -1,4 +1,103 @@
-/** Entry point. */
-export async function main(_args: string[]): Promise<number> {
-	return 2;
+/**
+ * Entry point: the only place that wires. Reads the arguments, then serves one LSP connection or runs one command.
+ */
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Settings } from 'hef-shared';
+import { createConnection } from 'vscode-languageserver/node';
+import { HefError, messageOf } from './base/errors.ts';
+import { stderrLogger } from './base/logger.ts';
+import { runCommand } from './cli/run.ts';
+import { inspectFolder } from './indexing/inspect.ts';
+import { loadBundle, resolveBundle } from './inference/bundle.ts';
+import { serve } from './lsp/server.ts';
+import { createServices, type ServiceEvents, type Services } from './services.ts';
+
+/** Folder of `server/package.json`, from the compiled file's place in `server/dist`. */
+const serverFolder = join(dirname(fileURLToPath(import.meta.url)), '..');
+const { version } = JSON.parse(readFileSync(join(serverFolder, 'package.json'), 'utf8')) as { version: string };
+/** Where bundles that ship with the server lie: in a checkout, and in a package. */
+const bundleFolders = [join(serverFolder, '..', 'models'), join(serverFolder, 'models')];
+
+/** @returns the exit code */
+export async function main(args: readonly string[]): Promise<number> {
+	try {
+		const streams = await openTransport(args);
+		if (!streams) return await runCommand(args, commandContext());
+		const connection = createConnection(streams.input, streams.output);
+		await serve({ connection, version, createServices: startServices }).ended;
+		return 0;
+	} catch (error) {
+		process.stderr.write(`hef-language-server: ${messageOf(error)}\n`);
+		return error instanceof HefError && error.code === 'usage' ? 2 : 1;
+	}
+}
+
+interface Streams {
+	input: NodeJS.ReadableStream;
+	output: NodeJS.WritableStream;
+}
+
+/** The LSP transport that the arguments ask for; undefined when they ask for a command. */
+async function openTransport(args: readonly string[]): Promise<Streams | undefined> {
+	const [flag = '', value] = (args[0] ?? '').includes('=') ? (args[0] as string).split('=', 2) : args;
+	switch (flag) {
+		case '--stdio':
+			return { input: process.stdin, output: process.stdout };
+		case '--socket': {
+			const port = Number(value);
+			if (!Number.isInteger(port) || port < 1 || port > 65_535)
+				throw new HefError('usage', `--socket wants a port number, got '${value ?? ''}'`);
+			return openSocket({ port, host: '127.0.0.1' });
+		}
+		case '--pipe':
+			if (!value) throw new HefError('usage', '--pipe wants the name of a pipe');
+			return openSocket({ path: value });
+		default:
+			return undefined;
+	}
+}
+
+/** By the protocol's convention the editor listens and the server connects. */
+function openSocket(target: { port: number; host: string } | { path: string }): Promise<Streams> {
+	return new Promise((resolve, reject) => {
+		const socket = connect(target, () => resolve({ input: socket, output: socket }));
+		socket.once('error', reject);
+	});
+}
+
+async function loadChosenBundle(settings: Settings) {
+	return loadBundle(await resolveBundle(settings.bundle, bundleFolders));
+}
+
+/** The cache's folder: the setting, else the operating system's place for caches. */
+function cacheFolder(settings: Settings): string {
+	if (settings.cacheFolder) return settings.cacheFolder;
+	if (process.platform === 'win32')
+		return join(process.env.LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local'), 'hef-language-server', 'cache');
+	if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'hef-language-server');
+	return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'hef-language-server');
+}
+
+async function startServices(settings: Settings, events: ServiceEvents): Promise<Services> {
+	const bundle = await loadChosenBundle(settings);
+	const logger = stderrLogger({ verbose: settings.trace !== 'off' });
+	return createServices({ bundle, settings, cacheFolder: cacheFolder(settings), version, events, logger });
+}
+
+function commandContext() {
+	return {
+		version,
+		createServices: startServices,
+		loadBundle: loadChosenBundle,
+		inspect: async (folder: string, settings: Settings) =>
+			inspectFolder({ folder, cacheFolder: cacheFolder(settings), bundle: await loadChosenBundle(settings), exclude: settings.exclude }),
+		cacheFolder,
+		stdout: (text: string) => void process.stdout.write(text),
+		stderr: (text: string) => void process.stderr.write(text),
+		interactive: process.stderr.isTTY === true,
+	};
 }

@@ -9,6 +9,16 @@ export interface Tokenizer {
 	/** Bytes that a token stands for; empty for special tokens. */
 	tokenBytes(id: number): Uint8Array;
 	count(text: string): number;
+	/**
+	 * The pieces into which the text is split before merging; no token spans two. Joined they are the text. What follows the
+	 * text can change its last pieces only, which is what token healing rests on.
+	 */
+	preTokens(text: string): string[];
+	/**
+	 * Ids that can begin a continuation which must start with `bytes`: their bytes are a prefix of `bytes`, or start with it.
+	 * All non-special ids when `bytes` is empty.
+	 */
+	tokensCompatibleWith(bytes: Uint8Array): readonly number[];
 }
 
 export interface Embedder {

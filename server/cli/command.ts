@@ -1,0 +1,98 @@
+/** What every command line command is made of. */
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { EXECUTION_PROVIDERS, parseSettings, type Settings, type WorkspaceReport } from 'hef-shared';
+import { HefError } from '../base/errors.ts';
+import type { Bundle } from '../inference/bundle.ts';
+import type { CreateServices } from '../services.ts';
+
+/** Streams and services of a command; injected, so that tests run commands in-process. */
+export interface CommandContext {
+	version: string;
+	createServices: CreateServices;
+	/** The bundle that the settings choose. Throws HefError `bundle-missing` or `bundle-invalid`. */
+	loadBundle(settings: Settings): Promise<Bundle>;
+	/** Health of a folder's cache, read without any model. */
+	inspect(folder: string, settings: Settings): Promise<WorkspaceReport>;
+	/** Folder that holds the caches of all workspaces. */
+	cacheFolder(settings: Settings): string;
+	stdout(text: string): void;
+	stderr(text: string): void;
+	/** Whether stderr is a terminal that can redraw a line. */
+	interactive: boolean;
+}
+
+export interface Command {
+	name: string;
+	/** Arguments as the usage line shows them. */
+	usage: string;
+	summary: string;
+	options: NonNullable<ParseArgsConfig['options']>;
+	/** @returns exit code: 0 success, 1 the operation failed */
+	run(args: ParsedArguments, context: CommandContext): Promise<number>;
+}
+
+export interface ParsedArguments {
+	positionals: string[];
+	values: Record<string, string | boolean | undefined>;
+	settings: Settings;
+}
+
+/** Options that every command takes. */
+const COMMON = {
+	json: { type: 'boolean' },
+	cache: { type: 'string' },
+	bundle: { type: 'string' },
+	'execution-provider': { type: 'string' },
+	threads: { type: 'string' },
+	verbose: { type: 'boolean' },
+	help: { type: 'boolean', short: 'h' },
+} as const satisfies ParseArgsConfig['options'];
+
+export const COMMON_USAGE = `Options of all commands:
+  --json                     one JSON document on stdout and nothing else
+  --cache DIR                folder of the index (default: the user's cache folder)
+  --bundle NAME|DIR          model bundle (default: the one that ships)
+  --execution-provider NAME  ${EXECUTION_PROVIDERS.join(', ')}
+  --threads N                threads of a model run
+  --verbose                  more on stderr`;
+
+/** Throws HefError `usage` with a message that names the flag. */
+export function parseCommandArguments(command: Command, args: string[]): ParsedArguments {
+	let parsed: { values: Record<string, unknown>; positionals: string[] };
+	try {
+		parsed = parseArgs({ args, options: { ...COMMON, ...command.options }, allowPositionals: true, strict: true });
+	} catch (error) {
+		throw new HefError(
+			'usage',
+			`${(error as Error).message.split('\n', 1)[0]}\nUsage: hef-language-server ${command.name} ${command.usage}`,
+		);
+	}
+	const values = parsed.values as ParsedArguments['values'];
+	const { settings, problems } = parseSettings({
+		cacheFolder: values.cache,
+		bundle: values.bundle,
+		executionProvider: values['execution-provider'],
+		maxThreads: values.threads === undefined ? undefined : Number(values.threads),
+		trace: values.verbose ? 'verbose' : 'off',
+		minConfidence: 0,
+	});
+	if (problems.length > 0) throw new HefError('usage', problems.join('\n'));
+	return { positionals: parsed.positionals, values, settings };
+}
+
+/** The only positional argument. Throws HefError `usage` when there is none, or more. */
+export function onePositional(command: Pick<Command, 'name' | 'usage'>, positionals: readonly string[], name: string): string {
+	const [value] = positionals;
+	if (value !== undefined && positionals.length === 1) return value;
+	throw new HefError('usage', `expected exactly one ${name}\nUsage: hef-language-server ${command.name} ${command.usage}`);
+}
+
+/** An integer option. Throws HefError `usage`. */
+export function integerOption(values: ParsedArguments['values'], name: string, minimum: number, fallback?: number): number {
+	const given = values[name];
+	if (given === undefined && fallback !== undefined) return fallback;
+	const value = Number(given);
+	if (typeof given !== 'string' || !Number.isInteger(value) || value < minimum)
+		throw new HefError('usage', `--${name} wants a whole number of at least ${minimum}${given === undefined ? '' : `, got '${given}'`}`);
+	return value;
+}

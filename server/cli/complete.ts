@@ -1,0 +1,118 @@
+/** `complete FILE`: one completion, with everything that stood behind it. */
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { CONTEXT_MODES, type CompletionReport, type ContextMode, type Settings } from 'hef-shared';
+import { HefError, messageOf } from '../base/errors.ts';
+import { LineIndex } from '../base/text.ts';
+import { type Command, type CommandContext, integerOption, onePositional, type ParsedArguments } from './command.ts';
+import { withIndexedFolder } from './index-command.ts';
+import { printJson, seconds, table } from './output.ts';
+
+export const completeCommand: Command = {
+	name: 'complete',
+	usage: 'FILE --line L --column C [--context MODE] [--folder DIR] [--json]',
+	summary: 'one completion; L and C as LSP counts (zero-based, UTF-16)',
+	options: { line: { type: 'string' }, column: { type: 'string' }, context: { type: 'string' }, folder: { type: 'string' } },
+	async run({ positionals, values, settings }, context) {
+		const file = resolve(onePositional(completeCommand, positionals, 'file'));
+		const position = { line: integerOption(values, 'line', 0), character: integerOption(values, 'column', 0) };
+		const mode = contextOption(values, settings);
+		const text = await readText(file);
+		const offset = new LineIndex(text).offsetAt(position);
+		if (offset === undefined)
+			throw new HefError(
+				'usage',
+				`line ${position.line}, column ${position.character} lies outside of ${file} (${new LineIndex(text).lineCount} lines)`,
+			);
+		const folder = resolve(typeof values.folder === 'string' ? values.folder : workspaceOf(file));
+		const path = relative(folder, file).replaceAll(sep, '/');
+		const report = await completeOnce({ file, folder, path, text, offset, mode, settings }, context);
+		if (values.json) printJson(context, report);
+		else context.stdout(describeCompletion(report));
+		return 0;
+	},
+};
+
+export function contextOption(values: ParsedArguments['values'], settings: Settings): ContextMode {
+	const mode = values.context ?? settings.context;
+	if (!CONTEXT_MODES.includes(mode as ContextMode))
+		throw new HefError('usage', `--context wants one of ${CONTEXT_MODES.join(', ')}, got '${mode}'`);
+	return mode as ContextMode;
+}
+
+async function readText(file: string): Promise<string> {
+	try {
+		return await readFile(file, 'utf8');
+	} catch (error) {
+		throw new HefError('workspace-unreadable', `cannot read ${file}: ${messageOf(error)}`, { cause: error });
+	}
+}
+
+/** The nearest folder above that looks like a project's root; the file's own folder where none does. */
+function workspaceOf(file: string): string {
+	for (let folder = dirname(file); ; folder = dirname(folder)) {
+		if (existsSync(join(folder, '.git'))) return folder;
+		if (folder === dirname(folder)) return dirname(file);
+	}
+}
+
+interface CompleteOnce {
+	file: string;
+	folder: string;
+	path: string;
+	text: string;
+	offset: number;
+	mode: ContextMode;
+	settings: Settings;
+}
+
+function completeOnce(
+	{ file, folder, path, text, offset, mode, settings }: CompleteOnce,
+	context: CommandContext,
+): Promise<CompletionReport> {
+	return withIndexedFolder(folder, settings, context, async (services) => {
+		const report = await services.complete({
+			uri: pathToFileURL(file).href,
+			folder,
+			path,
+			text,
+			offset,
+			context: mode,
+			multiLine: settings.multiLine,
+			explicit: true,
+			minConfidence: 0,
+		});
+		if (!report) throw new HefError('inference-failed', 'the completion was cancelled');
+		return report;
+	});
+}
+
+export function describeCompletion(report: CompletionReport): string {
+	const [item] = report.items;
+	const nodes = report.nodes
+		.slice(0, 8)
+		.map(({ level, path, startLine, endLine, score }) => [score.toFixed(3), level, place(path, startLine, endLine)]);
+	const timings = Object.entries(report.timingsMs).map(([stage, ms]) => `${stage} ${seconds(ms)}`);
+	const lines = [
+		item
+			? `suggestion (confidence ${item.confidence.toFixed(2)}):\n  ${item.insertText.replaceAll('\n', '\n  ')}`
+			: `no suggestion: ${report.suppressed}`,
+		`times: ${timings.join(', ')}`,
+		`tokens: ${Object.entries(report.tokens)
+			.map(([segment, n]) => `${segment} ${n}`)
+			.join(', ')}`,
+	];
+	for (const note of report.notes ?? []) lines.push(`note: ${note}`);
+	if (report.entities && report.entities.length > 0) lines.push(`entities: ${report.entities.join(' ')}`);
+	const more = report.nodes.length - nodes.length;
+	const retrieved =
+		nodes.length === 0 ? '' : `nodes behind it:\n${table(['score', 'level', 'where'], nodes)}${more > 0 ? `… and ${more} more\n` : ''}`;
+	return `${lines.join('\n')}\n${retrieved}`;
+}
+
+function place(path: string, startLine: number, endLine: number): string {
+	if (endLine === 0) return path === '' ? '.' : path;
+	return `${path}:${startLine + 1}-${endLine + 1}`;
+}

@@ -1,0 +1,49 @@
+/** What the LSP thread and the completion worker say to each other. */
+import type { BundleReport, CompletionReport, ExecutionProviderReport, ExecutionProviderSetting, HnswReport } from 'hef-shared';
+import type { CompletionRequest } from './types.ts';
+
+export interface CompletionWorkerData {
+	bundleFolder: string;
+	executionProvider: ExecutionProviderSetting;
+	threads: number;
+	/** {@link ActivityGate}: raised while a completion runs, so that indexing steps aside. */
+	gate: SharedArrayBuffer;
+	verbose: boolean;
+}
+
+export interface FolderPlace {
+	folder: string;
+	/** Where the indexing worker keeps the folder's store. */
+	storePath: string;
+}
+
+export interface CompletionWorkerMethods {
+	/** Loads every model and runs each once, so that the first completion does not wait for it. */
+	warmUp(): WarmUpReport;
+	openFolder(place: FolderPlace): void;
+	closeFolder(folder: string): void;
+	/** Null when cancelled through the flag. */
+	complete(request: CompletionRequest, cancelFlag: SharedArrayBuffer): CompletionReport | null;
+	/** What the folder's vector index looks like; undefined for a folder that is not open. */
+	vectorIndex(folder: string): HnswReport | undefined;
+	forget(uri: string): void;
+	/** Resolves when every published change so far is in the view. */
+	settled(): void;
+	dispose(): void;
+}
+
+export interface WarmUpReport {
+	bundle: BundleReport;
+	executionProvider: ExecutionProviderReport;
+	loadMs: number;
+}
+
+export interface CompletionWorkerEvents {
+	/** The store of a folder has new content under these paths. */
+	published(folder: string, paths: string[] | 'all'): void;
+}
+
+/** Events of the worker for the LSP thread. */
+export interface CompletionClientEvents {
+	log(level: 'error' | 'warn' | 'info' | 'debug', message: string): void;
+}

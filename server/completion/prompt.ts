@@ -1,0 +1,106 @@
+/**
+ * Lays a prompt out as the bundle was trained on it and as the KV cache likes it (design decision 4):
+ * `[pseudo-tokens | snippets] [entities] [suffix] [prefix]`, what typing changes last.
+ *
+ * The start of the prefix window moves in steps of {@link WINDOW_STEP_LINES} lines, so that typing a new line does not
+ * shift every position. Deliberately lacks: any choice of *what* context goes in.
+ */
+import type { PromptLayout } from '../inference/manifest.ts';
+import type { PromptPart, Tokenizer } from '../inference/types.ts';
+
+const WINDOW_STEP_LINES = 8;
+/** More characters than any budget of tokens needs; bounds the text that is tokenised for a huge line. */
+const MAX_CHARS_PER_TOKEN = 8;
+
+/** Text around the cursor that the generator reads. */
+export interface Windows {
+	prefixIds: number[];
+	suffixIds: number[];
+	/** Where the prefix window begins, as a UTF-16 offset into the prefix text. */
+	prefixStart: number;
+	/** UTF-16 length of the suffix text that was read. */
+	suffixLength: number;
+}
+
+/** The context segments of one prompt. */
+export interface Context {
+	/** `keys.length` pseudo-tokens `[keys.length · hiddenSize]`. */
+	pseudoTokens?: { keys: readonly string[]; embeddings: Float32Array };
+	snippets?: readonly string[];
+	entities?: readonly string[];
+}
+
+export interface Prompt {
+	parts: PromptPart[];
+	tokens: { pseudo: number; snippets: number; entities: number; suffix: number; prefix: number };
+}
+
+/** Cuts the text around the cursor to the layout's budgets. `prefix` is the healed prefix; texts use `\n`. */
+export function cutWindows(prefix: string, suffix: string, layout: PromptLayout, tokenizer: Tokenizer): Windows {
+	const { ids: prefixIds, start } = cutPrefix(prefix, layout.prefix.max - layout.prefix.before.length, tokenizer);
+	const suffixBudget = layout.suffix.max - layout.suffix.before.length;
+	const suffixText = suffix.slice(0, suffixBudget * MAX_CHARS_PER_TOKEN);
+	const suffixIds = tokenizer.encode(suffixText).slice(0, suffixBudget);
+	return { prefixIds, suffixIds, prefixStart: start, suffixLength: tokenizer.decode(suffixIds).length };
+}
+
+function cutPrefix(prefix: string, budget: number, tokenizer: Tokenizer): { ids: number[]; start: number } {
+	const earliest = Math.max(0, prefix.length - budget * MAX_CHARS_PER_TOKEN);
+	const starts = windowStarts(prefix, earliest);
+	// A later start is a shorter text: the first start that fits is found by bisection, with few tokenisations.
+	let low = 0;
+	let high = starts.length;
+	let best: { ids: number[]; start: number } | undefined;
+	while (low < high) {
+		const middle = (low + high) >> 1;
+		const start = starts[middle] as number;
+		const ids = tokenizer.encode(prefix.slice(start));
+		if (ids.length <= budget) {
+			best = { ids, start };
+			high = middle;
+		} else low = middle + 1;
+	}
+	if (best) return best;
+	// Not even the text since the last step fits: the last tokens, wherever they begin.
+	const start = Math.max(earliest, starts.at(-1) ?? 0);
+	const ids = tokenizer.encode(prefix.slice(start)).slice(-budget);
+	return { ids, start: prefix.length - tokenizer.decode(ids).length };
+}
+
+/** Offsets of every {@link WINDOW_STEP_LINES}-th line from `earliest` on; the text's own start where it is near enough. */
+function windowStarts(text: string, earliest: number): number[] {
+	const starts: number[] = earliest === 0 ? [0] : [];
+	let line = 0;
+	for (let at = text.indexOf('\n'); at !== -1; at = text.indexOf('\n', at + 1)) {
+		line++;
+		if (line % WINDOW_STEP_LINES === 0 && at + 1 >= earliest && at + 1 < text.length) starts.push(at + 1);
+	}
+	return starts;
+}
+
+/** Joins the segments. Segments that the bundle's layout does not have are left out. */
+export function buildPrompt(windows: Windows, context: Context, layout: PromptLayout, tokenizer: Tokenizer): Prompt {
+	const parts: PromptPart[] = [];
+	const pseudo = context.pseudoTokens;
+	if (pseudo && pseudo.keys.length > 0) parts.push({ kind: 'embeddings', keys: pseudo.keys, embeddings: pseudo.embeddings });
+	const snippetIds = segmentIds(context.snippets, layout.snippets, tokenizer);
+	const entityIds = segmentIds(context.entities, layout.entities, tokenizer);
+	const suffixIds = [...layout.suffix.before, ...windows.suffixIds];
+	const prefixIds = [...layout.prefix.before, ...windows.prefixIds];
+	parts.push({ kind: 'tokens', ids: [...snippetIds, ...entityIds, ...suffixIds, ...prefixIds] });
+	return {
+		parts,
+		tokens: {
+			pseudo: pseudo?.keys.length ?? 0,
+			snippets: snippetIds.length,
+			entities: entityIds.length,
+			suffix: suffixIds.length,
+			prefix: prefixIds.length,
+		},
+	};
+}
+
+function segmentIds(texts: readonly string[] | undefined, segment: PromptLayout['entities'], tokenizer: Tokenizer): number[] {
+	if (!segment || !texts || texts.length === 0) return [];
+	return [...segment.before, ...tokenizer.encode(texts.join(segment.separator ?? '\n'))].slice(0, segment.max);
+}

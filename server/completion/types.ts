@@ -1,0 +1,29 @@
+/** What a completion is asked with. */
+import type { ContextMode, MultiLineMode } from 'hef-shared';
+
+export interface CompletionRequest {
+	/** Names the document; any string. */
+	uri: string;
+	/** Absolute path of the workspace folder that holds the document; undefined outside of all. */
+	folder?: string;
+	/** Relative to the folder with `/`, or the file's name. */
+	path: string;
+	/** The whole document as the editor has it. */
+	text: string;
+	/** Cursor, as a UTF-16 offset into the text. */
+	offset: number;
+	context: ContextMode;
+	multiLine: MultiLineMode;
+	/** Invoked by hand: shown below the confidence threshold too, and in the middle of a line. */
+	explicit: boolean;
+	/** Suggestions below are suppressed as `lowConfidence`. */
+	minConfidence: number;
+	/** Text of the entry that the editor's own list has selected; the suggestion must continue it. */
+	selected?: string;
+	/** Evaluation: no answer from caches, nothing held from an earlier request. */
+	fresh?: boolean;
+	/** Evaluation: context parts to leave out. */
+	without?: readonly ('suffix' | 'entities')[];
+	/** Evaluation: pseudo-tokens to use instead of the bundle's K. */
+	k?: number;
+}

@@ -1,0 +1,141 @@
+/**
+ * The completion thread: query embedder, retrieval, projector and generator, and the HNSW graph that they search.
+ *
+ * Requests run one at a time, newest first; the view follows the store between them.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import type { CompletionReport } from 'hef-shared';
+import { ActivityGate, neverCancelled, SharedFlag } from '../base/cancellation.ts';
+import { invariant, messageOf } from '../base/errors.ts';
+import type { Logger } from '../base/logger.ts';
+import { connect, type Local } from '../base/worker-rpc.ts';
+import { loadBundle } from '../inference/bundle.ts';
+import { createModels } from '../inference/models.ts';
+import { createSnippetSource, type SnippetSource } from '../retrieval/snippets.ts';
+import { openWorkspaceView, type WorkspaceView } from '../retrieval/view.ts';
+import { createSourceReader } from '../workspace/read.ts';
+import { type CompletionEngine, createCompletionEngine } from './engine.ts';
+import type { CompletionClientEvents, CompletionWorkerData, CompletionWorkerEvents, CompletionWorkerMethods } from './messages.ts';
+import type { CompletionRequest } from './types.ts';
+
+invariant(parentPort, 'the completion worker runs in a worker thread');
+const data = workerData as CompletionWorkerData;
+const gate = new ActivityGate(data.gate);
+
+interface OpenFolder {
+	view: WorkspaceView;
+	snippets: SnippetSource;
+}
+const folders = new Map<string, OpenFolder>();
+
+const logger: Logger = {
+	error: (message) => emit('log', 'error', message),
+	warn: (message) => emit('log', 'warn', message),
+	info: (message) => emit('log', 'info', message),
+	debug: (message) => emit('log', 'debug', message),
+};
+
+async function load() {
+	const bundle = await loadBundle(data.bundleFolder);
+	const models = await createModels(bundle, { executionProvider: data.executionProvider, threads: data.threads, logger });
+	const engine = createCompletionEngine({ bundle, models, workspace: (folder) => folders.get(folder), now: () => performance.now() });
+	return { bundle, models, engine };
+}
+let loading: ReturnType<typeof load> | undefined;
+/** Single flight; a failure is not remembered, so that a repaired bundle works without a restart. */
+function loaded(): ReturnType<typeof load> {
+	loading ??= load().catch((error: unknown) => {
+		loading = undefined;
+		throw error;
+	});
+	return loading;
+}
+
+/** Everything that touches models or views runs one after the other. */
+let tail: Promise<unknown> = Promise.resolve();
+function inTurn<T>(task: () => Promise<T>): Promise<T> {
+	const result = tail.then(task);
+	tail = result.catch(() => {});
+	return result;
+}
+
+async function complete(engine: CompletionEngine, request: CompletionRequest, flag: SharedFlag): Promise<CompletionReport | null> {
+	if (flag.aborted) return null;
+	return (await engine.complete(request, flag)) ?? null;
+}
+
+const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
+	async warmUp() {
+		const started = performance.now();
+		const { bundle, models, engine } = await loaded();
+		await inTurn(async () => {
+			await models.embedder();
+			await models.projector('hef');
+			const request: CompletionRequest = {
+				uri: 'hef:warm-up',
+				path: 'warm-up.ts',
+				text: 'const ',
+				offset: 6,
+				context: 'none',
+				multiLine: 'never',
+				explicit: true,
+				minConfidence: 0,
+				fresh: true,
+			};
+			await engine.complete(request, neverCancelled);
+		});
+		const { manifest, bundleId } = bundle;
+		return {
+			bundle: { id: bundleId, name: manifest.name },
+			executionProvider: models.executionProvider,
+			loadMs: performance.now() - started,
+		};
+	},
+	async openFolder({ folder, storePath }) {
+		const { bundle } = await loaded();
+		await inTurn(async () => {
+			folders.get(folder)?.view.close();
+			const view = await openWorkspaceView({
+				storePath,
+				bundle: { spaceId: bundle.spaceId, dimension: bundle.manifest.embedder.dimension },
+				logger,
+			});
+			folders.set(folder, { view, snippets: createSnippetSource({ view, read: createSourceReader(folder) }) });
+		});
+	},
+	closeFolder(folder) {
+		folders.get(folder)?.view.close();
+		folders.delete(folder);
+	},
+	published(folder, paths) {
+		void inTurn(async () => {
+			const open = folders.get(folder);
+			await open?.view.apply(paths, () => gate.idle());
+			open?.snippets.invalidate(paths);
+			(await loaded()).engine.reset();
+		}).catch((error: unknown) => logger.error(`view of ${folder}: ${messageOf(error)}`));
+	},
+	async complete(request, cancelFlag) {
+		gate.enter();
+		try {
+			const { engine } = await loaded();
+			return await inTurn(() => complete(engine, request, new SharedFlag(cancelFlag)));
+		} finally {
+			gate.leave();
+		}
+	},
+	vectorIndex: (folder) => folders.get(folder)?.view.report(),
+	forget: (uri) => loaded().then(({ engine }) => engine.forget(uri)),
+	settled: () => inTurn(async () => {}),
+	async dispose() {
+		await inTurn(async () => {
+			for (const { view } of folders.values()) view.close();
+			folders.clear();
+			if (loading) await (await loading).models.dispose();
+		});
+	},
+};
+
+const { emit } = connect<CompletionWorkerMethods & CompletionWorkerEvents, object, CompletionClientEvents>(parentPort, methods, (error) =>
+	logger.error(messageOf(error)),
+);

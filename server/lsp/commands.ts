@@ -1,0 +1,34 @@
+/** `workspace/executeCommand` and the `hef/status` request. */
+import { COMMANDS, STATUS_REQUEST, type StatusReport } from 'hef-shared';
+import { ErrorCodes, ResponseError } from 'vscode-languageserver';
+import { guarded } from './guard.ts';
+import type { ServerState } from './server.ts';
+
+export const COMMAND_NAMES: string[] = Object.values(COMMANDS);
+
+export function registerCommands({ connection, session, suggester, logger }: ServerState): void {
+	/** Runs for every open folder, then answers the status. */
+	const forEachFolder = async (task: (folder: string) => Promise<unknown>): Promise<StatusReport> => {
+		const { workspaces } = await session.status();
+		await Promise.all(workspaces.map(({ folder }) => task(folder)));
+		return session.status();
+	};
+
+	const handlers: Record<string, (args: unknown[]) => Promise<unknown>> = {
+		[COMMANDS.status]: () => session.status(),
+		[COMMANDS.reindex]: () => forEachFolder(async (folder) => session.services?.reconcile(folder, 'command')),
+		[COMMANDS.clearCache]: () => forEachFolder(async (folder) => session.services?.clear(folder)),
+		[COMMANDS.explain]: async ([uri]) => suggester.lastAnswer(typeof uri === 'string' ? uri : undefined),
+		[COMMANDS.accepted]: async () => null,
+	};
+
+	connection.onExecuteCommand(({ command, arguments: args = [] }, token) =>
+		guarded(logger, command, token, async () => {
+			const handler = handlers[command];
+			if (!handler)
+				throw new ResponseError(ErrorCodes.InvalidParams, `unknown command '${command}'; known are ${COMMAND_NAMES.join(', ')}`);
+			return handler(args);
+		}),
+	);
+	connection.onRequest(STATUS_REQUEST, () => guarded(logger, STATUS_REQUEST, undefined, () => session.status()));
+}

@@ -1,0 +1,31 @@
+/** Settings: from `initializationOptions`, pulled through `workspace/configuration`, and pushed. The editor's section wins. */
+import { parseSettings } from 'hef-shared';
+import { DidChangeConfigurationNotification } from 'vscode-languageserver';
+import { messageOf } from '../base/errors.ts';
+import type { ServerState } from './server.ts';
+
+/** @returns what to do once the client is initialized */
+export function registerConfiguration(state: ServerState, initializationOptions: Record<string, unknown>): () => void {
+	const { connection, session, logger, capabilities } = state;
+
+	const apply = async (section: unknown): Promise<void> => {
+		const fromEditor = typeof section === 'object' && section !== null ? section : {};
+		const { settings, problems } = parseSettings({ ...initializationOptions, ...fromEditor });
+		for (const problem of problems) connection.window.showWarningMessage(problem);
+		await session.configure(settings);
+	};
+
+	const pull = async (): Promise<void> => apply(await connection.workspace.getConfiguration('hef'));
+	const logged = (task: Promise<void>) => void task.catch((error: unknown) => logger.error(`settings: ${messageOf(error)}`));
+
+	connection.onDidChangeConfiguration(({ settings }) => {
+		const pushed = (settings as { hef?: unknown } | null | undefined)?.hef;
+		logged(capabilities.workspace?.configuration ? pull() : apply(pushed));
+	});
+	return () => {
+		if (!capabilities.workspace?.configuration) return logged(apply({}));
+		if (capabilities.workspace.didChangeConfiguration?.dynamicRegistration)
+			logged(connection.client.register(DidChangeConfigurationNotification.type, { section: 'hef' }).then(() => {}));
+		logged(pull());
+	};
+}

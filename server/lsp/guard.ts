@@ -1,0 +1,26 @@
+/**
+ * The one place that catches everything: a bug becomes an LSP error and a log line, never a dead server and never an
+ * empty answer that looks like "nothing to suggest".
+ */
+import { type CancellationToken, LSPErrorCodes, ResponseError } from 'vscode-languageserver';
+import { HefError, messageOf } from '../base/errors.ts';
+import type { Logger } from '../base/logger.ts';
+
+/** An LSP token as the signal that the rest of the program takes. */
+export function signalOf(token: CancellationToken): AbortSignal {
+	const controller = new AbortController();
+	if (token.isCancellationRequested) controller.abort();
+	else token.onCancellationRequested(() => controller.abort());
+	return controller.signal;
+}
+
+export async function guarded<T>(logger: Logger, name: string, token: CancellationToken | undefined, task: () => Promise<T>): Promise<T> {
+	try {
+		return await task();
+	} catch (error) {
+		if (error instanceof ResponseError) throw error;
+		if (token?.isCancellationRequested) throw new ResponseError(LSPErrorCodes.RequestCancelled, 'cancelled');
+		logger.error(`${name}: ${error instanceof Error && !(error instanceof HefError) ? (error.stack ?? error.message) : messageOf(error)}`);
+		throw new ResponseError(LSPErrorCodes.RequestFailed, messageOf(error));
+	}
+}

@@ -1,0 +1,125 @@
+/**
+ * Glue between one LSP connection and the session: declares capabilities and registers one feature file per concern.
+ *
+ * The only layer that knows LSP. It computes nothing: models and index live in workers.
+ */
+import { STATUS_CHANGED_NOTIFICATION } from 'hef-shared';
+import {
+	type ClientCapabilities,
+	type Connection,
+	type InitializeParams,
+	type InitializeResult,
+	TextDocumentSyncKind,
+	TextDocuments,
+} from 'vscode-languageserver';
+import { TextDocument } from 'vscode-languageserver-textdocument';
+import type { Logger } from '../base/logger.ts';
+import type { CreateServices } from '../services.ts';
+import { COMMAND_NAMES, registerCommands } from './commands.ts';
+import { registerCompletion } from './completion.ts';
+import { registerConfiguration } from './configuration.ts';
+import { registerInlineCompletion } from './inline-completion.ts';
+import { createProgressReporter } from './progress.ts';
+import { createSession, type Session } from './session.ts';
+import { createSuggester, type Suggester } from './suggester.ts';
+import { registerSync } from './sync.ts';
+
+/** What the features share. */
+export interface ServerState {
+	connection: Connection;
+	documents: TextDocuments<TextDocument>;
+	session: Session;
+	suggester: Suggester;
+	logger: Logger;
+	capabilities: ClientCapabilities;
+}
+
+export interface LanguageServerOptions {
+	connection: Connection;
+	version: string;
+	createServices: CreateServices;
+}
+
+/** Serves the connection until it ends; `ended` resolves then, with the models at rest. */
+export function serve({ connection, version, createServices }: LanguageServerOptions): { ended: Promise<void> } {
+	const logger = connectionLogger(connection);
+	const documents = new TextDocuments(TextDocument);
+	let start: (() => void)[] = [];
+	let state: ServerState | undefined;
+	let end: () => void = () => {};
+	const ended = new Promise<void>((resolve) => {
+		end = resolve;
+	});
+
+	connection.onInitialize((params): InitializeResult => {
+		state = createState({ connection, documents, logger, version, createServices, params });
+		start = registerFeatures(state, params);
+		return { capabilities: serverCapabilities(params.capabilities), serverInfo: { name: 'hef-language-server', version } };
+	});
+	connection.onInitialized(() => {
+		for (const feature of start) feature();
+	});
+	connection.onShutdown(() => state?.session.dispose());
+	connection.onExit(end);
+	documents.listen(connection);
+	connection.listen();
+	return { ended };
+}
+
+interface StateOptions extends LanguageServerOptions {
+	documents: TextDocuments<TextDocument>;
+	logger: Logger;
+	params: InitializeParams;
+}
+
+function createState({ connection, documents, logger, version, createServices, params }: StateOptions): ServerState {
+	const options = initializationOptions(params);
+	const progress = createProgressReporter(connection, params.capabilities);
+	const session = createSession({
+		version,
+		createServices,
+		logger,
+		events: {
+			progress: (event) => progress.report(event),
+			updated: (folder) => progress.end(folder),
+			problem: (message) => connection.window.showWarningMessage(`HEF: ${message}`),
+			statusChanged: (status) => {
+				if (options.statusNotifications === true) void connection.sendNotification(STATUS_CHANGED_NOTIFICATION, status);
+			},
+		},
+	});
+	const suggester = createSuggester(documents, session);
+	return { connection, documents, session, suggester, logger, capabilities: params.capabilities };
+}
+
+/** @returns what each feature does once the client is initialized (the connection has one handler for that) */
+function registerFeatures(state: ServerState, params: InitializeParams): (() => void)[] {
+	registerInlineCompletion(state);
+	registerCompletion(state);
+	registerCommands(state);
+	return [registerSync(state, params), registerConfiguration(state, initializationOptions(params))];
+}
+
+function initializationOptions({ initializationOptions }: InitializeParams): Record<string, unknown> {
+	return typeof initializationOptions === 'object' && initializationOptions !== null ? initializationOptions : {};
+}
+
+/** Clients with inline completion get that alone: with both, the server's own popup entries come back as a selection. */
+function serverCapabilities(client: ClientCapabilities): InitializeResult['capabilities'] {
+	const inline = client.textDocument !== undefined && 'inlineCompletion' in client.textDocument;
+	return {
+		textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: { includeText: false } },
+		...(inline ? { inlineCompletionProvider: {} } : { completionProvider: { triggerCharacters: ['.', '(', ' ', '=', ':'] } }),
+		executeCommandProvider: { commands: COMMAND_NAMES },
+		workspace: { workspaceFolders: { supported: true, changeNotifications: true } },
+	};
+}
+
+function connectionLogger(connection: Connection): Logger {
+	return {
+		error: (message) => connection.console.error(message),
+		warn: (message) => connection.console.warn(message),
+		info: (message) => connection.console.info(message),
+		debug: (message) => connection.console.debug(message),
+	};
+}

@@ -1,0 +1,189 @@
+/**
+ * The life of the services behind one editor connection: started in the background, restarted when a setting that the
+ * workers were made with changes, stopped when completions are switched off (off means no compute at all).
+ *
+ * Guarantees: the LSP thread never waits for a start; a failed start leaves a reason, not a dead server.
+ */
+import { fileURLToPath } from 'node:url';
+import { defaultSettings, type Settings, type StatusChangedParams, type StatusReport } from 'hef-shared';
+import { HefError, messageOf } from '../base/errors.ts';
+import type { Logger } from '../base/logger.ts';
+import type { CreateServices, IndexProgress, ServiceEvents, Services } from '../services.ts';
+
+export interface SessionOptions {
+	version: string;
+	createServices: CreateServices;
+	logger: Logger;
+	events: {
+		progress(progress: IndexProgress): void;
+		updated(folder: string): void;
+		/** For a message box. */
+		problem(message: string): void;
+		statusChanged(status: StatusChangedParams): void;
+	};
+}
+
+export interface Session {
+	readonly settings: Settings;
+	/** Undefined while starting, off, or failed: {@link state} says which. */
+	readonly services: Services | undefined;
+	readonly state: StatusChangedParams;
+	/** Takes new settings and restarts what depends on them. */
+	configure(settings: Settings): Promise<void>;
+	addFolder(uri: string): Promise<void>;
+	removeFolder(uri: string): Promise<void>;
+	/** The workspace folder of a document and its path in there; the innermost of nested folders. */
+	locate(uri: string): { folder?: string; path: string };
+	status(): Promise<StatusReport>;
+	dispose(): Promise<void>;
+}
+
+/** Settings that the workers are made with. */
+const RESTARTING: readonly (keyof Settings)[] = ['enabled', 'bundle', 'executionProvider', 'cacheFolder', 'maxThreads', 'exclude', 'trace'];
+
+export function createSession({ version, createServices, logger, events }: SessionOptions): Session {
+	let settings = defaultSettings();
+	let services: Services | undefined;
+	let state: StatusChangedParams = { kind: 'starting', message: 'Starting' };
+	const folders = new Set<string>();
+	/** Starts and stops run one after the other. */
+	let tail: Promise<void> = Promise.resolve();
+	const inTurn = (task: () => Promise<void>) => {
+		tail = tail.then(task).catch((error: unknown) => logger.error(messageOf(error)));
+		return tail;
+	};
+
+	const setState = (next: StatusChangedParams) => {
+		state = next;
+		events.statusChanged(next);
+	};
+
+	const serviceEvents: ServiceEvents = {
+		progress(progress) {
+			const share = progress.filesTotal === 0 ? 1 : progress.filesDone / progress.filesTotal;
+			setState({ kind: 'indexing', message: `Indexing ${progress.filesDone} of ${progress.filesTotal} files`, progress: share });
+			events.progress(progress);
+		},
+		updated(folder, update) {
+			logger.info(
+				`${folder}: ${update.reason}: ${update.chunksEmbedded} chunks embedded, ${update.nodesFused} nodes fused, ${update.durationMs} ms`,
+			);
+			setState({ kind: 'ready', message: 'Ready' });
+			events.updated(folder);
+		},
+		problem: (message) => {
+			logger.warn(message);
+			events.problem(message);
+		},
+	};
+
+	const start = async () => {
+		if (!settings.enabled) return setState({ kind: 'off', message: 'Completions are switched off' });
+		setState({ kind: 'starting', message: 'Loading the models' });
+		try {
+			const started = await createServices(settings, serviceEvents);
+			services = started;
+			const { name, why, loadMs } = await started.warmUp();
+			logger.info(`bundle ${started.bundle.name} on ${name} (${why}) in ${Math.round(loadMs)} ms`);
+			setState({ kind: 'ready', message: 'Ready' });
+			for (const folder of folders) open(started, folder);
+		} catch (error) {
+			await stop();
+			const message = messageOf(error);
+			setState({ kind: 'error', message });
+			if (error instanceof HefError) events.problem(message);
+			else logger.error(message);
+		}
+	};
+
+	const stop = async () => {
+		const running = services;
+		services = undefined;
+		await running?.dispose();
+	};
+
+	/** Not awaited: a large folder is open long after the first completion. */
+	const open = (running: Services, folder: string) => {
+		running
+			.openFolder(folder, { watch: true, exclude: settings.exclude })
+			.catch((error: unknown) => serviceEvents.problem(messageOf(error)));
+	};
+
+	return {
+		get settings() {
+			return settings;
+		},
+		get services() {
+			return services;
+		},
+		get state() {
+			return state;
+		},
+		configure(next) {
+			const restart = state.kind === 'starting' || RESTARTING.some((key) => JSON.stringify(next[key]) !== JSON.stringify(settings[key]));
+			settings = next;
+			if (!restart) return Promise.resolve();
+			return inTurn(async () => {
+				await stop();
+				await start();
+			});
+		},
+		async addFolder(uri) {
+			const folder = folderOf(uri);
+			if (folder === undefined || folders.has(folder)) return;
+			folders.add(folder);
+			if (services) open(services, folder);
+		},
+		async removeFolder(uri) {
+			const folder = folderOf(uri);
+			if (folder === undefined || !folders.delete(folder)) return;
+			await services?.closeFolder(folder);
+		},
+		locate(uri) {
+			const file = folderOf(uri);
+			if (file === undefined) return { path: uri.slice(uri.lastIndexOf('/') + 1) };
+			const inside = [...folders].filter((folder) => file.startsWith(withSlash(folder))).sort((a, b) => b.length - a.length);
+			const [folder] = inside;
+			if (folder === undefined) return { path: file.slice(file.lastIndexOf('/') + 1) };
+			return { folder, path: file.slice(withSlash(folder).length).replaceAll('\\', '/') };
+		},
+		async status() {
+			if (services) return services.status();
+			return { version, bundle: { id: '', name: settings.bundle }, workspaces: [...folders].map((folder) => idleReport(folder, state)) };
+		},
+		dispose: () => inTurn(stop),
+	};
+}
+
+function folderOf(uri: string): string | undefined {
+	if (!uri.startsWith('file:')) return undefined;
+	try {
+		const path = fileURLToPath(uri);
+		return path.length > 1 ? path.replace(/[/\\]$/, '') : path;
+	} catch {
+		return undefined;
+	}
+}
+
+function withSlash(folder: string): string {
+	const separator = folder.includes('\\') ? '\\' : '/';
+	return folder.endsWith(separator) ? folder : folder + separator;
+}
+
+function idleReport(folder: string, state: StatusChangedParams): StatusReport['workspaces'][number] {
+	return {
+		folder,
+		state: state.kind === 'error' ? 'error' : 'off',
+		message: state.message,
+		files: 0,
+		chunks: 0,
+		nodes: 0,
+		nodesByLevel: { chunk: 0, file: 0, directory: 0, repository: 0 },
+		stale: 0,
+		pending: 0,
+		storeBytes: 0,
+		hnsw: { size: 0, tombstones: 0, recallAt32: null },
+		lastUpdate: null,
+		skipped: {},
+	};
+}

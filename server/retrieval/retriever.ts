@@ -1,0 +1,67 @@
+/**
+ * Finds the hierarchy's nodes that say most about what is written at the cursor.
+ *
+ * Nodes of all levels compete in one search. Left out are chunks whose text stands in the prompt window already, and a
+ * container that says the same as a chosen child. Deliberately lacks: models; the query comes as a vector.
+ */
+import type { RetrievedNode } from 'hef-shared';
+import type { NodeId } from '../base/ids.ts';
+import type { Occurrence } from '../hierarchy/types.ts';
+import type { Hit, SearchOptions } from '../vector-index/types.ts';
+
+/** The part of a workspace view that retrieval reads. */
+export interface SearchableView {
+	search(query: Float32Array, k: number, options?: SearchOptions): Hit[];
+	occurrences(id: NodeId): Iterable<Occurrence>;
+	vector(id: NodeId): Float32Array | undefined;
+}
+
+/** Lines of the open file that the prompt shows, zero-based, inclusive. */
+export interface VisibleWindow {
+	path: string;
+	startLine: number;
+	endLine: number;
+}
+
+export interface Retrieved {
+	id: NodeId;
+	vector: Float32Array;
+	node: RetrievedNode;
+}
+
+/** A node of the open file is left out when this share of its lines is visible. */
+const VISIBLE_SHARE = 0.5;
+
+/** @returns at most `k` nodes, best first */
+export function retrieve(view: SearchableView, query: Float32Array, k: number, visible: VisibleWindow): Retrieved[] {
+	const filter = (id: NodeId) => !isVisible(view.occurrences(id), visible);
+	const chosen: Retrieved[] = [];
+	const places = new Set<string>();
+	// Some hits fall out below, so a few more are asked for.
+	for (const hit of view.search(query, k + (k >> 1), { filter })) {
+		const vector = view.vector(hit.id);
+		const occurrence = first(view.occurrences(hit.id));
+		if (!vector || !occurrence) continue;
+		const place = `${occurrence.path}\0${occurrence.startLine}\0${occurrence.endLine}`;
+		if (places.has(place)) continue;
+		places.add(place);
+		chosen.push({ id: hit.id, vector, node: { ...occurrence, score: hit.score } });
+		if (chosen.length === k) break;
+	}
+	return chosen;
+}
+
+function isVisible(occurrences: Iterable<Occurrence>, visible: VisibleWindow): boolean {
+	for (const occurrence of occurrences) {
+		if (occurrence.path !== visible.path || (occurrence.level !== 'chunk' && occurrence.level !== 'file')) continue;
+		const lines = occurrence.endLine - occurrence.startLine + 1;
+		const shared = Math.min(occurrence.endLine, visible.endLine) - Math.max(occurrence.startLine, visible.startLine) + 1;
+		if (shared / lines >= VISIBLE_SHARE) return true;
+	}
+	return false;
+}
+
+function first<T>(items: Iterable<T>): T | undefined {
+	for (const item of items) return item;
+	return undefined;
+}

@@ -1,0 +1,66 @@
+/**
+ * Raw text of similar chunks, the honest baseline and LlavaCode's retriever: chunks of the workspace by Jaccard similarity
+ * with the last lines before the cursor. Texts are read from disk when first needed and re-read when their file changed.
+ */
+import type { RetrievedNode } from 'hef-shared';
+import type { NodeId } from '../base/ids.ts';
+import type { FileRecord } from '../store/types.ts';
+import type { SourceText } from '../workspace/types.ts';
+import { createJaccardIndex } from './jaccard.ts';
+import type { VisibleWindow } from './retriever.ts';
+
+export interface Snippet {
+	id: NodeId;
+	text: string;
+	node: RetrievedNode;
+}
+
+export interface SnippetSource {
+	/** The `k` most similar chunks, best first, without those that the prompt shows. */
+	similar(prefix: string, k: number, visible: VisibleWindow): Promise<Snippet[]>;
+	/** Forgets the texts of changed files. */
+	invalidate(paths: readonly string[] | 'all'): void;
+}
+
+export interface SnippetSourceOptions {
+	view: { file(path: string): FileRecord | undefined; paths(): Iterable<string> };
+	read(path: string): Promise<SourceText>;
+}
+
+const QUERY_LINES = 20;
+
+export function createSnippetSource({ view, read }: SnippetSourceOptions): SnippetSource {
+	const index = createJaccardIndex<Snippet>();
+	let dirty: Set<string> | 'all' = 'all';
+
+	const load = async (path: string): Promise<void> => {
+		index.removeGroup(path);
+		const record = view.file(path);
+		const source = record && (await read(path));
+		if (source?.kind !== 'text') return;
+		for (const chunk of record?.chunks ?? []) {
+			const text = source.text.slice(chunk.startOffset, chunk.endOffset);
+			const node: RetrievedNode = { level: 'chunk', path, startLine: chunk.startLine, endLine: chunk.endLine, score: 0 };
+			index.add(path, { id: chunk.id, text, node }, text);
+		}
+	};
+
+	return {
+		async similar(prefix, k, visible) {
+			const paths = dirty === 'all' ? [...view.paths()] : [...dirty];
+			dirty = new Set();
+			for (const path of paths) await load(path);
+			const query = prefix.split('\n').slice(-QUERY_LINES).join('\n');
+			const hits = index.search(query, k, ({ node }) => !shows(visible, node));
+			return hits.map(({ key, score }) => ({ ...key, node: { ...key.node, score } }));
+		},
+		invalidate(paths) {
+			if (paths === 'all') dirty = 'all';
+			else if (dirty !== 'all') for (const path of paths) dirty.add(path);
+		},
+	};
+}
+
+function shows(visible: VisibleWindow, node: RetrievedNode): boolean {
+	return node.path === visible.path && node.startLine <= visible.endLine && node.endLine >= visible.startLine;
+}
