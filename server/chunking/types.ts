@@ -33,7 +33,7 @@ export interface Chunker {
 	 * Chunks and entities of a file. Never throws on any text; a file that its grammar cannot parse is cut by blank lines.
 	 * An empty text has no chunks.
 	 */
-	chunk(path: string, text: string): ChunkedFile;
+	chunk(path: string, text: string): Promise<ChunkedFile>;
 }
 
 export interface ChunkerOptions {
