@@ -1,0 +1,150 @@
+import type { RetrievedNode } from 'hef-shared';
+import { describe, expect, test } from 'vitest';
+import type { NodeId } from '../../server/base/ids.ts';
+import { importedFiles, selectEntities } from '../../server/completion/entities.ts';
+import { buildPrompt, cutWindows } from '../../server/completion/prompt.ts';
+import type { Occurrence } from '../../server/hierarchy/types.ts';
+import { createJaccardIndex } from '../../server/retrieval/jaccard.ts';
+import { retrieve, type SearchableView } from '../../server/retrieval/retriever.ts';
+import type { FileRecord } from '../../server/store/types.ts';
+import { createByteTokenizer } from '../support/byte-tokenizer.ts';
+
+const tokenizer = createByteTokenizer();
+const layout = {
+	pseudoTokens: { max: 4 },
+	snippets: { max: 32, before: [250], separator: '\n' },
+	entities: { max: 16, before: [251], separator: ' ' },
+	suffix: { max: 12, before: [252, 253] },
+	prefix: { max: 101, before: [254] },
+};
+
+describe('prompt layout', () => {
+	test('what typing changes stands last', () => {
+		const windows = cutWindows('let a', ';', layout, tokenizer);
+		const prompt = buildPrompt(
+			windows,
+			{ pseudoTokens: { keys: ['n1'], embeddings: new Float32Array(2) }, entities: ['Foo', 'bar'] },
+			layout,
+			tokenizer,
+		);
+		expect(prompt.parts[0]).toMatchObject({ kind: 'embeddings', keys: ['n1'] });
+		expect(prompt.parts[1]).toEqual({
+			kind: 'tokens',
+			ids: [251, ...tokenizer.encode('Foo bar'), 252, 253, ...tokenizer.encode(';'), 254, ...tokenizer.encode('let a')],
+		});
+		expect(prompt.tokens).toEqual({ pseudo: 1, snippets: 0, entities: 8, suffix: 3, prefix: 6 });
+	});
+
+	test('no segment exceeds its budget', () => {
+		const windows = cutWindows('x'.repeat(5000), 'y'.repeat(5000), layout, tokenizer);
+		const { tokens } = buildPrompt(windows, { snippets: ['z'.repeat(500)], entities: ['e'.repeat(500)] }, layout, tokenizer);
+		expect(tokens).toEqual({ pseudo: 0, snippets: 32, entities: 16, suffix: 12, prefix: 101 });
+	});
+
+	test('the window start holds while lines are typed, and moves in steps', () => {
+		const line = 'abcdefg\n';
+		const starts = Array.from({ length: 40 }, (_, n) => cutWindows(line.repeat(n), '', layout, tokenizer).prefixStart);
+		const moves = starts.filter((start, n) => n > 0 && start !== starts[n - 1]);
+		expect(moves.length).toBeLessThanOrEqual(5);
+		for (const [n, start] of starts.entries()) expect(n * line.length - start).toBeLessThanOrEqual(100);
+	});
+});
+
+describe('entities', () => {
+	const record = (...names: string[]): FileRecord =>
+		({ entities: names.map((name, line) => ({ name, line })), chunks: [] }) as unknown as FileRecord;
+	const records = new Map([
+		['src/store.ts', record('Store', 'Store.get', 'openStore')],
+		['src/deep/store.ts', record('DeepStore')],
+		['src/util.ts', record('clamp', 'noise')],
+		['src/open.ts', record('Open')],
+	]);
+	const files = { file: (path: string) => records.get(path), paths: () => records.keys() };
+	const node = (path: string, startLine: number, endLine: number): RetrievedNode => ({
+		level: 'chunk',
+		path,
+		startLine,
+		endLine,
+		score: 1,
+	});
+	const select = (prefix: string, options: { nodes?: RetrievedNode[]; visible?: string; maxTokens?: number } = {}) =>
+		selectEntities({ nodes: [], visible: '', maxTokens: 64, ...options, prefix, path: 'src/open.ts', files, tokenizer, separator: ' ' });
+
+	test('imported files come first, then what lies inside the retrieved nodes', () => {
+		expect(select("import { Store } from './store.js';\n", { nodes: [node('src/util.ts', 0, 0)] })).toEqual([
+			'Store',
+			'Store.get',
+			'openStore',
+			'clamp',
+		]);
+	});
+
+	test('visible names and names of the open file are left out', () => {
+		expect(select("import x from './store'", { visible: 'openStore(1)', nodes: [node('src/open.ts', 0, 9)] })).toEqual([
+			'Store',
+			'Store.get',
+		]);
+	});
+
+	test('the budget counts whole names', () => {
+		expect(select("import x from './store'", { maxTokens: 17 })).toEqual(['Store', 'Store.get']);
+	});
+
+	test.each([
+		["import { a } from './store.js'", ['src/store.ts']],
+		["const s = require('../deep/store')", ['src/store.ts']],
+		['from src.util import clamp', ['src/util.ts']],
+		['import src.util', ['src/util.ts']],
+		["import './util'\nimport './store'", ['src/store.ts', 'src/util.ts']],
+		['no imports at all', []],
+	])('%j imports %j', (prefix, expected) => {
+		expect(importedFiles(prefix, 'src/open.ts', records.keys())).toEqual(expected);
+	});
+});
+
+describe('retrieval', () => {
+	const id = (name: string) => name as NodeId;
+	const places: Record<string, Occurrence[]> = {
+		near: [{ level: 'chunk', path: 'a.ts', startLine: 0, endLine: 9 }],
+		visible: [{ level: 'chunk', path: 'open.ts', startLine: 10, endLine: 19 }],
+		sameFile: [{ level: 'chunk', path: 'open.ts', startLine: 100, endLine: 120 }],
+		wrapper: [{ level: 'file', path: 'a.ts', startLine: 0, endLine: 9 }],
+		folder: [{ level: 'directory', path: 'src', startLine: 0, endLine: 0 }],
+	};
+	const view: SearchableView = {
+		search: (_, k, { filter = () => true } = {}) =>
+			['near', 'visible', 'wrapper', 'sameFile', 'folder']
+				.map(id)
+				.filter(filter)
+				.slice(0, k)
+				.map((hit, i) => ({ id: hit, score: 1 - i / 10 })),
+		occurrences: (node) => places[node] ?? [],
+		vector: () => new Float32Array(2),
+	};
+
+	test('leaves out what the prompt shows and containers that repeat a chosen child', () => {
+		const found = retrieve(view, new Float32Array(2), 4, { path: 'open.ts', startLine: 5, endLine: 30 });
+		expect(found.map((hit) => hit.id)).toEqual(['near', 'sameFile', 'folder']);
+	});
+
+	test('at most k', () => {
+		expect(retrieve(view, new Float32Array(2), 1, { path: 'open.ts', startLine: 0, endLine: 0 })).toHaveLength(1);
+	});
+});
+
+describe('Jaccard index', () => {
+	test('ranks by shared words over all words, and forgets groups', () => {
+		const index = createJaccardIndex<string>();
+		index.add('f1', 'same', 'alpha beta gamma');
+		index.add('f1', 'half', 'alpha beta delta epsilon');
+		index.add('f2', 'none', 'omega');
+		expect(index.search('gamma alpha beta', 5)).toEqual([
+			{ key: 'same', score: 1 },
+			{ key: 'half', score: 2 / 5 },
+		]);
+		expect(index.search('alpha unknown', 1, (key) => key !== 'same')).toEqual([{ key: 'half', score: 1 / 5 }]);
+		index.removeGroup('f1');
+		expect(index.search('alpha', 5)).toEqual([]);
+		expect(index.size).toBe(1);
+	});
+});

@@ -1,0 +1,89 @@
+import { expect, test } from 'vitest';
+import { neverCancelled } from '../../server/base/cancellation.ts';
+import { type DecodeOptions, decodeGreedily } from '../../server/completion/decode.ts';
+import { endOfLine } from '../../server/completion/stop-rules.ts';
+import type { Generator } from '../../server/inference/types.ts';
+import { createByteTokenizer, STOP_TOKEN } from '../support/byte-tokenizer.ts';
+
+const tokenizer = createByteTokenizer();
+
+/** Logits that prefer one token, and give every token some chance. */
+function preferring(token: number): Float32Array {
+	const logits = new Float32Array(tokenizer.vocabSize);
+	logits[token] = 5;
+	return logits;
+}
+
+/** A generator that writes a text and then stops. */
+function writes(text: string): { generator: Generator; first: Float32Array; fed: number[] } {
+	const script = [...tokenizer.encode(text), STOP_TOKEN];
+	const fed: number[] = [];
+	const generator: Generator = {
+		vocabSize: tokenizer.vocabSize,
+		maxPositions: 1024,
+		stopTokens: new Set([STOP_TOKEN]),
+		prefill: () => Promise.reject(new Error('not used')),
+		decode(token) {
+			fed.push(token);
+			return Promise.resolve(preferring(script[fed.length] ?? STOP_TOKEN));
+		},
+		decodeMany: () => Promise.reject(new Error('not used')),
+		truncate() {},
+	};
+	return { generator, first: preferring(script[0] as number), fed };
+}
+
+function decode(text: string, options: Partial<DecodeOptions> = {}) {
+	const { generator, first } = writes(text);
+	return decodeGreedily({
+		generator,
+		tokenizer,
+		logits: first,
+		forced: '',
+		maxNewTokens: 64,
+		stop: endOfLine,
+		cancellation: neverCancelled,
+		timeBudgetMs: 1000,
+		now: () => 0,
+		...options,
+	});
+}
+
+test('stops at the stop token', async () => {
+	expect(await decode('return 1;')).toMatchObject({ text: 'return 1;', nTokens: 9, reason: 'stopToken' });
+});
+
+test('stops at the end of the line and keeps nothing behind it', async () => {
+	expect(await decode('return 1;\nnext')).toMatchObject({ text: 'return 1;', reason: 'stopRule' });
+});
+
+test('forced text is produced first and is no part of the answer', async () => {
+	expect(await decode('xxturn 1;', { forced: 're' })).toMatchObject({ text: 'turn 1;', reason: 'stopToken' });
+});
+
+test('a character of several bytes comes whole', async () => {
+	expect(await decode('é = "漢"', { maxNewTokens: 64 })).toMatchObject({ text: 'é = "漢"' });
+	expect(await decode('漢字', { maxNewTokens: 4 })).toMatchObject({ text: '漢', reason: 'length' });
+});
+
+test('what is likely scores higher than what is not', async () => {
+	const sure = await decode('abc');
+	const forced = await decode('abc', { logits: new Float32Array(tokenizer.vocabSize) });
+	expect(sure.sumLogProb).toBeGreaterThan(forced.sumLogProb);
+	expect(sure.sumLogProb).toBeLessThan(0);
+});
+
+test('cancellation is seen after one step', async () => {
+	let steps = 0;
+	const cancellation = {
+		get aborted() {
+			return ++steps >= 3;
+		},
+	};
+	expect(await decode('abcdefgh', { cancellation })).toMatchObject({ nTokens: 3, reason: 'cancelled' });
+});
+
+test('an exhausted time budget returns what is there', async () => {
+	let now = 0;
+	expect(await decode('abcdefgh', { timeBudgetMs: 25, now: () => (now += 10) })).toMatchObject({ text: 'ab', reason: 'time' });
+});
