@@ -18,7 +18,7 @@ describe('token healing', () => {
 		['const value = ', ' '],
 		['call(', '('],
 		['call(arg', '(arg'],
-		['if (x) {\n    ', '\n    '],
+		['if (x) {\n    ', '    '],
 		['foo_ba', '_ba'],
 		['a.b', '.b'],
 		['', ''],
