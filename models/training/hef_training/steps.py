@@ -2,16 +2,35 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
+from pathlib import Path
 
 import torch
 
 from .config import Places, Recipe
 
+MODELS = Path(__file__).resolve().parents[2]
+
+
+def keep_memory() -> None:
+    """Tells glibc to keep freed memory: returning it costs a third of the training speed in page faults."""
+    try:
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-4, 0)  # M_MMAP_MAX
+        libc.mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD
+        libc.mallopt(-2, 100_000_000)  # M_TOP_PAD
+    except OSError:
+        pass
+
 
 def run(args: argparse.Namespace, recipe: Recipe, places: Places) -> None:
+    keep_memory()
     torch.set_num_threads(args.threads)
     if args.step == "lm":
         from . import lm
         lm.run(recipe, places, args.minutes)
+    elif args.step == "export":
+        from . import export
+        export.run(recipe, places, args.out or MODELS / recipe.export.name)
     else:
         raise SystemExit(f"{args.step}: not there yet")

@@ -1,0 +1,172 @@
+"""Step `export`: writes a bundle (models/README.md) from the newest checkpoints.
+
+Stages that were not trained yet export their initial weights (the manifest says so). The folder is written beside its place and
+swapped in by renames, so that a reader never sees half a bundle.
+"""
+from __future__ import annotations
+
+import datetime
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+
+from . import generator, onnx_models, tokenizer
+from .config import Places, Recipe
+from .embedder import Embedder
+from .fuser import Fuser
+from .projector import Projector
+
+MAX_EMBEDDER_TOKENS = 512
+
+
+class Models:
+    """The four trained models with the newest averaged weights; `trained` names the stages found."""
+
+    def __init__(self, recipe: Recipe, places: Places) -> None:
+        torch.manual_seed(recipe.lm.seed)
+        self.recipe, self.trained = recipe, {}
+        vocab = recipe.tokenizer.vocab_size
+        self.generator = generator.build(recipe.generator, vocab)
+        self.embedder = Embedder(recipe.embedder, vocab)
+        self.fuser = Fuser(recipe.fuser, recipe.embedder.hidden)
+        self.projector = Projector(recipe.embedder.hidden, recipe.hef.projector_hidden, recipe.generator.hidden)
+        self.load(places, "lm", self.generator)
+        if not self.load(places, "embedder", self.embedder) and "lm" in self.trained:
+            with torch.no_grad():
+                self.embedder.model.embed_tokens.weight.copy_(self.generator.model.embed_tokens.weight)
+        self.load(places, "fuser", self.fuser)
+        hef = self.read(places, "hef")
+        if hef:
+            self.generator.load_state_dict(part(hef, "generator."))
+            self.projector.load_state_dict(part(hef, "projector."))
+            if any(key.startswith("fuser.") for key in hef):
+                self.fuser.load_state_dict(part(hef, "fuser."))
+        for model in (self.generator, self.embedder, self.fuser, self.projector):
+            model.eval().requires_grad_(False)
+
+    def read(self, places: Places, stage: str) -> dict | None:
+        path = places.stage(stage) / "checkpoint.pt"
+        if not path.exists():
+            return None
+        state = torch.load(path, weights_only=True)
+        self.trained[stage] = {"steps": state["step"], "tokens": state["tokens"], "minutes": round(state["elapsed_s"] / 60, 1)}
+        return state["average"]
+
+    def load(self, places: Places, stage: str, model: torch.nn.Module) -> bool:
+        state = self.read(places, stage)
+        if state:
+            model.load_state_dict(state)
+        return state is not None
+
+
+def part(state: dict, prefix: str) -> dict:
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+
+
+def arrays(model: torch.nn.Module) -> dict[str, np.ndarray]:
+    return {key: value.float().numpy() for key, value in model.state_dict().items()}
+
+
+def graphs(models: Models, precision: str | None = None) -> dict[str, onnx.ModelProto]:
+    """{file name: graph}; `precision` overrides the recipe's for generator and embedder."""
+    recipe, g = models.recipe, models.generator
+    table = g.model.embed_tokens.weight.float().numpy()
+    return {
+        "embedder.onnx": onnx_models.embedder(arrays(models.embedder.model), models.embedder.model.config,
+                                              precision or recipe.export.embedder_precision, MAX_EMBEDDER_TOKENS + 1),
+        "fuser.onnx": onnx_models.fuser(arrays(models.fuser), models.fuser.body.config, "fp32", recipe.embedder.hidden, recipe.arity),
+        "projector.onnx": onnx_models.projector(arrays(models.projector)),
+        "token-embedding.onnx": onnx_models.token_embedding(table),
+        "generator.onnx": onnx_models.generator(arrays(g.model), g.lm_head.weight.float().numpy(), g.config,
+                                                precision or recipe.export.generator_precision, recipe.generator.max_positions),
+    }
+
+
+def manifest(models: Models, files: dict[str, dict], trained: dict) -> dict:
+    recipe = models.recipe
+    layout, d, d_g = recipe.layout, recipe.embedder.hidden, recipe.generator.hidden
+    lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
+    return {
+        "formatVersion": 1,
+        "name": recipe.export.name,
+        "id": hashlib.sha256(lines.encode()).hexdigest()[:16],
+        "description": recipe.export.description,
+        "licence": recipe.export.licence,
+        "files": files,
+        "tokenizer": {"file": "tokenizer.json", "vocabSize": recipe.tokenizer.vocab_size},
+        "embedder": {"file": "embedder.onnx", "dimension": d, "maxTokens": MAX_EMBEDDER_TOKENS, "append": [tokenizer.EOT],
+                     "precision": recipe.export.embedder_precision},
+        "fuser": {"file": "fuser.onnx", "dimension": d, "arity": recipe.arity, "precision": "fp32"},
+        "projectors": {"hef": {"file": "projector.onnx", "inputDimension": d, "outputDimension": d_g, "precision": "fp32"}},
+        "tokenEmbedding": {"file": "token-embedding.onnx", "precision": "fp16"},
+        "generator": {
+            "file": "generator.onnx", "hiddenSize": d_g, "layers": recipe.generator.layers, "kvHeads": recipe.generator.kv_heads,
+            "headDim": recipe.generator.head_dim, "vocabSize": recipe.tokenizer.vocab_size,
+            "maxPositions": recipe.generator.max_positions, "stopTokens": [tokenizer.EOT], "precision": recipe.export.generator_precision,
+        },
+        "prompt": {
+            "pseudoTokens": {"max": layout.pseudo},
+            "snippets": {"max": layout.snippets, "before": [tokenizer.SNIPPET], "separator": "\n"},
+            "entities": {"max": layout.entities, "before": [tokenizer.ENTITIES], "separator": " "},
+            "suffix": {"max": layout.suffix, "before": [tokenizer.FIM_PREFIX, tokenizer.FIM_SUFFIX]},
+            "prefix": {"max": layout.prefix, "before": [tokenizer.FIM_MIDDLE]},
+        },
+        "confidence": {"temperature": 1.0, "bias": 0.0},
+        "onnx": {"opset": 17},
+        "training": trained,
+        "evaluation": {},
+    }
+
+
+def provenance(models: Models, places: Places) -> dict:
+    report = places.corpus / "report.json"
+    corpus = json.loads(report.read_text()) if report.exists() else {}
+    return {
+        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%MZ"),
+        "recipe": models.recipe.export.name.removeprefix("hef-"),
+        "stages": models.trained,
+        "untrained": sorted({"lm", "embedder", "fuser", "hef"} - set(models.trained)),
+        "corpus": {"files": corpus.get("files"), "bytes": corpus.get("bytes"),
+                   "repositories": [f"{r['repo']}@{r['commit'][:12]} ({r['licence']})" for r in corpus.get("repositories", [])]},
+    }
+
+
+def digest(path: Path) -> dict:
+    data = path.read_bytes()
+    return {"sha256": hashlib.sha256(data).hexdigest(), "sizeBytes": len(data)}
+
+
+def swap(fresh: Path, target: Path) -> None:
+    """Puts `fresh` where `target` is."""
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    fresh.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def run(recipe: Recipe, places: Places, out: Path) -> None:
+    from . import goldens
+    models = Models(recipe, places)
+    out = out.resolve()
+    fresh = out.with_name(f".{out.name}.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    for name, model in graphs(models).items():
+        onnx.save(model, str(fresh / name))
+    shutil.copy(places.tokenizer, fresh / "tokenizer.json")
+    trained = provenance(models, places)
+    trained["quantisation"] = goldens.quantisation(models, places)
+    (fresh / "goldens.json").write_text(json.dumps(goldens.make(models, places, fresh)) + "\n")
+    files = {path.name: digest(path) for path in sorted(fresh.iterdir())}
+    document = manifest(models, files, trained)
+    (fresh / "manifest.json").write_text(json.dumps(document, indent=2) + "\n")
+    swap(fresh, out)
+    size = sum(entry["sizeBytes"] for entry in files.values())
+    print(f"export: {out.name} {document['id']}, {size / 1e6:.2f} MB, quantisation {trained['quantisation']}", flush=True)

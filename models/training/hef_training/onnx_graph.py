@@ -1,0 +1,103 @@
+"""A small builder of ONNX graphs with ONNX Runtime's fused operators (com.microsoft), weights inside the file.
+
+Linear layers come in three precisions: `fp32`; `int8`, 8-bit weights in blocks of 32 with activations quantised per row
+(MatMulNBits, so that cached and full decoding agree); `int8-dynamic`, 8-bit weights per column with one activation scale per
+call (DynamicQuantizeMatMul: faster to prefill, coarser, and its result depends on what else is in the call).
+"""
+from __future__ import annotations
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+MS = "com.microsoft"
+OPSET = 17
+BLOCK = 32
+FAR = 2**31 - 1
+
+
+class Graph:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self.inputs: list[onnx.ValueInfoProto] = []
+        self.outputs: list[onnx.ValueInfoProto] = []
+        self.known: set[str] = set()
+
+    def input(self, name: str, kind: int, shape: list[str | int]) -> str:
+        self.inputs.append(helper.make_tensor_value_info(name, kind, shape))
+        return name
+
+    def output(self, name: str, kind: int, shape: list[str | int]) -> str:
+        self.outputs.append(helper.make_tensor_value_info(name, kind, shape))
+        return name
+
+    def const(self, name: str, value: np.ndarray) -> str:
+        if name not in self.known:
+            self.known.add(name)
+            self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def i64(self, *values: int) -> str:
+        return self.const("i64_" + "_".join(map(str, values)), np.array(values, np.int64))
+
+    def op(self, kind: str, inputs: list[str], outputs: list[str] | int = 1, domain: str = "", **attributes) -> str | list[str]:
+        """Adds a node; returns its output name, or the list of them."""
+        base = f"{kind}_{len(self.nodes)}"
+        names = outputs if isinstance(outputs, list) else [f"{base}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(kind, inputs, names, name=base, domain=domain, **attributes))
+        return names[0] if len(names) == 1 else names
+
+    def linear(self, x: str, name: str, weight: np.ndarray, bias: np.ndarray | None, precision: str) -> str:
+        """y = x W^T + b with `weight` [out, in], as PyTorch keeps it."""
+        rows, columns = weight.shape
+        if precision == "int8":
+            packed, scales = quantize_blocks(weight)
+            inputs = [x, self.const(name + "_q", packed), self.const(name + "_s", scales)]
+            y = self.op("MatMulNBits", inputs, domain=MS, K=columns, N=rows, bits=8, block_size=BLOCK, accuracy_level=4)
+        elif precision == "int8-dynamic":
+            scales = np.abs(weight).max(1) / 127 + 1e-12
+            packed = np.clip(np.rint(weight / scales[:, None]), -127, 127).astype(np.int8).T
+            zero = self.const(f"zero_{rows}", np.zeros(rows, np.int8))
+            y = self.op("DynamicQuantizeMatMul", [x, self.const(name + "_q", packed), self.const(name + "_s", scales.astype(np.float32)), zero], domain=MS)
+        else:
+            y = self.op("MatMul", [x, self.const(name, weight.T.astype(np.float32))])
+        return y if bias is None else self.op("Add", [y, self.const(name + "_b", bias.astype(np.float32))])
+
+    def embedding(self, ids: str, name: str, table: np.ndarray) -> str:
+        """fp16 table, f32 result."""
+        rows = self.op("Gather", [self.const(name, table.astype(np.float16)), ids], axis=0)
+        return self.op("Cast", [rows], to=TensorProto.FLOAT)
+
+    def rms(self, x: str, name: str, weight: np.ndarray, epsilon: float) -> str:
+        return self.op("SimplifiedLayerNormalization", [x, self.const(name, weight.astype(np.float32))], axis=-1, epsilon=epsilon)
+
+    def skip_rms(self, x: str, skip: str, name: str, weight: np.ndarray, epsilon: float) -> tuple[str, str]:
+        """(normed, x + skip)."""
+        normed, total = f"{name}_normed", f"{name}_sum"
+        self.op("SkipSimplifiedLayerNormalization", [x, skip, self.const(name, weight.astype(np.float32))], [normed, "", "", total], MS, epsilon=epsilon)
+        return normed, total
+
+    def unit(self, x: str) -> str:
+        norm = self.op("ReduceL2", [x], axes=[-1], keepdims=1)
+        return self.op("Div", [x, norm])
+
+    def rename(self, x: str, name: str) -> None:
+        self.op("Identity", [x], [name])
+
+    def model(self) -> onnx.ModelProto:
+        graph = helper.make_graph(self.nodes, self.name, self.inputs, self.outputs, self.initializers)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MS, 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="hef-training")
+
+
+def quantize_blocks(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """[out, in] -> (uint8 [out, in/32, 32] with zero point 128, f32 scales [out * in/32])."""
+    rows, columns = weight.shape
+    if columns % BLOCK:
+        raise ValueError(f"int8 weights need an input size divisible by {BLOCK}, got {columns}")
+    blocks = weight.reshape(rows, columns // BLOCK, BLOCK)
+    scales = np.abs(blocks).max(-1, keepdims=True) / 127 + 1e-12
+    packed = (np.clip(np.rint(blocks / scales), -127, 127) + 128).astype(np.uint8)
+    return packed, scales.reshape(-1).astype(np.float32)
