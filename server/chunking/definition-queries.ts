@@ -77,9 +77,9 @@ export const go = `
 (source_file (type_declaration (type_spec name: (type_identifier) @name type: (struct_type)) @class))
 (source_file (type_declaration (type_spec name: (type_identifier) @name) @type))
 (source_file (type_declaration (type_alias name: (type_identifier) @name) @type))
-(source_file (const_declaration (const_spec name: (identifier) @name) @constant (#match? @name "^\\\\p{Lu}")))
-(source_file (var_declaration (var_spec name: (identifier) @name) @constant (#match? @name "^\\\\p{Lu}")))
-(source_file (var_declaration (var_spec_list (var_spec name: (identifier) @name) @constant (#match? @name "^\\\\p{Lu}"))))
+(source_file (const_declaration (const_spec name: (identifier) @name) @constant (#match? @name "^[A-Z]")))
+(source_file (var_declaration (var_spec name: (identifier) @name) @constant (#match? @name "^[A-Z]")))
+(source_file (var_declaration (var_spec_list (var_spec name: (identifier) @name) @constant (#match? @name "^[A-Z]"))))
 `;
 
 export const rust = `

@@ -17,10 +17,10 @@ export interface Definition extends Span {
 const KINDS: readonly string[] = ['function', 'class', 'method', 'constant', 'type', 'scope', 'members', 'opaque'];
 /** When several patterns match one name, the first of these wins. */
 const PRECEDENCE: readonly Definition['kind'][] = ['scope', 'members', 'class', 'method', 'function', 'type', 'constant'];
-/** Named by the class, not by themselves. */
+/** Named by the class and not by themselves; so are those that carry the name of their class. */
 const CONSTRUCTORS: ReadonlySet<string> = new Set(['constructor', '__init__', '__construct', 'initialize']);
-/** A name that is one: no computed keys, no string literals. */
-const NAME = /^[~#$\p{L}_][\p{L}\p{M}\p{N}_$.!?=-]*$/u;
+/** A name that other files can write: no computed keys, no string literals, no private `#name`, no destructor. */
+const NAME = /^[$\p{L}_][\p{L}\p{M}\p{N}_$.!?=-]*$/u;
 
 /** Every definition, outer ones first; several may share a span. */
 export function findDefinitions(text: string, matches: readonly Capture[][]): Definition[] {
@@ -65,7 +65,8 @@ export function entitiesOf(definitions: readonly Definition[], lines: LineIndex)
 		const hidden = enclosing.some(({ definition: { kind } }) => kind === 'function' || kind === 'method' || kind === 'opaque');
 		enclosing.push({ definition, path });
 		const kind = entityKind(definition, outer?.definition.kind);
-		if (hidden || !kind || definition.name === undefined || entities.has(path)) continue;
+		const isConstructor = kind === 'method' && definition.name === outer?.definition.name;
+		if (hidden || !kind || isConstructor || definition.name === undefined || entities.has(path)) continue;
 		entities.set(path, { name: path, kind, line: lines.lineAt(definition.nameStart) });
 	}
 	return [...entities.values()];
