@@ -1,17 +1,19 @@
 /**
- * Tree-sitter behind a small interface: the only module that imports `web-tree-sitter`. Grammars come prebuilt from
+ * Tree-sitter behind a small interface: the only module that loads `web-tree-sitter`. Grammars come prebuilt from
  * `@vscode/tree-sitter-wasm`; each is loaded once, when the first file in its language arrives.
  *
- * Guarantees: trees are freed; work on hostile text is bounded, by a count of parser steps and not by time, so that equal
- * text is cut equally on every machine. Throws when a grammar gives up; the caller has a fallback.
+ * Guarantees: trees are freed; a file that a grammar does not master throws and harms no other file. Work is bounded by a
+ * count of parser steps, so that equal text is treated equally on every machine, and by a time that only hostile text takes.
+ * A grammar that runs out of memory aborts the WebAssembly instance that all grammars share; then the next file gets a new one.
  */
 import { createRequire } from 'node:module';
-import { Language, type Node, Parser, Query } from 'web-tree-sitter';
-import type { Language as LanguageEntry } from './languages.ts';
+import type { Parser, Query } from 'web-tree-sitter';
+import type { Language } from './languages.ts';
 
 /** What the chunker reads of a syntax node. Offsets are UTF-16. */
 export interface SyntaxNode {
 	readonly type: string;
+	/** Comments and the like, which may stand anywhere. */
 	readonly isExtra: boolean;
 	readonly startIndex: number;
 	readonly endIndex: number;
@@ -31,51 +33,84 @@ export interface ParsedFile {
 
 export interface Grammars {
 	/** Parses, and frees the tree when `use` returns. Throws when the grammar cannot be loaded or gives up. */
-	parse<T>(language: LanguageEntry, text: string, use: (file: ParsedFile) => T): Promise<T>;
+	parse<T>(language: Language, text: string, use: (file: ParsedFile) => T): Promise<T>;
 }
 
-interface LoadedGrammar {
+type Runtime = typeof import('web-tree-sitter');
+
+interface Grammar {
 	parser: Parser;
 	query: Query;
 }
 
-/** Parser callbacks (one per some hundred steps) beside those that the length of the text allows. Real files need far fewer. */
-const SPARE_STEPS = 20_000;
+/** Real files take less than 0.02 steps a character. */
+const STEPS_PER_CHAR = 0.1;
+const SPARE_STEPS = 1000;
+/** Real files take less than 0.3 ms a kilobyte. */
+const TIME_LIMIT_MS = 3000;
+
+class GaveUp extends Error {}
 
 export function createGrammars(): Grammars {
 	const require = createRequire(import.meta.url);
-	const loaded = new Map<string, Promise<LoadedGrammar>>();
+	let runtime: Promise<Runtime> | undefined;
+	let grammars = new Map<string, Promise<Grammar>>();
 
-	const open = async (language: LanguageEntry): Promise<LoadedGrammar> => {
-		await Parser.init();
-		const grammar = await Language.load(require.resolve(`@vscode/tree-sitter-wasm/wasm/${language.grammarFile}`));
+	/** An instance of its own: `web-tree-sitter` keeps one per loaded module. */
+	const startRuntime = async (): Promise<Runtime> => {
+		const path = require.resolve('web-tree-sitter');
+		delete require.cache[path];
+		const started = require(path) as Runtime;
+		// What it prints must not get between the messages on stdout.
+		await started.Parser.init({ print() {}, printErr() {} });
+		return started;
+	};
+
+	const open = async (language: Language): Promise<Grammar> => {
+		runtime ??= startRuntime();
+		const { Language: Loader, Parser, Query } = await runtime;
+		const grammar = await Loader.load(require.resolve(`@vscode/tree-sitter-wasm/wasm/${language.grammarFile}`));
 		const parser = new Parser();
 		parser.setLanguage(grammar);
 		return { parser, query: new Query(grammar, language.definitionQuery) };
 	};
 
-	const load = (language: LanguageEntry): Promise<LoadedGrammar> => {
-		const grammar = loaded.get(language.id) ?? open(language);
-		loaded.set(language.id, grammar);
+	const load = (language: Language): Promise<Grammar> => {
+		const grammar = grammars.get(language.id) ?? open(language);
+		grammars.set(language.id, grammar);
 		return grammar;
 	};
 
 	return {
 		async parse(language, text, use) {
-			const { parser, query } = await load(language);
-			let steps = SPARE_STEPS + text.length;
-			const outOfSteps = () => --steps < 0;
-			const tree = parser.parse(text, null, { progressCallback: outOfSteps });
-			if (!tree) {
-				parser.reset();
-				throw new Error(`the ${language.id} grammar gave up`);
-			}
 			try {
-				const matches = query.matches(tree.rootNode, { progressCallback: outOfSteps });
-				return use({ root: tree.rootNode satisfies Node, matches: matches.map((match) => match.captures) });
-			} finally {
-				tree.delete();
+				const grammar = await load(language);
+				return parseWith(grammar, text, use);
+			} catch (error) {
+				if (!(error instanceof GaveUp)) {
+					runtime = undefined;
+					grammars = new Map();
+				}
+				throw error;
 			}
 		},
 	};
+}
+
+function parseWith<T>({ parser, query }: Grammar, text: string, use: (file: ParsedFile) => T): T {
+	let steps = SPARE_STEPS + text.length * STEPS_PER_CHAR;
+	const deadline = performance.now() + TIME_LIMIT_MS;
+	const isOver = (): boolean => --steps < 0 || performance.now() > deadline;
+	const tree = parser.parse(text, null, { progressCallback: isOver });
+	if (!tree) {
+		parser.reset();
+		throw new GaveUp('its syntax takes too long to parse');
+	}
+	try {
+		const matches = query.matches(tree.rootNode, { progressCallback: isOver }).map(({ captures }) => captures);
+		if (isOver()) throw new GaveUp('its definitions take too long to find');
+		return use({ root: tree.rootNode, matches });
+	} finally {
+		tree.delete();
+	}
 }

@@ -52,15 +52,15 @@ const OTHERS: Record<string, string> = {
 
 function broken(random: Random, texts: readonly string[]): string {
 	const source = random.pick(texts);
-	let text = source.slice(random.int(source.length), random.int(source.length));
-	if (text === '') text = source.slice(0, random.int(4000));
-	for (let i = random.int(12); i > 0; i--) {
-		const at = random.int(text.length + 1);
-		text = text.slice(0, at) + random.pick(FRAGMENTS).repeat(1 + random.int(4)) + text.slice(at + random.int(40));
+	let text = source.slice(random.below(source.length), random.below(source.length));
+	if (text === '') text = source.slice(0, random.below(4000));
+	for (let i = random.below(12); i > 0; i--) {
+		const at = random.below(text.length + 1);
+		text = text.slice(0, at) + random.pick(FRAGMENTS).repeat(1 + random.below(4)) + text.slice(at + random.below(40));
 	}
-	if (random.int(3) === 0) text = text.replaceAll('\n', '\r\n');
-	if (random.int(5) === 0) text = text.replaceAll('\n', ' ');
-	return random.int(2) === 0 ? text.trimEnd() : text;
+	if (random.below(3) === 0) text = text.replaceAll('\n', '\r\n');
+	if (random.below(5) === 0) text = text.replaceAll('\n', ' ');
+	return random.below(2) === 0 ? text.trimEnd() : text;
 }
 
 test.each([
@@ -95,4 +95,11 @@ test.each([
 ])('hostile text: %s', async (_, text) => {
 	const chunker = createChunker({ countTokens: countWords });
 	for (const extension of EXTENSIONS) checkChunks(text, (await chunker.chunk(`a.${extension}`, text)).chunks, 512, countWords);
+});
+
+test('a file that aborts its grammar harms no other', async () => {
+	const chunker = createChunker({ countTokens: countWords });
+	const hostile = 'a<'.repeat(20_000);
+	checkChunks(hostile, (await chunker.chunk('A.java', hostile)).chunks, 512, countWords);
+	for (const path of ['A.java', 'a.py']) expect((await chunker.chunk(path, 'class A {}')).method).toBe('syntax');
 });
