@@ -1,0 +1,226 @@
+/**
+ * The manifest of a model bundle: its types, and the check that a JSON value is one.
+ *
+ * Guarantees: what {@link parseManifest} accepts has every field with its type and sense, and dimensions that agree with
+ * each other; of what it refuses, every problem is named at once, by the field's path.
+ * Deliberately lacks: any look at the disk (`bundle.ts`). Fields that are not known are left alone, so that a bundle may say
+ * more than this server reads.
+ */
+import { type Fields, fieldsOf } from './manifest-fields.ts';
+
+export const FORMAT_VERSION = 1;
+/** Names a projector can have, and with it the context mode that uses it. */
+export const PROJECTOR_NAMES = ['hef', 'llavacode'] as const;
+export type ProjectorName = (typeof PROJECTOR_NAMES)[number];
+
+/** One segment of the prompt. */
+export interface PromptSegment {
+	/** Most tokens, `before` among them. */
+	max: number;
+	/** Token ids that stand ahead of the text. */
+	before: readonly number[];
+	/** Between the texts of a segment that joins several. */
+	separator?: string;
+}
+
+/** Order and budgets of the prompt that the generator was trained on. A segment that is absent is never sent. */
+export interface PromptLayout {
+	pseudoTokens: { max: number };
+	snippets?: PromptSegment;
+	entities?: PromptSegment;
+	suffix: PromptSegment;
+	prefix: PromptSegment;
+}
+
+/** Weights of the logistic model that turns token log-probabilities (natural logarithm) into a confidence. */
+export interface ConfidenceWeights {
+	intercept: number;
+	sumLogProb: number;
+	meanLogProb: number;
+}
+
+/** For a bundle that was not calibrated: half sure of a line whose tokens together have probability 1/e. */
+export const UNCALIBRATED: ConfidenceWeights = { intercept: 1.5, sumLogProb: 1.5, meanLogProb: 0 };
+
+export interface FileEntry {
+	/** 64 hex digits. */
+	sha256: string;
+	sizeBytes: number;
+}
+
+interface ModelEntry {
+	file: string;
+	/** Of the weights: `fp32`, `fp16`, `int8`, …; for people, the server does not read it. */
+	precision: string;
+}
+
+export interface ProjectorEntry extends ModelEntry {
+	inputDimension: number;
+	outputDimension: number;
+}
+
+export interface Manifest {
+	name: string;
+	description: string;
+	licence: string;
+	/** Every file of the bundle but the manifest, by name. */
+	files: Readonly<Record<string, FileEntry>>;
+	tokenizer: { file: string; vocabSize: number };
+	/** `append`: ids put after every text before it is embedded; not counted in `maxTokens`. */
+	embedder: ModelEntry & { dimension: number; maxTokens: number; append: readonly number[] };
+	fuser: ModelEntry & { dimension: number; arity: number };
+	projectors: Readonly<Partial<Record<ProjectorName, ProjectorEntry>>>;
+	tokenEmbedding: ModelEntry;
+	generator: ModelEntry & {
+		hiddenSize: number;
+		layers: number;
+		kvHeads: number;
+		headDim: number;
+		vocabSize: number;
+		maxPositions: number;
+		stopTokens: readonly number[];
+	};
+	prompt: PromptLayout;
+	confidence: ConfidenceWeights;
+}
+
+/** The manifest that a JSON value is, or everything that keeps it from being one. */
+export function parseManifest(value: unknown): { manifest: Manifest; problems: [] } | { manifest?: never; problems: string[] } {
+	const problems: string[] = [];
+	const root = fieldsOf(value, '', problems);
+	const version = root.raw('formatVersion');
+	if (version !== FORMAT_VERSION) {
+		problems.push(`formatVersion: this server reads version ${FORMAT_VERSION}, got ${JSON.stringify(version)}`);
+		return { problems };
+	}
+	const manifest: Manifest = {
+		name: root.text('name'),
+		description: root.optionalText('description') ?? '',
+		licence: root.text('licence'),
+		files: readFiles(root),
+		tokenizer: readPart(root, 'tokenizer', (part) => ({ file: part.text('file'), vocabSize: part.count('vocabSize') })),
+		embedder: readPart(root, 'embedder', (part) => ({
+			...readModel(part),
+			dimension: part.count('dimension'),
+			maxTokens: part.count('maxTokens'),
+			append: part.ids('append'),
+		})),
+		fuser: readPart(root, 'fuser', (part) => ({ ...readModel(part), dimension: part.count('dimension'), arity: part.count('arity', 2) })),
+		projectors: readProjectors(root),
+		tokenEmbedding: readPart(root, 'tokenEmbedding', readModel),
+		generator: readPart(root, 'generator', readGenerator),
+		prompt: readPart(root, 'prompt', readLayout),
+		confidence: readConfidence(root),
+	};
+	// A relation between fields that are themselves wrong would only repeat the problem.
+	if (problems.length === 0) checkAgreement(manifest, problems);
+	return problems.length === 0 ? { manifest, problems: [] } : { problems };
+}
+
+/** Every file of the bundle that a model or the tokenizer needs, with the field that names it. */
+export function referencedFiles(manifest: Manifest): { field: string; file: string }[] {
+	const { tokenizer, embedder, fuser, tokenEmbedding, generator } = manifest;
+	const models = Object.entries({ tokenizer, embedder, fuser, tokenEmbedding, generator });
+	const projectors = Object.entries(manifest.projectors).map(([name, entry]) => [`projectors.${name}`, entry] as const);
+	return [...models, ...projectors].map(([field, { file }]) => ({ field: `${field}.file`, file }));
+}
+
+function readPart<T>(root: Fields, name: string, read: (part: Fields) => T): T {
+	return read(root.object(name));
+}
+
+function readModel(part: Fields): ModelEntry {
+	return { file: part.text('file'), precision: part.text('precision') };
+}
+
+function readFiles(root: Fields): Record<string, FileEntry> {
+	const files: Record<string, FileEntry> = {};
+	const list = root.object('files');
+	for (const name of list.names()) {
+		if (name.includes('/') || name.includes('\\') || name === '..') list.problem(name, 'a file lies directly in the bundle folder');
+		const entry = list.object(name);
+		files[name] = { sha256: entry.sha256('sha256'), sizeBytes: entry.count('sizeBytes', 0) };
+	}
+	return files;
+}
+
+function readProjectors(root: Fields): Manifest['projectors'] {
+	const list = root.object('projectors');
+	const known = PROJECTOR_NAMES.filter((name) => list.raw(name) !== undefined);
+	return Object.fromEntries(
+		known.map((name) => {
+			const part = list.object(name);
+			return [name, { ...readModel(part), inputDimension: part.count('inputDimension'), outputDimension: part.count('outputDimension') }];
+		}),
+	);
+}
+
+function readGenerator(part: Fields): Manifest['generator'] {
+	return {
+		...readModel(part),
+		hiddenSize: part.count('hiddenSize'),
+		layers: part.count('layers'),
+		kvHeads: part.count('kvHeads'),
+		headDim: part.count('headDim'),
+		vocabSize: part.count('vocabSize'),
+		maxPositions: part.count('maxPositions'),
+		stopTokens: part.ids('stopTokens'),
+	};
+}
+
+function readLayout(part: Fields): PromptLayout {
+	const snippets = readOptionalSegment(part, 'snippets');
+	const entities = readOptionalSegment(part, 'entities');
+	return {
+		pseudoTokens: { max: part.object('pseudoTokens').count('max', 0) },
+		...(snippets ? { snippets } : {}),
+		...(entities ? { entities } : {}),
+		suffix: readSegment(part, 'suffix'),
+		prefix: readSegment(part, 'prefix'),
+	};
+}
+
+function readOptionalSegment(part: Fields, name: string): PromptSegment | undefined {
+	return part.raw(name) === undefined ? undefined : readSegment(part, name);
+}
+
+function readSegment(part: Fields, name: string): PromptSegment {
+	const segment = part.object(name);
+	const separator = segment.optionalText('separator');
+	const read = { max: segment.count('max'), before: segment.ids('before'), ...(separator === undefined ? {} : { separator }) };
+	if (read.max <= read.before.length) segment.problem('max', `leaves no room for text after the ${read.before.length} tokens of before`);
+	return read;
+}
+
+/** A bundle whose confidence was not fitted carries no weights. */
+function readConfidence(root: Fields): ConfidenceWeights {
+	const part = root.raw('confidence') === undefined ? undefined : root.object('confidence');
+	if (part?.raw('intercept') === undefined) return UNCALIBRATED;
+	return { intercept: part.number('intercept'), sumLogProb: part.number('sumLogProb'), meanLogProb: part.number('meanLogProb') };
+}
+
+function checkAgreement(manifest: Manifest, problems: string[]): void {
+	const { tokenizer, embedder, fuser, generator, prompt } = manifest;
+	const equal = (a: string, aValue: number, b: string, bValue: number) => {
+		if (aValue !== bValue) problems.push(`${a} is ${aValue}, but ${b} is ${bValue}: they must be equal`);
+	};
+	equal('fuser.dimension', fuser.dimension, 'embedder.dimension', embedder.dimension);
+	for (const [name, projector] of Object.entries(manifest.projectors)) {
+		equal(`projectors.${name}.inputDimension`, projector.inputDimension, 'embedder.dimension', embedder.dimension);
+		equal(`projectors.${name}.outputDimension`, projector.outputDimension, 'generator.hiddenSize', generator.hiddenSize);
+	}
+	if (tokenizer.vocabSize > generator.vocabSize) {
+		problems.push(`tokenizer.vocabSize ${tokenizer.vocabSize} is more than generator.vocabSize ${generator.vocabSize}`);
+	}
+	const ids: Record<string, readonly number[]> = { 'embedder.append': embedder.append, 'generator.stopTokens': generator.stopTokens };
+	for (const [name, segment] of Object.entries(prompt)) if ('before' in segment) ids[`prompt.${name}.before`] = segment.before;
+	for (const [field, list] of Object.entries(ids)) {
+		const outside = list.filter((id) => id >= generator.vocabSize);
+		if (outside.length > 0) problems.push(`${field}: ${outside.join(', ')} lies outside of generator.vocabSize ${generator.vocabSize}`);
+	}
+	const context = Math.max(prompt.pseudoTokens.max, prompt.snippets?.max ?? 0);
+	const longest = context + (prompt.entities?.max ?? 0) + prompt.suffix.max + prompt.prefix.max;
+	if (longest >= generator.maxPositions) {
+		problems.push(`generator.maxPositions ${generator.maxPositions} leaves no room after the longest prompt, ${longest} tokens`);
+	}
+}
