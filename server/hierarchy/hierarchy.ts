@@ -94,8 +94,8 @@ class HierarchyTree implements Hierarchy {
 		return this.#nodes.ids();
 	}
 
-	occurrences(id: NodeId) {
-		return [...this.#nodes.owners(id)].flatMap((container) => occurrencesIn(container, id));
+	*occurrences(id: NodeId) {
+		for (const container of this.#nodes.owners(id)) yield* occurrencesIn(container, id);
 	}
 
 	fileNodes(path: string): NodeId[] {

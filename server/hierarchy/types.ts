@@ -73,8 +73,8 @@ export interface Hierarchy {
 	node(id: NodeId): HierarchyNode | undefined;
 	/** All distinct ids, children before their parents only within one container. */
 	ids(): Iterable<NodeId>;
-	/** Where the node's content lies; empty for an unknown id. A group of siblings is reported with the lines of its members. */
-	occurrences(id: NodeId): Occurrence[];
+	/** Where the node's content lies, found as it is asked for (a licence header lies in every file); empty for an unknown id. A group of siblings is reported with the lines of its members. */
+	occurrences(id: NodeId): Iterable<Occurrence>;
 	/** Distinct ids on the way from the file to the root: its chunks, its inner nodes, and those above it. Empty if unknown. */
 	fileNodes(path: string): NodeId[];
 	/** The chunks of a file, as last committed. */

@@ -20,7 +20,7 @@ export interface FileRecord {
 	entities: { name: string; line: number }[];
 }
 
-/** One atomic change. */
+/** One atomic change. A path longer than {@link MAX_PATH_BYTES} throws RangeError. */
 export interface StoreBatch {
 	files?: Iterable<readonly [path: string, record: FileRecord | null]>;
 	/** Vectors of unit length. */
@@ -28,19 +28,35 @@ export interface StoreBatch {
 	meta?: Iterable<readonly [key: string, value: string | null]>;
 }
 
-export interface Store {
+/** UTF-8 bytes of the longest path that a store takes. */
+export const MAX_PATH_BYTES = 1900;
+
+/** What may be read. A damaged entry is a miss: absent from every answer, never wrong. */
+export interface StoreReader {
 	getFile(path: string): FileRecord | undefined;
-	/** All files, in UTF-8 byte order of their paths. */
+	/** All files, in UTF-8 byte order of their paths. Safe to interleave with writes; later writes may or may not show. */
 	files(): Iterable<readonly [path: string, record: FileRecord]>;
 	/** The vector, at half precision or better; undefined when it is absent or does not pass its checksum (a miss). */
 	getVector(id: NodeId): Float32Array | undefined;
+	/** Whether {@link getVector} would answer a vector. */
 	hasVector(id: NodeId): boolean;
+	/** Ids under which something is stored, whether or not it passes its checksum. Safe to interleave with writes. */
 	vectorIds(): Iterable<NodeId>;
 	getMeta(key: string): string | undefined;
-	/** Applies all or nothing, durable once resolved, seen by other threads and processes that opened the same store. */
-	write(batch: StoreBatch): Promise<void>;
-	/** Removes everything and frees the disk. */
-	clear(): Promise<void>;
+	/** Shows what other threads and processes have written since. Reads within one turn of the event loop may lag otherwise. */
+	refresh(): void;
+	/** Size on disk, or an estimate of the size in memory. */
 	sizeBytes(): number;
 	close(): Promise<void>;
+}
+
+export interface Store extends StoreReader {
+	/** Folder of the environment, for {@link StoreReader}s in other threads; changes with {@link clear}. '' in memory. */
+	readonly path: string;
+	/** What opening this store had to repair, one sentence each. */
+	readonly recovered: readonly string[];
+	/** Applies all or nothing, durable once resolved, seen by other threads and processes that opened the same store. */
+	write(batch: StoreBatch): Promise<void>;
+	/** Removes everything and frees the disk. Readers of the old {@link path} keep the old content until they close. */
+	clear(): Promise<void>;
 }

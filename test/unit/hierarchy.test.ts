@@ -8,6 +8,7 @@ import { createRandom, type Random } from '../support/random.ts';
 
 const space = 'test-space' as SpaceId;
 type Files = Map<string, string[]>;
+const placesOf = (hierarchy: Hierarchy, id: NodeId) => [...hierarchy.occurrences(id)];
 
 /** Chunks named by their text, ten lines each. */
 const places = (texts: readonly string[]): ChunkPlace[] =>
@@ -25,8 +26,7 @@ function build(files: Files): Hierarchy {
 function describeTree(hierarchy: Hierarchy) {
 	const nodes = [...hierarchy.ids()].sort().map((id) => ({
 		children: hierarchy.node(id)?.children,
-		places: hierarchy
-			.occurrences(id)
+		places: placesOf(hierarchy, id)
 			.map((o) => `${o.level} ${o.path}:${o.startLine}-${o.endLine}`)
 			.sort(),
 		id,
@@ -55,10 +55,10 @@ test('a container with one child has a node of its own over it, and levels are t
 	expect(hierarchy.node(directory)?.children).toEqual([file]);
 	expect(hierarchy.node(root)?.children).toEqual([directory]);
 	expect(hierarchy.rootId).toBe(root);
-	expect(hierarchy.occurrences(chunk)).toEqual([{ level: 'chunk', path: 'src/a.ts', startLine: 0, endLine: 9 }]);
-	expect(hierarchy.occurrences(file)).toEqual([{ level: 'file', path: 'src/a.ts', startLine: 0, endLine: 9 }]);
-	expect(hierarchy.occurrences(directory)).toEqual([{ level: 'directory', path: 'src', startLine: 0, endLine: 0 }]);
-	expect(hierarchy.occurrences(root)).toEqual([{ level: 'repository', path: '', startLine: 0, endLine: 0 }]);
+	expect(placesOf(hierarchy, chunk)).toEqual([{ level: 'chunk', path: 'src/a.ts', startLine: 0, endLine: 9 }]);
+	expect(placesOf(hierarchy, file)).toEqual([{ level: 'file', path: 'src/a.ts', startLine: 0, endLine: 9 }]);
+	expect(placesOf(hierarchy, directory)).toEqual([{ level: 'directory', path: 'src', startLine: 0, endLine: 0 }]);
+	expect(placesOf(hierarchy, root)).toEqual([{ level: 'repository', path: '', startLine: 0, endLine: 0 }]);
 	expect(hierarchy.nodesByLevel()).toEqual({ chunk: 1, file: 1, directory: 1, repository: 1 });
 });
 
@@ -70,11 +70,11 @@ test('equal content in two places is one node with two occurrences, and outlives
 		]),
 	);
 	const [chunk] = hierarchy.fileNodes('a.ts') as [NodeId];
-	expect(hierarchy.occurrences(chunk).map((o) => o.path)).toEqual(['a.ts', 'b.ts']);
+	expect(placesOf(hierarchy, chunk).map((o) => o.path)).toEqual(['a.ts', 'b.ts']);
 	hierarchy.setFile('a.ts', null);
 	const delta = hierarchy.commit();
 	expect(delta.removed).not.toContain(chunk);
-	expect(hierarchy.occurrences(chunk).map((o) => o.path)).toEqual(['b.ts']);
+	expect(placesOf(hierarchy, chunk).map((o) => o.path)).toEqual(['b.ts']);
 	hierarchy.setFile('b.ts', null);
 	expect(hierarchy.commit().removed).toContain(chunk);
 	expect(hierarchy.nodeCount).toBe(0);
@@ -85,12 +85,12 @@ test('a group of siblings inside a file has the lines of its members', () => {
 	const hierarchy = build(new Map([['big.ts', texts]]));
 	for (const id of hierarchy.ids()) {
 		const node = hierarchy.node(id);
-		const [place] = hierarchy.occurrences(id);
+		const [place] = placesOf(hierarchy, id);
 		if (place?.level !== 'file' || !node?.children.length) continue;
-		const below = node.children.map((child) => hierarchy.occurrences(child)[0]);
+		const below = node.children.map((child) => placesOf(hierarchy, child)[0]);
 		expect([place.startLine, place.endLine]).toEqual([below[0]?.startLine, below.at(-1)?.endLine]);
 	}
-	expect(hierarchy.occurrences(hierarchy.fileNodes('big.ts').at(-2) as NodeId)[0]).toMatchObject({ startLine: 0, endLine: 399 });
+	expect(placesOf(hierarchy, hierarchy.fileNodes('big.ts').at(-2) as NodeId)[0]).toMatchObject({ startLine: 0, endLine: 399 });
 });
 
 test('a file and a directory may change places in one commit, in either order', () => {
@@ -117,7 +117,7 @@ test('renaming a folder adds only nodes of the directories above it, and no chun
 	const delta = hierarchy.commit();
 	expect(delta.addedChunks).toEqual([]);
 	// The folder's own node is unchanged; its name moved it among its parent's two children.
-	for (const { id } of delta.addedNodes) expect(['pkg', '']).toContain(hierarchy.occurrences(id)[0]?.path);
+	for (const { id } of delta.addedNodes) expect(['pkg', '']).toContain(placesOf(hierarchy, id)[0]?.path);
 	expect(delta.addedNodes.length).toBeLessThanOrEqual(2);
 });
 
@@ -232,7 +232,7 @@ test.each(['../fixtures/hierarchy-golden.json', '../../models/training/tests/hie
 		const inner = [...hierarchy.ids()].filter((id) => hierarchy.node(id)?.children.length);
 		expect(inner.sort()).toEqual([...new Set([...Object.values(ids), ...groups])].sort());
 		for (const [key, id] of Object.entries(ids)) {
-			expect(hierarchy.occurrences(id).map(({ level, path }) => `${level} ${path}`)).toContain(key);
+			expect(placesOf(hierarchy, id).map(({ level, path }) => `${level} ${path}`)).toContain(key);
 		}
 	}
 });

@@ -1,0 +1,103 @@
+/**
+ * Bytes of stored values. Every value carries a checksum that covers its key as well, so that a flipped bit, or a value
+ * found under another key, decodes to undefined.
+ *
+ * Vector: `crc32 u32 | space tag 8 bytes | dimension × f16`. File record: `crc32 u32 | header length u32 | header JSON |
+ * chunks`, each chunk `id 16 bytes | start offset, end offset, start line, end line u32`. Little-endian.
+ */
+import { crc32 } from 'node:zlib';
+import { type ContentHash, hashText, type NodeId, type SpaceId } from '../base/ids.ts';
+import { fromFloat16, toFloat16 } from './float16.ts';
+import type { FileRecord, StoredChunk } from './types.ts';
+
+const CRC_BYTES = 4;
+const TAG_BYTES = 8;
+const CHUNK_BYTES = 32;
+
+/** Eight bytes that stand for a vector space. */
+export function spaceTag(space: SpaceId): Buffer {
+	return Buffer.from(hashText(space), 'hex').subarray(0, TAG_BYTES);
+}
+
+export function nodeKey(id: NodeId): Buffer {
+	return Buffer.from(id, 'hex');
+}
+
+export function nodeIdOf(key: Uint8Array): NodeId {
+	return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex') as NodeId;
+}
+
+export function encodeVector(key: Buffer, tag: Buffer, vector: Float32Array): Buffer {
+	const halves = toFloat16(vector);
+	const value = Buffer.alloc(CRC_BYTES + TAG_BYTES + halves.byteLength);
+	tag.copy(value, CRC_BYTES);
+	for (let i = 0; i < halves.length; i++) value.writeUInt16LE(halves[i] as number, CRC_BYTES + TAG_BYTES + 2 * i);
+	return seal(key, value);
+}
+
+/** Whether the value is an intact vector of this key, space and dimension. */
+export function isIntactVector(key: Buffer, tag: Buffer, dimension: number, value: Buffer): boolean {
+	if (value.length !== CRC_BYTES + TAG_BYTES + 2 * dimension) return false;
+	return tag.equals(value.subarray(CRC_BYTES, CRC_BYTES + TAG_BYTES)) && isSealed(key, value);
+}
+
+export function decodeVector(key: Buffer, tag: Buffer, dimension: number, value: Buffer): Float32Array | undefined {
+	return isIntactVector(key, tag, dimension, value) ? fromFloat16(value.subarray(CRC_BYTES + TAG_BYTES)) : undefined;
+}
+
+interface RecordHeader {
+	hash: ContentHash;
+	size: number;
+	mtime: number;
+	entities: [name: string, line: number][];
+}
+
+export function encodeRecord(key: Buffer, record: FileRecord): Buffer {
+	const { contentHash, sizeBytes, mtimeMs, chunks, entities } = record;
+	const fields: RecordHeader = { hash: contentHash, size: sizeBytes, mtime: mtimeMs, entities: entities.map((e) => [e.name, e.line]) };
+	const header = Buffer.from(JSON.stringify(fields), 'utf8');
+	const start = CRC_BYTES + 4 + header.length;
+	const value = Buffer.alloc(start + chunks.length * CHUNK_BYTES);
+	value.writeUInt32LE(header.length, CRC_BYTES);
+	header.copy(value, CRC_BYTES + 4);
+	for (const [i, chunk] of chunks.entries()) {
+		const at = start + i * CHUNK_BYTES;
+		value.write(chunk.id, at, 'hex');
+		value.writeUInt32LE(chunk.startOffset, at + 16);
+		value.writeUInt32LE(chunk.endOffset, at + 20);
+		value.writeUInt32LE(chunk.startLine, at + 24);
+		value.writeUInt32LE(chunk.endLine, at + 28);
+	}
+	return seal(key, value);
+}
+
+export function decodeRecord(key: Buffer, value: Buffer): FileRecord | undefined {
+	if (value.length < CRC_BYTES + 4 || !isSealed(key, value)) return undefined;
+	const headerEnd = CRC_BYTES + 4 + value.readUInt32LE(CRC_BYTES);
+	const header = JSON.parse(value.toString('utf8', CRC_BYTES + 4, headerEnd)) as RecordHeader;
+	const chunks: StoredChunk[] = [];
+	for (let at = headerEnd; at < value.length; at += CHUNK_BYTES) {
+		chunks.push({
+			id: value.toString('hex', at, at + 16) as NodeId,
+			startOffset: value.readUInt32LE(at + 16),
+			endOffset: value.readUInt32LE(at + 20),
+			startLine: value.readUInt32LE(at + 24),
+			endLine: value.readUInt32LE(at + 28),
+		});
+	}
+	const entities = header.entities.map(([name, line]) => ({ name, line }));
+	return { contentHash: header.hash, sizeBytes: header.size, mtimeMs: header.mtime, chunks, entities };
+}
+
+function seal(key: Buffer, value: Buffer): Buffer {
+	value.writeUInt32LE(checksum(key, value), 0);
+	return value;
+}
+
+function isSealed(key: Buffer, value: Buffer): boolean {
+	return value.readUInt32LE(0) === checksum(key, value);
+}
+
+function checksum(key: Buffer, value: Buffer): number {
+	return crc32(value.subarray(CRC_BYTES), crc32(key));
+}

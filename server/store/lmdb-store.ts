@@ -1,0 +1,249 @@
+/**
+ * The store on disk: one LMDB environment per workspace folder.
+ *
+ * Guarantees: a batch is applied whole or not at all, and survives a crash of the process or the machine once `write` has
+ * resolved. Every value is checked against its key when read; what fails is a miss. A damaged or outdated environment is
+ * replaced, and `recovered` says so. Other threads and processes may read at any time, and write one at a time.
+ *
+ * Deliberately lacks: caching (LMDB maps the file), eviction (the indexer decides what is garbage), and any trust in what
+ * the file holds.
+ */
+import { existsSync, mkdirSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { HefError, messageOf } from '../base/errors.ts';
+import { hashText, type NodeId, type SpaceId } from '../base/ids.ts';
+import { decodeRecord, decodeVector, encodeRecord, encodeVector, isIntactVector, nodeIdOf, nodeKey, spaceTag } from './codec.ts';
+import { cacheError, type Environment, openEnvironment, openNewest, replaceByEmpty } from './environment.ts';
+import { type FileRecord, MAX_PATH_BYTES, type Store, type StoreBatch, type StoreReader } from './types.ts';
+
+/** Part of what is written; another number means another format, and the environment is begun anew. */
+const SCHEMA_VERSION = '1';
+const META_PREFIX = 'user:';
+/** Entries fetched at a time while iterating, so that no read transaction outlives a turn of the event loop. */
+const BATCH_ENTRIES = 256;
+
+export interface StoreOptions {
+	/** The workspace's own cache folder, as from {@link workspaceCacheFolder}; made when missing. */
+	folder: string;
+	spaceId: SpaceId;
+	/** Numbers in a vector. */
+	dimension: number;
+}
+
+/** Where the index of a workspace folder is kept: one folder for each real path. */
+export function workspaceCacheFolder(cacheFolder: string, workspaceFolder: string): string {
+	let real = workspaceFolder;
+	try {
+		real = realpathSync(workspaceFolder);
+	} catch {
+		// A folder that is gone still has its cache.
+	}
+	return join(cacheFolder, 'workspaces', hashText(real).slice(0, 16));
+}
+
+/**
+ * Opens the store for reading and writing. When the vector space differs from the one it was written for, file records are
+ * dropped and vectors kept, so that going back to an earlier bundle embeds nothing.
+ * @throws HefError `cache-unavailable` when the folder cannot be written
+ */
+export async function openStore(options: StoreOptions & { workspaceFolder?: string }): Promise<Store> {
+	const recovered: string[] = [];
+	try {
+		mkdirSync(options.folder, { recursive: true });
+		if (options.workspaceFolder) writeFileSync(join(options.folder, 'folder.txt'), `${options.workspaceFolder}\n`);
+		const store = new LmdbStore(options, openNewest(options.folder, recovered), recovered);
+		await store.prepare();
+		return store;
+	} catch (error) {
+		throw error instanceof HefError ? error : cacheError(options.folder, error);
+	}
+}
+
+/**
+ * Opens the environment at a {@link Store.path} for reading, from any thread or process.
+ * @throws HefError `cache-unavailable` when there is none
+ */
+export function openStoreReader(options: { path: string; spaceId: SpaceId; dimension: number }): StoreReader {
+	if (!existsSync(join(options.path, 'data.mdb'))) throw cacheError(options.path, new Error('there is no index'));
+	try {
+		return new LmdbReader(options, openEnvironment(options.path));
+	} catch (error) {
+		throw cacheError(options.path, error);
+	}
+}
+
+class LmdbReader implements StoreReader {
+	protected environment: Environment;
+	protected readonly tag: Buffer;
+	readonly #dimension: number;
+
+	constructor(options: { spaceId: SpaceId; dimension: number }, environment: Environment) {
+		this.tag = spaceTag(options.spaceId);
+		this.#dimension = options.dimension;
+		this.environment = environment;
+	}
+
+	getFile(path: string): FileRecord | undefined {
+		const key = Buffer.from(path, 'utf8');
+		if (key.length === 0 || key.length > MAX_PATH_BYTES) return undefined;
+		const value = orMiss(() => this.environment.files.getBinaryFast(key));
+		return value && decodeRecord(key, value);
+	}
+
+	*files(): Iterable<readonly [path: string, record: FileRecord]> {
+		for (const key of keysOf(() => this.environment.files)) {
+			const path = key.toString('utf8');
+			const record = this.getFile(path);
+			if (record) yield [path, record];
+		}
+	}
+
+	getVector(id: NodeId): Float32Array | undefined {
+		const key = nodeKey(id);
+		const value = orMiss(() => this.environment.vectors.getBinaryFast(key));
+		return value && decodeVector(key, this.tag, this.#dimension, value);
+	}
+
+	hasVector(id: NodeId): boolean {
+		const key = nodeKey(id);
+		const value = orMiss(() => this.environment.vectors.getBinaryFast(key));
+		return value !== undefined && isIntactVector(key, this.tag, this.#dimension, value);
+	}
+
+	*vectorIds(): Iterable<NodeId> {
+		for (const key of keysOf(() => this.environment.vectors)) yield nodeIdOf(key);
+	}
+
+	getMeta(key: string): string | undefined {
+		return orMiss(() => this.environment.root.get(META_PREFIX + key));
+	}
+
+	refresh(): void {
+		this.environment.root.resetReadTxn();
+	}
+
+	sizeBytes(): number {
+		try {
+			return statSync(join(this.environment.path, 'data.mdb')).size;
+		} catch {
+			return 0;
+		}
+	}
+
+	async close(): Promise<void> {
+		await this.environment.root.close();
+	}
+}
+
+class LmdbStore extends LmdbReader implements Store {
+	readonly #options: StoreOptions;
+	readonly recovered: readonly string[];
+	/** Writes and clears run one after the other. */
+	#last: Promise<unknown> = Promise.resolve();
+
+	constructor(options: StoreOptions, environment: Environment, recovered: readonly string[]) {
+		super(options, environment);
+		this.#options = options;
+		this.recovered = recovered;
+	}
+
+	get path(): string {
+		return this.environment.path;
+	}
+
+	/** Brings an environment of another schema or vector space up to date. */
+	async prepare(): Promise<void> {
+		const { root } = this.environment;
+		const schema = root.get('schema');
+		if (schema !== undefined && schema !== SCHEMA_VERSION) this.environment = await replaceByEmpty(this.#options.folder, this.environment);
+		const space = this.environment.root.get('space');
+		if (space === this.#options.spaceId) return;
+		await this.#transact(({ root: meta, files }) => {
+			files.clearSync();
+			void meta.put('schema', SCHEMA_VERSION);
+			void meta.put('space', this.#options.spaceId);
+		});
+	}
+
+	async write(batch: StoreBatch): Promise<void> {
+		// Encoded first: whatever is wrong with the input shows before the transaction begins.
+		const files = [...(batch.files ?? [])].map(([path, record]) => {
+			const key = pathKey(path);
+			return [key, record && encodeRecord(key, record)] as const;
+		});
+		const vectors = [...(batch.vectors ?? [])].map(([id, vector]) => {
+			const key = nodeKey(id);
+			return [key, vector && encodeVector(key, this.tag, vector)] as const;
+		});
+		const meta = [...(batch.meta ?? [])];
+		await this.#enqueue(() =>
+			this.#transact((environment) => {
+				for (const [key, value] of vectors) put(environment.vectors, key, value);
+				for (const [key, value] of files) put(environment.files, key, value);
+				for (const [key, value] of meta) put(environment.root, META_PREFIX + key, value);
+			}),
+		);
+	}
+
+	async clear(): Promise<void> {
+		await this.#enqueue(async () => {
+			this.environment = await replaceByEmpty(this.#options.folder, this.environment);
+			await this.prepare();
+		});
+	}
+
+	override async close(): Promise<void> {
+		await this.#enqueue(() => super.close());
+	}
+
+	async #transact(change: (environment: Environment) => void): Promise<void> {
+		const { environment } = this;
+		try {
+			await environment.root.transaction(() => change(environment));
+			await environment.root.flushed;
+			this.refresh();
+		} catch (error) {
+			throw cacheError(this.#options.folder, error);
+		}
+	}
+
+	#enqueue<T>(action: () => Promise<T>): Promise<T> {
+		const result = this.#last.then(action);
+		this.#last = result.catch(() => {});
+		return result;
+	}
+}
+
+function put<K extends Buffer | string, V>(database: { put(k: K, v: V): unknown; remove(k: K): unknown }, key: K, value: V | null): void {
+	// Inside a transaction these act at once; their promises resolve with it.
+	if (value === null) database.remove(key);
+	else database.put(key, value);
+}
+
+function pathKey(path: string): Buffer {
+	const key = Buffer.from(path, 'utf8');
+	if (key.length === 0 || key.length > MAX_PATH_BYTES)
+		throw new RangeError(`path: expected 1 to ${MAX_PATH_BYTES} bytes, got ${key.length}`);
+	return key;
+}
+
+/** A read that LMDB refuses because a page is damaged is a miss like any other. */
+function orMiss<T>(read: () => T): T | undefined {
+	try {
+		return read();
+	} catch (error) {
+		if (/MDB_/.test(messageOf(error))) return undefined;
+		throw error;
+	}
+}
+
+function* keysOf(database: () => Environment['files']): Iterable<Buffer> {
+	let after: Buffer | undefined;
+	for (;;) {
+		const range = after ? { start: after, exclusiveStart: true } : {};
+		const keys = orMiss(() => [...database().getKeys({ ...range, limit: BATCH_ENTRIES })].map((key) => Buffer.from(key))) ?? [];
+		yield* keys;
+		if (keys.length < BATCH_ENTRIES) return;
+		after = keys.at(-1);
+	}
+}

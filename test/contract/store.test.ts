@@ -1,0 +1,270 @@
+/** What every store does, and what the one on disk does besides: share, survive and recover. */
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { chunkId, contentHash, type SpaceId } from '../../server/base/ids.ts';
+import { fromFloat16, toFloat16 } from '../../server/store/float16.ts';
+import { openStore, openStoreReader, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
+import { createMemoryStore } from '../../server/store/memory-store.ts';
+import type { FileRecord, Store } from '../../server/store/types.ts';
+import { createRandom } from '../support/random.ts';
+
+const spaceId = 'space-a' as SpaceId;
+const dimension = 24;
+const random = createRandom(5);
+
+function unitVector(): Float32Array {
+	const vector = Float32Array.from({ length: dimension }, () => random.normal());
+	const norm = Math.hypot(...vector);
+	return vector.map((value) => value / norm);
+}
+const id = (text: string) => chunkId(spaceId, text);
+
+function record(text: string, chunks = 1): FileRecord {
+	return {
+		contentHash: contentHash(text),
+		sizeBytes: text.length,
+		mtimeMs: 1_700_000_000_123.5,
+		chunks: Array.from({ length: chunks }, (_, i) => ({
+			id: id(`${text}${i}`),
+			startOffset: i * 10,
+			endOffset: i * 10 + 10,
+			startLine: i,
+			endLine: i + 1,
+		})),
+		entities: [{ name: 'Großes.Ding', line: 3 }],
+	};
+}
+
+function close(a: Float32Array | undefined, b: Float32Array): void {
+	expect(a?.length).toBe(b.length);
+	for (const [i, value] of b.entries()) expect(a?.[i]).toBeCloseTo(value, 3);
+}
+
+let folder = '';
+let stores: { close(): Promise<void> }[] = [];
+beforeEach(() => {
+	folder = mkdtempSync(join(tmpdir(), 'hef-store-'));
+	stores = [];
+});
+afterEach(async () => {
+	for (const store of stores) await store.close();
+	rmSync(folder, { recursive: true, force: true });
+});
+const keep = <T extends { close(): Promise<void> }>(store: T): T => {
+	stores.push(store);
+	return store;
+};
+const onDisk = async (space = spaceId) => keep(await openStore({ folder, spaceId: space, dimension }));
+
+const drivers: [string, () => Promise<Store>][] = [
+	['memory', async () => createMemoryStore()],
+	['LMDB', () => onDisk()],
+];
+
+describe.each(drivers)('%s store', (_, create) => {
+	test('gives back what was written, and forgets what was removed', async () => {
+		const store = await create();
+		const vector = unitVector();
+		const a = record('a', 3);
+		await store.write({ files: [['src/a.ts', a]], vectors: [[id('v'), vector]], meta: [['k', 'v']] });
+		expect(store.getFile('src/a.ts')).toEqual(a);
+		close(store.getVector(id('v')), vector);
+		expect(store.hasVector(id('v'))).toBe(true);
+		expect(store.getMeta('k')).toBe('v');
+		await store.write({ files: [['src/a.ts', null]], vectors: [[id('v'), null]], meta: [['k', null]] });
+		expect(store.getFile('src/a.ts')).toBeUndefined();
+		expect(store.getVector(id('v'))).toBeUndefined();
+		expect(store.hasVector(id('v'))).toBe(false);
+		expect(store.getMeta('k')).toBeUndefined();
+	});
+
+	test('a file without chunks and entities is a record like any other', async () => {
+		const store = await create();
+		const empty = { ...record(''), chunks: [], entities: [] };
+		await store.write({ files: [['empty.txt', empty]] });
+		expect(store.getFile('empty.txt')).toEqual(empty);
+	});
+
+	test('lists files in UTF-8 byte order, more than fit into one read', async () => {
+		const store = await create();
+		const paths = ['Z', 'a/b', 'a.ts', 'é', '\u{ff5e}', '\u{1f600}', ...Array.from({ length: 1500 }, (_, i) => `many/${i}.ts`)];
+		await store.write({ files: paths.map((path) => [path, record(path)] as const) });
+		const sorted = paths.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+		expect([...store.files()].map(([path]) => path)).toEqual(sorted);
+	});
+
+	test('lists the ids of vectors', async () => {
+		const store = await create();
+		const ids = Array.from({ length: 700 }, (_, i) => id(`v${i}`));
+		await store.write({ vectors: ids.map((each) => [each, unitVector()] as const) });
+		expect([...store.vectorIds()].sort()).toEqual(ids.sort());
+	});
+
+	test('a batch with something that cannot be stored changes nothing', async () => {
+		const store = await create();
+		const tooLong = 'x'.repeat(1901);
+		await expect(
+			store.write({
+				files: [
+					['fine.ts', record('fine')],
+					[tooLong, record('no')],
+				],
+			}),
+		).rejects.toThrow(RangeError);
+		expect(store.getFile('fine.ts')).toBeUndefined();
+		expect(store.getFile(tooLong)).toBeUndefined();
+	});
+
+	test('writes started together all land, the last one winning', async () => {
+		const store = await create();
+		await Promise.all(Array.from({ length: 20 }, (_, i) => store.write({ meta: [['n', String(i)]], files: [[`f${i}`, record(`f${i}`)]] })));
+		expect(store.getMeta('n')).toBe('19');
+		expect([...store.files()].length).toBe(20);
+	});
+
+	test('clear empties it, and it goes on working', async () => {
+		const store = await create();
+		await store.write({ files: [['a', record('a')]], vectors: [[id('v'), unitVector()]], meta: [['k', 'v']] });
+		await store.clear();
+		expect([...store.files()]).toEqual([]);
+		expect([...store.vectorIds()]).toEqual([]);
+		expect(store.getMeta('k')).toBeUndefined();
+		await store.write({ files: [['b', record('b')]] });
+		expect([...store.files()].length).toBe(1);
+	});
+});
+
+describe('LMDB store on disk', () => {
+	test('keeps everything across a reopening', async () => {
+		const vector = unitVector();
+		const store = await openStore({ folder, spaceId, dimension });
+		await store.write({ files: [['a.ts', record('a')]], vectors: [[id('v'), vector]] });
+		await store.close();
+		const again = await onDisk();
+		expect(again.getFile('a.ts')).toEqual(record('a'));
+		close(again.getVector(id('v')), vector);
+		expect(again.recovered).toEqual([]);
+	});
+
+	test('a reader sees later writes, and keeps the old content after a clear', async () => {
+		const store = await onDisk();
+		await store.write({ files: [['a.ts', record('a')]] });
+		const reader = keep(openStoreReader({ path: store.path, spaceId, dimension }));
+		expect(reader.getFile('a.ts')).toBeDefined();
+		await store.write({ files: [['b.ts', record('b')]] });
+		reader.refresh();
+		expect(reader.getFile('b.ts')).toBeDefined();
+		const before = store.path;
+		await store.clear();
+		expect(store.path).not.toBe(before);
+		expect(existsSync(before)).toBe(false);
+		reader.refresh();
+		expect(reader.getFile('a.ts')).toBeDefined();
+		expect(keep(openStoreReader({ path: store.path, spaceId, dimension })).getFile('a.ts')).toBeUndefined();
+	});
+
+	test('there is nothing to read where no store is', () => {
+		expect(() => openStoreReader({ path: join(folder, 'nowhere'), spaceId, dimension })).toThrow(/hef\.cacheFolder/);
+	});
+
+	test('clear frees the disk', async () => {
+		const store = await onDisk();
+		await store.write({ vectors: Array.from({ length: 5000 }, (_, i) => [id(`v${i}`), unitVector()] as const) });
+		const full = store.sizeBytes();
+		await store.clear();
+		expect(store.sizeBytes()).toBeLessThan(full / 5);
+		const onDiskBytes = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+			.map((name) => statSync(join(folder, name)))
+			.reduce((sum, stats) => sum + (stats.isFile() ? stats.size : 0), 0);
+		expect(onDiskBytes).toBeLessThan(full / 5);
+	});
+
+	test('another vector space: records go, vectors stay but are misses, and are hits again on the way back', async () => {
+		const vector = unitVector();
+		let store = await openStore({ folder, spaceId, dimension });
+		await store.write({ files: [['a.ts', record('a')]], vectors: [[id('v'), vector]] });
+		await store.close();
+		store = await openStore({ folder, spaceId: 'space-b' as SpaceId, dimension });
+		expect(store.getFile('a.ts')).toBeUndefined();
+		expect(store.getVector(id('v'))).toBeUndefined();
+		await store.close();
+		store = await onDisk();
+		expect(store.getFile('a.ts')).toBeUndefined();
+		close(store.getVector(id('v')), vector);
+	});
+
+	test('another dimension is a miss', async () => {
+		const store = await openStore({ folder, spaceId, dimension });
+		await store.write({ vectors: [[id('v'), unitVector()]] });
+		await store.close();
+		const other = keep(await openStore({ folder, spaceId, dimension: dimension + 8 }));
+		expect(other.hasVector(id('v'))).toBe(false);
+	});
+
+	test.each([
+		['garbage', (file: string) => writeFileSync(file, Buffer.alloc(100_000, 7))],
+		['an empty file', (file: string) => truncateSync(file, 0)],
+		['half of the file', (file: string) => truncateSync(file, Math.floor(statSync(file).size / 2))],
+	])('%s in place of the data is moved aside, reported, and begun anew', async (_, damage) => {
+		const store = await openStore({ folder, spaceId, dimension });
+		await store.write({ vectors: Array.from({ length: 5000 }, (_, i) => [id(`v${i}`), unitVector()] as const) });
+		const data = join(store.path, 'data.mdb');
+		await store.close();
+		damage(data);
+		const again = await onDisk();
+		expect(again.recovered.join()).toMatch(/damaged .* is being rebuilt/);
+		expect(existsSync(join(folder, 'damaged', 'data.mdb'))).toBe(true);
+		await again.write({ files: [['a.ts', record('a')]] });
+		expect(again.getFile('a.ts')).toBeDefined();
+	});
+
+	test('a flipped bit in a value is a miss, never another vector', async () => {
+		const vectors = new Map(Array.from({ length: 400 }, (_, i) => [id(`v${i}`), unitVector()] as const));
+		const store = await openStore({ folder, spaceId, dimension });
+		await store.write({ vectors, files: [['a.ts', record('a', 5)]] });
+		const data = join(store.path, 'data.mdb');
+		await store.close();
+		const bytes = readFileSync(data);
+		for (const vector of [...vectors.values()].slice(0, 200)) {
+			// The first half of each vector, as it lies in the file.
+			const at = bytes.indexOf(Buffer.from(toFloat16(vector).buffer).subarray(0, dimension)) + random.below(dimension);
+			bytes.writeUInt8(bytes.readUInt8(at) ^ (1 << random.below(8)), at);
+		}
+		writeFileSync(data, bytes);
+		const again = await onDisk();
+		let misses = 0;
+		for (const [each, vector] of vectors) {
+			const found = again.getVector(each);
+			expect(again.hasVector(each)).toBe(found !== undefined);
+			if (found) close(found, vector);
+			else misses++;
+		}
+		expect(misses).toBe(200);
+	});
+
+	test('a folder that cannot be made says what to do', async () => {
+		writeFileSync(join(folder, 'file'), '');
+		await expect(openStore({ folder: join(folder, 'file', 'below'), spaceId, dimension })).rejects.toMatchObject({
+			code: 'cache-unavailable',
+			message: expect.stringContaining('hef.cacheFolder'),
+		});
+	});
+
+	test('one cache folder for each real path', () => {
+		expect(workspaceCacheFolder('/cache', folder)).toBe(workspaceCacheFolder('/cache', join(folder, '.')));
+		expect(workspaceCacheFolder('/cache', folder)).not.toBe(workspaceCacheFolder('/cache', tmpdir()));
+	});
+});
+
+test('half precision: round trip, rounding, signs and tiny values', () => {
+	const values = Float32Array.from([0, -0, 1, -1, 0.333333, 2 ** -14, 2 ** -24, -(2 ** -20), 1e-9, 0.99951171875, 1.00048828125]);
+	const back = fromFloat16(new Uint8Array(toFloat16(values).buffer));
+	for (const [i, value] of values.entries())
+		expect(Math.abs((back[i] as number) - value)).toBeLessThanOrEqual(Math.max(Math.abs(value) * 2 ** -11, 2 ** -25));
+	// Known bit patterns, and ties to even.
+	expect([...toFloat16(Float32Array.from([1, -2, 0.5, 2 ** -14, 2 ** -24, 1 + 2 ** -11, 1 + 3 * 2 ** -11]))]).toEqual([
+		0x3c00, 0xc000, 0x3800, 0x0400, 0x0001, 0x3c00, 0x3c02,
+	]);
+});
