@@ -4,11 +4,14 @@ import { EXECUTION_PROVIDERS, parseSettings, type Settings, type WorkspaceReport
 import { HefError } from '../base/errors.ts';
 import type { Bundle } from '../inference/bundle.ts';
 import type { CreateServices } from '../services.ts';
+import type { ChunksOptions } from './chunks.ts';
 
 /** Streams and services of a command; injected, so that tests run commands in-process. */
 export interface CommandContext {
 	version: string;
 	createServices: CreateServices;
+	/** What cuts a folder's files as indexing does, with the tokenizer of a file. */
+	openChunkSource(folder: string, tokenizerFile: string): Promise<Omit<ChunksOptions, 'out'>>;
 	/** The bundle that the settings choose. Throws HefError `bundle-missing` or `bundle-invalid`. */
 	loadBundle(settings: Settings): Promise<Bundle>;
 	/** Health of a folder's cache, read without any model. */

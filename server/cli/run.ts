@@ -4,7 +4,7 @@
  */
 import { HefError, messageOf } from '../base/errors.ts';
 import { benchCommand } from './bench.ts';
-import { chunksCommand } from './chunks.ts';
+import { chunksCommand } from './chunks-command.ts';
 import { COMMON_USAGE, type Command, type CommandContext, parseCommandArguments } from './command.ts';
 import { completeCommand } from './complete.ts';
 import { demoCommand } from './demo.ts';

@@ -1,0 +1,196 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { CompletionReport, Settings, WorkspaceReport } from 'hef-shared';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { HefError } from '../../server/base/errors.ts';
+import type { CommandContext } from '../../server/cli/command.ts';
+import { drawCursors } from '../../server/cli/cursors.ts';
+import { scoreLine, summarizeScores } from '../../server/cli/eval-scores.ts';
+import { runCommand, usage } from '../../server/cli/run.ts';
+import type { CompletionRequest } from '../../server/completion/types.ts';
+import type { Services } from '../../server/services.ts';
+
+let folder: string;
+beforeAll(async () => {
+	folder = await mkdtemp(join(tmpdir(), 'hef-cli-'));
+	await writeFile(join(folder, 'a.ts'), 'const one = 1;\nconst two = 2;\n');
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+const workspaceReport: WorkspaceReport = {
+	folder: '/w',
+	state: 'ready',
+	files: 1,
+	chunks: 1,
+	nodes: 3,
+	nodesByLevel: { chunk: 1, file: 1, directory: 0, repository: 1 },
+	stale: 0,
+	pending: 0,
+	storeBytes: 4096,
+	hnsw: { size: 3, tombstones: 0, recallAt32: 1 },
+	lastUpdate: null,
+	skipped: {},
+};
+
+/** Runs a command on services that record requests and answer with a fixed text. */
+async function run(args: string[], overrides: Partial<CommandContext> = {}) {
+	const out: string[] = [];
+	const err: string[] = [];
+	const requests: CompletionRequest[] = [];
+	const settings: Settings[] = [];
+	let disposed = 0;
+	const answer = (request: CompletionRequest): CompletionReport => ({
+		items: [{ insertText: '42;', range: { start: { line: 0, character: 0 }, end: { line: 0, character: 0 } }, confidence: 0.9 }],
+		suppressed: null,
+		nodes: [],
+		tokens: { pseudo: 0, entities: 0, suffix: 2, prefix: 3, generated: 2 },
+		timingsMs: { tokenize: 0, embed: 0, retrieve: 0, project: 0, prefill: 1, decode: 1, total: 2 },
+		bundle: 'fake',
+		executionProvider: 'cpu',
+		context: request.context,
+	});
+	const services: Partial<Services> = {
+		openFolder: async () => {},
+		settled: async () => {},
+		report: async () => workspaceReport,
+		complete: async (request) => {
+			requests.push(request);
+			return answer(request);
+		},
+		dispose: async () => {
+			disposed++;
+		},
+	};
+	const code = await runCommand(args, {
+		version: '9.9.9',
+		createServices: async (given) => {
+			settings.push(given);
+			return services as Services;
+		},
+		loadBundle: () => Promise.reject(new HefError('bundle-missing', 'no bundle; run the recipe')),
+		openChunkSource: () => Promise.reject(new Error('not used')),
+		inspect: async () => workspaceReport,
+		cacheFolder: () => folder,
+		stdout: (text) => out.push(text),
+		stderr: (text) => err.push(text),
+		interactive: false,
+		...overrides,
+	});
+	return { code, out: out.join(''), err: err.join(''), requests, settings, disposed };
+}
+
+describe('usage errors exit with 2 and say what to do', () => {
+	test.each([
+		[['frobnicate'], "unknown command or flag 'frobnicate'"],
+		[['--frob'], "unknown command or flag '--frob'"],
+		[['index'], 'expected exactly one folder'],
+		[['index', 'a', 'b'], 'expected exactly one folder'],
+		[['index', '.', '--frob'], "Unknown option '--frob'"],
+		[['complete', 'a.ts', '--line', 'x', '--column', '0'], "--line wants a whole number of at least 0, got 'x'"],
+		[['complete', 'a.ts', '--column', '0'], '--line wants a whole number'],
+		[['index', '.', '--execution-provider', 'tpu'], 'hef.executionProvider: expected one of'],
+		[['index', '.', '--threads', 'many'], 'hef.maxThreads: expected a number'],
+		[['eval'], '--data and --repos are needed'],
+		[['eval', '--data', 'x', '--repos', 'y', '--modes', 'magic'], "got 'magic'"],
+	])('%j', async (args, message) => {
+		const { code, out, err } = await run(args);
+		expect({ code, out }).toEqual({ code: 2, out: '' });
+		expect(err).toContain(message);
+	});
+
+	test('a mode that does not exist', async () => {
+		const { code, err } = await run(['complete', join(folder, 'a.ts'), '--line', '0', '--column', '0', '--context', 'magic']);
+		expect(code).toBe(2);
+		expect(err).toContain("--context wants one of none, snippets, hef, llavacode, got 'magic'");
+	});
+});
+
+test('help and version', async () => {
+	expect(await run(['--help'])).toMatchObject({ code: 0, out: usage() });
+	expect(await run(['--version'])).toMatchObject({ code: 0, out: '9.9.9\n' });
+	expect((await run(['complete', '--help'])).out).toContain('--line L --column C');
+});
+
+test('a failing operation exits with 1 and its message', async () => {
+	const { code, err } = await run(['status', folder]);
+	expect(code).toBe(1);
+	expect(err).toBe('hef-language-server status: no bundle; run the recipe\n');
+});
+
+describe('complete', () => {
+	const complete = (...args: string[]) => run(['complete', join(folder, 'a.ts'), ...args]);
+
+	test('asks at the UTF-16 offset, in the mode, and prints one JSON document', async () => {
+		const { code, out, requests, disposed } = await complete('--line', '1', '--column', '6', '--context', 'snippets', '--json');
+		expect(code).toBe(0);
+		expect(JSON.parse(out)).toMatchObject({ items: [{ insertText: '42;' }], context: 'snippets' });
+		expect(requests).toMatchObject([{ offset: 21, path: 'a.ts', folder, context: 'snippets', minConfidence: 0 }]);
+		expect(disposed).toBe(1);
+	});
+
+	test('a position outside of the document', async () => {
+		const { code, err } = await complete('--line', '7', '--column', '0');
+		expect(code).toBe(2);
+		expect(err).toContain('line 7, column 0 lies outside of');
+	});
+
+	test('a file that cannot be read', async () => {
+		const { code, err } = await run(['complete', join(folder, 'none.ts'), '--line', '0', '--column', '0']);
+		expect(code).toBe(1);
+		expect(err).toContain('cannot read');
+	});
+});
+
+test('index prints the report, and the cache option reaches the services', async () => {
+	const { code, out, settings } = await run(['index', folder, '--cache', '/c', '--json']);
+	expect(code).toBe(0);
+	expect(JSON.parse(out)).toEqual(workspaceReport);
+	expect(settings).toMatchObject([{ cacheFolder: '/c' }]);
+});
+
+test('services are disposed when the operation fails', async () => {
+	let disposed = false;
+	const failing = {
+		openFolder: () => Promise.reject(new HefError('workspace-unreadable', 'cannot read the folder')),
+		dispose: async () => {
+			disposed = true;
+		},
+	};
+	const { code, err } = await run(['index', folder], { createServices: async () => failing as unknown as Services });
+	expect({ code, disposed }).toEqual({ code: 1, disposed: true });
+	expect(err).toContain('cannot read the folder');
+});
+
+describe('scores', () => {
+	test('texts are compared stripped', () => {
+		expect(scoreLine('  return 1; ', 'return 1;')).toEqual({ em: true, es: 1, identifierMatch: true });
+		expect(scoreLine('return a', 'return b')).toEqual({ em: false, es: 1 - 1 / 8, identifierMatch: false });
+		expect(scoreLine('f( x )', 'f(x)')).toMatchObject({ em: false, identifierMatch: true });
+		expect(scoreLine('', '')).toMatchObject({ em: true, es: 1 });
+	});
+
+	test('what is shown is what passes the default threshold', () => {
+		const score = (em: boolean, confidence: number) => ({
+			...{ id: '', mode: 'hef' as const, gold: '', prediction: '', identifierMatch: em, suppressed: null },
+			...{ em, es: em ? 1 : 0, confidence, ttftMs: 10, totalMs: 20 },
+		});
+		expect(summarizeScores([score(true, 0.99), score(false, 0.01), score(false, 0.99), score(true, 0.01)])).toMatchObject({
+			n: 4,
+			em: 0.5,
+			shown: 0.5,
+			emOfShown: 0.5,
+			ttftMs: { p50: 10 },
+			totalMs: { p50: 20, p95: 20 },
+		});
+	});
+});
+
+test('cursors are real, reproducible, and cut the rest of their line', async () => {
+	const code = Array.from({ length: 40 }, (_, i) => `\tconst value${i} = compute(${i}, other);`).join('\n');
+	await writeFile(join(folder, 'many.ts'), code);
+	const cursors = await drawCursors(folder, ['many.ts'], 6);
+	expect(cursors).toHaveLength(6);
+	expect(await drawCursors(folder, ['many.ts'], 6)).toEqual(cursors);
+	for (const { text, offset, gold } of cursors) expect(text.slice(0, offset) + gold + text.slice(offset)).toBe(code);
+});

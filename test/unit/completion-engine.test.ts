@@ -1,0 +1,207 @@
+/** The engine on the shipped bundle: real tokenizer and models, a small view made by hand. */
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { neverCancelled } from '../../server/base/cancellation.ts';
+import type { NodeId } from '../../server/base/ids.ts';
+import { silentLogger } from '../../server/base/logger.ts';
+import { type CompletionEngine, createCompletionEngine } from '../../server/completion/engine.ts';
+import type { CompletionRequest } from '../../server/completion/types.ts';
+import { type Bundle, loadBundle } from '../../server/inference/bundle.ts';
+import { createModels } from '../../server/inference/models.ts';
+import type { Models } from '../../server/inference/types.ts';
+import type { SnippetSource } from '../../server/retrieval/snippets.ts';
+import type { WorkspaceView } from '../../server/retrieval/view.ts';
+
+const FOLDER = '/workspace';
+const K = 32;
+let bundle: Bundle;
+let models: Models;
+let engine: CompletionEngine;
+
+beforeAll(async () => {
+	bundle = await loadBundle(fileURLToPath(new URL('../../models/hef-nano', import.meta.url)));
+	models = await createModels(bundle, { executionProvider: 'cpu', threads: 2, logger: silentLogger });
+	const view = handMadeView(40, bundle.manifest.embedder.dimension);
+	const snippets: SnippetSource = {
+		similar: async (_, k) =>
+			Array.from({ length: k }, (_, i) => ({
+				id: `n${i}` as NodeId,
+				text: `export function helper${i}() {}`,
+				node: { level: 'chunk' as const, path: `lib/f${i}.ts`, startLine: 0, endLine: 9, score: 0.5 },
+			})),
+		invalidate() {},
+	};
+	engine = createCompletionEngine({
+		bundle,
+		models,
+		workspace: (folder) => (folder === FOLDER ? { view, snippets } : undefined),
+		now: () => performance.now(),
+	});
+}, 60_000);
+afterAll(() => models.dispose());
+
+/** Nodes with vectors of their own, searched exactly. */
+function handMadeView(count: number, dimension: number): WorkspaceView {
+	const ids = Array.from({ length: count }, (_, i) => `n${i}` as NodeId);
+	const vectors = new Map(ids.map((id, i) => [id, unit(Float32Array.from({ length: dimension }, (_, j) => Math.sin(i * 7 + j)))]));
+	const partial: Partial<WorkspaceView> = {
+		generation: 1,
+		size: count,
+		search: (query, k, options) =>
+			ids
+				.filter(options?.filter ?? (() => true))
+				.map((id) => ({ id, score: dot(query, vectors.get(id) as Float32Array) }))
+				.sort((a, b) => b.score - a.score)
+				.slice(0, k),
+		occurrences: (id) => [{ level: 'chunk', path: `lib/f${id.slice(1)}.ts`, startLine: 0, endLine: 9 }],
+		vector: (id) => vectors.get(id),
+		file: () => undefined,
+		paths: () => [],
+	};
+	return partial as WorkspaceView;
+}
+
+function unit(vector: Float32Array): Float32Array {
+	const norm = Math.sqrt(dot(vector, vector));
+	return vector.map((value) => value / norm);
+}
+
+function dot(a: Float32Array, b: Float32Array): number {
+	return a.reduce((sum, value, i) => sum + value * (b[i] as number), 0);
+}
+
+const CODE = `import { Store } from './store.js';
+
+export class Session {
+	private readonly store: Store;
+
+	constructor(store: Store) {
+		this.store = store;
+	}
+
+	async load(id: string): Promise<string | undefined> {
+		const value = await this.$0
+	}
+}
+`;
+
+/** A line that the smallest model knows how to go on. */
+const EASY = 'def main():\n    for i in ra$0';
+
+function request(code: string, options: Partial<CompletionRequest> = {}): CompletionRequest {
+	const offset = code.indexOf('$0');
+	return {
+		uri: 'file:///workspace/session.ts',
+		folder: FOLDER,
+		path: 'session.ts',
+		text: code.replace('$0', ''),
+		offset,
+		context: 'hef',
+		multiLine: 'never',
+		explicit: true,
+		minConfidence: 0,
+		...options,
+	};
+}
+
+const complete = (code: string, options?: Partial<CompletionRequest>) => engine.complete(request(code, options), neverCancelled);
+
+test('every mode answers, and counts what its prompt held', async () => {
+	const none = await complete(CODE, { context: 'none', fresh: true });
+	const snippets = await complete(CODE, { context: 'snippets', fresh: true });
+	const hef = await complete(CODE, { context: 'hef', fresh: true });
+	expect(none?.tokens).toMatchObject({ pseudo: 0, entities: 0, snippets: 0 });
+	expect(snippets?.tokens).toMatchObject({ pseudo: 0, entities: 0 });
+	expect(snippets?.tokens.snippets).toBeGreaterThan(50);
+	expect(hef?.tokens).toMatchObject({ pseudo: K, snippets: 0 });
+	expect(hef?.nodes).toHaveLength(K);
+	for (const report of [none, snippets, hef]) expect(report?.tokens.generated).toBeGreaterThan(0);
+});
+
+test('equal requests give equal answers, whatever the cache holds', async () => {
+	const first = await complete(CODE, { fresh: true });
+	await complete('def main():\n\treturn $0', { fresh: true, context: 'none' });
+	const again = await complete(CODE, { fresh: true });
+	expect(again?.items).toEqual(first?.items);
+	expect(again?.nodes).toEqual(first?.nodes);
+});
+
+test('typing one character reuses nearly the whole KV cache and holds the context', async () => {
+	engine.forget('file:///workspace/session.ts');
+	const first = await complete(CODE);
+	const typed = await complete(CODE.replace('$0', 'zq$0'));
+	expect(typed?.nodes).toEqual(first?.nodes);
+	const { pseudo, entities, suffix, prefix, reused = 0 } = typed?.tokens ?? { pseudo: 0, entities: 0, suffix: 0, prefix: 0 };
+	expect(pseudo + entities + suffix + prefix - reused).toBeLessThanOrEqual(8);
+	expect(typed?.timingsMs).toMatchObject({ embed: 0, retrieve: 0, project: 0 });
+});
+
+test('text that agrees with the suggestion is answered without a model', async () => {
+	engine.forget('file:///workspace/session.ts');
+	const code = EASY;
+	const first = await complete(code);
+	const text = first?.items[0]?.insertText ?? '';
+	expect(text.length).toBeGreaterThan(2);
+	const typed = await complete(code.replace('$0', `${text.slice(0, 2)}$0`));
+	expect(typed).toMatchObject({ items: [{ insertText: text.slice(2) }], tokens: { generated: 0 } });
+	const back = await complete(code.replace('$0', `${text.slice(0, 1)}$0`));
+	expect(back).toMatchObject({ items: [{ insertText: text.slice(1) }], tokens: { generated: 0 } });
+	const otherSuffix = await complete(`${code.replace('$0', `${text.slice(0, 2)}$0`)}\n// more`);
+	expect(otherSuffix?.tokens.generated).toBeGreaterThan(0);
+});
+
+test('a cancelled request answers nothing and leaves the next one right', async () => {
+	const expected = await complete(CODE, { fresh: true });
+	let looks = 0;
+	const cancellation = {
+		get aborted() {
+			return ++looks > 2;
+		},
+	};
+	expect(await engine.complete(request(CODE, { fresh: true }), cancellation)).toBeUndefined();
+	expect((await complete(CODE, { fresh: true }))?.items).toEqual(expected?.items);
+});
+
+describe('nothing is shown, and the reason is known', () => {
+	test('in the middle of a line, unless asked by hand', async () => {
+		expect(await complete('const a = $0 + b;', { explicit: false })).toMatchObject({ items: [], suppressed: 'middleOfLine' });
+		expect((await complete('const a = $0 + b;', { explicit: true }))?.suppressed).not.toBe('middleOfLine');
+	});
+
+	test('below the confidence threshold, unless asked by hand', async () => {
+		expect(await complete(EASY, { explicit: false, minConfidence: 1, fresh: true })).toMatchObject({
+			items: [],
+			suppressed: 'lowConfidence',
+		});
+	});
+
+	test('when the selected entry of the editor says something else', async () => {
+		expect(await complete(EASY, { selected: 'zzzzzz', fresh: true })).toMatchObject({ items: [], suppressed: 'selectedEntryDiffers' });
+	});
+});
+
+test('outside of any folder the open file alone is used, and said so', async () => {
+	const { folder: _, ...outside } = request(CODE, { fresh: true });
+	const report = await engine.complete(outside, neverCancelled);
+	expect(report?.tokens.pseudo).toBe(0);
+	expect(report?.notes?.[0]).toContain('no workspace folder');
+});
+
+test('a bundle without the llavacode projector says so', async () => {
+	const report = await complete(CODE, { context: 'llavacode', fresh: true });
+	if (bundle.manifest.projectors.llavacode) expect(report?.tokens.pseudo).toBeGreaterThan(0);
+	else expect(report?.notes).toEqual(['the bundle has no llavacode projector']);
+});
+
+test('ranges are UTF-16, and CRLF documents get CRLF', async () => {
+	const astral = await complete('const s = "𝒜𝒜";\r\nconst t = s.$0\r\n', { fresh: true });
+	const position = { line: 1, character: 12 };
+	if (astral?.items[0]) expect(astral.items[0].range.start).toEqual(position);
+	const block = await complete('function f(a) {$0\r\n', { fresh: true, multiLine: 'always' });
+	const text = block?.items[0]?.insertText ?? '';
+	expect(text.replaceAll('\r\n', '')).not.toContain('\n');
+});
+
+test.each(['', '\u{10ffff}'.repeat(50), `x${'\ud800'}y`, '\t'.repeat(2000), `${'a'.repeat(100_000)}`])('odd text %#', async (text) => {
+	expect(await complete(`${text}$0`, { fresh: true })).toBeDefined();
+});
