@@ -87,6 +87,8 @@ class LmConfig(TrainConfig):
 
 @dataclass
 class EmbedderTrainConfig(TrainConfig):
+    batch: int = 64  # pairs a step
+    eval_every: int = 300
     temperature: float = 0.05
     max_query: int = 256
     max_passage: int = 256
@@ -94,11 +96,19 @@ class EmbedderTrainConfig(TrainConfig):
 
 @dataclass
 class FuserTrainConfig(TrainConfig):
+    minutes: float = 4.0
+    batch: int = 48
+    lr: float = 1e-3
+    muon_lr: float = 0.01
+    chunks: int = 30_000  # chunks that are embedded for this stage
     temperature: float = 0.07
 
 
 @dataclass
 class HefConfig(TrainConfig):
+    chunks: int = 30_000  # chunks that are embedded for this stage
+    examples: int = 20_000
+    before_weight: float = 0.3  # weight of prefix tokens in the loss; the middle has weight one
     projector_hidden: int = 512
     no_nodes: float = 0.2  # share of examples without pseudo-tokens, so that `none` stays in distribution
     short_prefix: float = 0.5  # share of examples whose prefix is cut short, so that pseudo-tokens matter

@@ -74,9 +74,9 @@ class Repository:
         self._blocks: dict[int, list[tuple[str, set[str]]]] = {}
 
     def entities(self, rng: random.Random, own: int, known: str, target: str) -> list[str]:
-        """Names defined in a few other files: some that `target` needs, some that are merely near; used names first.
+        """Names defined in a few other files, mostly some that `target` needs before some that are merely near.
 
-        `known` is what a server could see (prefix and suffix without the line to write), so that order betrays nothing else.
+        Names that stand in `known` (what the prompt shows without the line to write) are left out, as the server does.
         """
         helpful: list[int] = []
         for name in dict.fromkeys(IDENTIFIER.findall(target)):
@@ -88,15 +88,11 @@ class Repository:
         for _ in range(rng.choice((1, 2, 3))):
             picked.append(rng.choice(near) if rng.random() < 0.6 else rng.randrange(len(self.files)))
         picked = [i for i in dict.fromkeys(picked) if i != own]
-        rng.shuffle(picked)
+        if rng.random() < 0.4:
+            rng.shuffle(picked)
         seen = set(IDENTIFIER.findall(known))
-        used, other = [], []
-        for index in picked:
-            for name in self.files[index].defines[:40]:
-                (used if name in seen else other).append(name)
-        if rng.random() < 0.5:
-            rng.shuffle(other)
-        return list(dict.fromkeys(used + other))[:40]
+        names = [name for index in picked for name in self.files[index].defines[:12] if name not in seen]
+        return list(dict.fromkeys(names))[:40]
 
     def snippets(self, rng: random.Random, own: int, query: str, pool: int = 24) -> list[str]:
         """The one to three blocks of other files most similar (Jaccard of identifiers) to `query`, best last."""

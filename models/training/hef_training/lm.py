@@ -75,7 +75,7 @@ class Examples:
         held = rng.randrange(20, 160)  # the end that a server would not see yet
         entities = snippets = None
         if rng.random() < config.entities:
-            entities = repository.entities(rng, own, before[:-held] + after[:300], before[-2 * held :])
+            entities = repository.entities(rng, own, before[:-held] + after[:350], before[-2 * held :])
         if rng.random() < config.snippets:
             snippets = repository.snippets(rng, own, before[-900 : -held])
         return self.layout.prompt(before, None if no_suffix else after, entities, snippets,

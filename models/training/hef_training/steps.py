@@ -29,6 +29,18 @@ def run(args: argparse.Namespace, recipe: Recipe, places: Places) -> None:
     if args.step == "lm":
         from . import lm
         lm.run(recipe, places, args.minutes)
+    elif args.step == "chunks":
+        from . import chunks
+        chunks.run(places, args.server)
+    elif args.step == "embedder":
+        from . import embedder_train
+        embedder_train.run(recipe, places, args.minutes)
+    elif args.step == "fuser":
+        from . import fuser_train
+        fuser_train.run(recipe, places, args.minutes)
+    elif args.step == "hef":
+        from . import hef
+        hef.run(recipe, places, args.minutes)
     elif args.step == "export":
         from . import export
         export.run(recipe, places, args.out or MODELS / recipe.export.name)

@@ -1,7 +1,7 @@
 """Writes hierarchy-golden.json beside this file: `python tests/make_hierarchy_golden.py`.
 
 Each case: {name, spaceId, tree: {path: [chunk text, …]}, ids: {"<level> <path>": id} of files, directories and the repository,
-root: id or null, groups: ids of all group nodes, sorted}. The repository's key is "repository ".
+root: id or null, groups: distinct ids of the group nodes that are nothing else elsewhere, sorted}. The repository's key is "repository ".
 """
 from __future__ import annotations
 
@@ -30,18 +30,13 @@ def trees() -> dict[str, dict[str, list[str]]]:
     }
 
 
-def cases() -> list[dict]:
-    out = []
-    for name, tree in trees().items():
-        root = hierarchy.build("golden-space", tree)
-        nodes = list(root.walk()) if root else []
-        out.append({
-            "name": name, "spaceId": "golden-space", "tree": tree, "root": root.id if root else None,
-            "ids": {f"{n.level} {n.path}": n.id for n in nodes if n.level in ("file", "directory", "repository")},
-            "groups": sorted(n.id for n in nodes if n.level == "group"),
-        })
-    return out
+def case(name: str, space: str, tree: dict[str, list[str]]) -> dict:
+    root = hierarchy.build(space, tree)
+    nodes = list(root.walk()) if root else []
+    ids = {f"{n.level} {n.path}": n.id for n in nodes if n.level in ("file", "directory", "repository")}
+    groups = {n.id for n in nodes if n.level == "group"} - set(ids.values())
+    return {"name": name, "spaceId": space, "tree": tree, "root": root.id if root else None, "ids": ids, "groups": sorted(groups)}
 
 
 if __name__ == "__main__":
-    GOLDEN.write_text(json.dumps(cases(), indent=1) + "\n")
+    GOLDEN.write_text(json.dumps([case(name, "golden-space", tree) for name, tree in trees().items()], indent=1) + "\n")

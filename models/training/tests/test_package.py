@@ -1,0 +1,199 @@
+"""Every step end to end at tiny size on a synthetic repository: corpus, tokenizer, lm, chunks, embedder, fuser, hef, export, parity."""
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hef_training import chunks, corpus, embedder_train, export, fuser_train, goldens, hef, lm, runtime, tokenizer
+from hef_training.config import ModelConfig, Places, Recipe
+from hef_training.corpus_filter import licence_of
+from hef_training.generator import hidden_states
+
+MIT = "MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy of this software"
+
+
+def source(n: int) -> str:
+    """One synthetic module that uses its neighbour."""
+    return (
+        f"import {{ load{n + 1}, Store{n + 1} }} from './module{n + 1}';\n\n"
+        + "\n".join(
+            f"export function {verb}{n}(key: string, value{n}: number): Store{n + 1} {{\n"
+            f"  const store = load{n + 1}(key, value{n} * {n + i});\n  return store.{verb}{n}(key);\n}}\n"
+            for i, verb in enumerate(("load", "save", "drop"))
+        )
+        + f"\nexport class Store{n} {{\n  constructor(private readonly name{n}: string) {{}}\n\n  describe{n}(): string {{\n    return this.name{n};\n  }}\n}}\n"
+    )
+
+
+def tiny_recipe() -> Recipe:
+    recipe = Recipe()
+    recipe.tokenizer.vocab_size = 400
+    recipe.generator = ModelConfig(layers=2, hidden=64, heads=2, kv_heads=1, head_dim=32, ff=96)
+    recipe.embedder = ModelConfig(layers=1, hidden=64, heads=2, kv_heads=2, head_dim=32, ff=64)
+    recipe.fuser = ModelConfig(layers=1, hidden=64, heads=2, kv_heads=2, head_dim=32, ff=64)
+    for stage in (recipe.lm, recipe.embedder_train, recipe.fuser_train, recipe.hef):
+        stage.minutes, stage.tokens_per_step, stage.eval_every, stage.batch = 0.02, 1024, 1000, 8
+    recipe.hef.examples, recipe.hef.projector_hidden = 60, 32
+    return recipe
+
+
+def fake_chunks(places: Places, repo: str, folder: Path) -> None:
+    """What the server's command prints, with one chunk per blank-line block."""
+    out = places.work / "chunks" / f"{repo}.jsonl"
+    out.parent.mkdir(exist_ok=True)
+    with out.open("w") as handle:
+        for path in sorted(folder.rglob("*.ts")):
+            text, rows, at = path.read_text(), [], 0
+            for block in text.split("\n\n"):
+                rows.append({"startOffset": at, "endOffset": at + len(block), "startLine": 0, "endLine": 0})
+                at += len(block) + 2
+            entities = [
+                {"name": line.split()[2].split("(")[0], "kind": "function", "line": n}
+                for n, line in enumerate(text.split("\n")) if line.startswith(("export function", "export class"))
+            ]
+            handle.write(json.dumps({"path": path.relative_to(folder).as_posix(), "contentHash": "", "chunks": rows, "entities": entities}) + "\n")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recipe, Places, Path]:
+    root = tmp_path_factory.mktemp("training")
+    mirror, bench = root / "mirror", root / "bench"
+    for name, first in (("a+one", 0), ("a+two", 100), ("a+unlicensed", 200)):
+        repo = mirror / name
+        (repo / "src" / "deep").mkdir(parents=True)
+        (repo / "vendor").mkdir()
+        for n in range(first, first + 30):
+            folder = repo / "src" / "deep" if n % 2 else repo / "src"
+            (folder / f"module{n}.ts").write_text(source(n))
+        (repo / "src" / "copy.ts").write_text(source(first))
+        (repo / "vendor" / "lib.ts").write_text(source(first + 50))
+        (repo / "LICENSE").write_text(MIT if name != "a+unlicensed" else "All rights reserved.")
+        run = lambda *args: subprocess.run(["git", "-C", str(repo), *args], check=True, capture_output=True)  # noqa: E731
+        run("init", "-q")
+        run("add", ".")
+        run("-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "files")
+    (bench / "b+held" / "src").mkdir(parents=True)
+    for n in range(300, 320):
+        (bench / "b+held" / "src" / f"module{n}.ts").write_text(source(n))
+    (bench / "b+held" / "src" / "leaked.ts").write_text(source(3))
+    tsv = root / "repos.tsv"
+    tsv.write_text("split\trepo\tlicence\ntrain\ta/one\tMIT\ntrain\ta/two\tMIT\ntrain\ta/unlicensed\tMIT\ntrain\tb/held\tMIT\n")
+    recipe, places = tiny_recipe(), Places(root / "work", mirror, bench, tsv)
+    corpus.run(recipe.corpus, places)
+    tokenizer.run(recipe.tokenizer, places)
+    for folder in (*(places.corpus / "files").iterdir(), bench / "b+held"):
+        fake_chunks(places, folder.name, folder)
+    lm.run(recipe, places, None)
+    embedder_train.run(recipe, places, None)
+    fuser_train.run(recipe, places, None)
+    hef.run(recipe, places, None)
+    export.run(recipe, places, root / "bundle")
+    return recipe, places, root / "bundle"
+
+
+def test_corpus_drops_what_it_must(trained) -> None:
+    _, places, _ = trained
+    rows = [json.loads(line) for line in (places.corpus / "index.jsonl").open()]
+    paths = {(row["repo"], row["path"]) for row in rows}
+    assert {row["repo"] for row in rows} == {"a+one", "a+two"}
+    assert ("a+one", "src/module0.ts") not in paths or ("a+one", "src/copy.ts") not in paths
+    assert not any("vendor" in path for _, path in paths)
+    assert ("a+one", "src/deep/module3.ts") not in paths  # stands in the benchmark
+
+
+def test_licences() -> None:
+    assert licence_of(MIT) == "MIT"
+    assert licence_of("GNU GENERAL PUBLIC LICENSE " + MIT) is None
+    assert licence_of("All rights reserved.") is None
+
+
+def test_tokenizer_round_trip_and_newlines(trained) -> None:
+    _, places, _ = trained
+    loaded = tokenizer.load(places)
+    for text in goldens.TEXTS:
+        ids = loaded.encode(text, add_special_tokens=False).ids
+        assert loaded.decode(ids, skip_special_tokens=False) == text
+        for i in ids:
+            assert "\n" not in loaded.decode([i]).lstrip("\r\n")
+
+
+def test_utf16_offsets() -> None:
+    assert chunks.code_points("a😀b", [0, 1, 3, 4]) == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8", "int8-dynamic"])
+@torch.no_grad()
+def test_export_equals_pytorch(trained, precision: str) -> None:
+    recipe, places, _ = trained
+    models = export.Models(recipe, places)
+    files = {name: model.SerializeToString() for name, model in export.graphs(models, precision).items()}
+    tolerance = 1e-4 if precision == "fp32" else 0.15
+    ids = [[2 + n % 300 for n in range(size)] for size in (5, 17, 40)]
+    padded = np.zeros((3, 41), np.int64)
+    for row, tokens in zip(padded, ids):
+        row[: len(tokens) + 1] = [*tokens, tokenizer.EOT]
+    lengths = np.array([len(row) + 1 for row in ids], np.int32)
+    embedded = runtime.session(files["embedder.onnx"]).run(None, {"input_ids": padded, "lengths": lengths})[0]
+    assert np.abs(embedded - models.embedder.embed(ids).numpy()).max() < tolerance
+    size = recipe.generator
+    served = runtime.Generator(files["generator.onnx"], files["token-embedding.onnx"], size.layers, size.kv_heads, size.head_dim, 64)
+    logits = served.feed(served.embed(ids[2]), 3)
+    exact = (hidden_states(models.generator, torch.tensor([ids[2]]))[0, 3:] @ models.generator.lm_head.weight.T).numpy()
+    assert np.abs(logits - exact).max() < (2e-2 if precision == "fp32" else 0.5)  # the embedding table is fp16
+
+
+@torch.no_grad()
+def test_fuser_and_projector_equal_pytorch(trained) -> None:
+    recipe, places, folder = trained
+    models = export.Models(recipe, places)
+    children = np.random.default_rng(0).standard_normal((4, 8, 64)).astype(np.float32)
+    counts = np.array([1, 2, 7, 8], np.int32)
+    for row, count in zip(children, counts):
+        row[count:] = 0
+    fused = runtime.session(folder / "fuser.onnx").run(None, {"children": children, "counts": counts})[0]
+    assert np.abs(fused - models.fuser(torch.tensor(children), torch.tensor(counts)).numpy()).max() < 1e-4
+    projected = runtime.session(folder / "projector.onnx").run(None, {"nodes": children[3]})[0]
+    assert np.abs(projected - models.projector(torch.tensor(children[3])).numpy()).max() < 1e-4
+
+
+def test_cached_decoding_equals_full(trained) -> None:
+    recipe, _, folder = trained
+    size = recipe.generator
+    served = runtime.Generator(folder / "generator.onnx", folder / "token-embedding.onnx", size.layers, size.kv_heads, size.head_dim)
+    pseudo = np.random.default_rng(1).standard_normal((5, size.hidden)).astype(np.float32) * 0.1
+    for nodes in (None, pseudo):
+        ids = [5, *range(40, 90)]
+        assert served.greedy(ids, nodes, 12) == served.greedy(ids, nodes, 12, cached=False)
+
+
+def test_prefill_in_pieces_equals_one(trained) -> None:
+    recipe, _, folder = trained
+    size = recipe.generator
+    served = runtime.Generator(folder / "generator.onnx", folder / "token-embedding.onnx", size.layers, size.kv_heads, size.head_dim)
+    embeds = served.embed(list(range(20, 120)))
+    whole = served.feed(embeds, 99)
+    served.reset()
+    for at in (0, 33, 66):
+        served.feed(embeds[:, at : at + 33], 32)
+    assert np.abs(served.feed(embeds[:, 99:], 0) - whole).max() < 1e-2
+
+
+def test_manifest_describes_the_files(trained) -> None:
+    _, _, folder = trained
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert set(manifest["files"]) == {path.name for path in folder.iterdir()} - {"manifest.json"}
+    for name, entry in manifest["files"].items():
+        assert export.digest(folder / name) == entry
+    assert manifest["training"]["untrained"] == []
+
+
+def test_resume_continues(trained) -> None:
+    recipe, places, _ = trained
+    before = torch.load(places.stage("lm") / "checkpoint.pt", weights_only=True)["step"]
+    lm.run(recipe, places, 0.03)
+    assert torch.load(places.stage("lm") / "checkpoint.pt", weights_only=True)["step"] > before
