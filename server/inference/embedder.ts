@@ -1,26 +1,49 @@
-/** The frozen embedder: token lists to unit vectors, last-token pooling. */
-import { floatData, int32, int64, type Session } from './session.ts';
+/**
+ * The embedder: token ids to a unit vector, by last-token pooling inside the graph.
+ *
+ * Texts go through the model in batches of similar length; on a CPU a batch is one text, because more gain nothing there and
+ * an embedding then never depends on its neighbours.
+ */
+import { invariant } from '../base/errors.ts';
 import type { Manifest } from './manifest.ts';
+import { floatsOf, int32s, int64s, type ModelSession } from './session.ts';
 import type { Embedder } from './types.ts';
 
-const PAD = 0;
+export interface EmbedderOptions {
+	session: ModelSession;
+	entry: Manifest['embedder'];
+	/** Most texts in one run, at least 1. */
+	batchSize: number;
+}
 
-export function createEmbedder(manifest: Manifest['embedder'], session: Session): Embedder {
-	const { dimension, maxTokens, append } = manifest;
+export function createEmbedder({ session, entry, batchSize }: EmbedderOptions): Embedder {
+	const { dimension, maxTokens, append } = entry;
+
+	const runBatch = async (rows: readonly (readonly number[])[]): Promise<Float32Array> => {
+		const width = Math.max(...rows.map((row) => row.length));
+		const padded = rows.flatMap((row) => [...row, ...new Array<number>(width - row.length).fill(0)]);
+		const lengths = rows.map((row) => row.length);
+		const feeds = { input_ids: int64s(padded, [rows.length, width]), lengths: int32s(lengths, [rows.length]) };
+		return floatsOf(await session.run(feeds), 'embedding');
+	};
+
 	return {
 		dimension,
-		maxTokens: maxTokens - append.length,
+		maxTokens,
 		async embed(inputs) {
-			if (inputs.length === 0) return [];
-			const rows = inputs.map((ids) => [...ids.slice(0, maxTokens - append.length), ...append]);
-			const width = Math.max(...rows.map((row) => row.length));
-			const padded = rows.flatMap((row) => [...row, ...new Array<number>(width - row.length).fill(PAD)]);
-			const outputs = await session.run({
-				input_ids: int64(padded, [rows.length, width]),
-				lengths: int32(rows.map((row) => row.length), [rows.length]),
-			});
-			const vectors = floatData(outputs, 'embedding');
-			return rows.map((_, i) => vectors.slice(i * dimension, (i + 1) * dimension));
+			const rows = inputs.map((ids) => [...ids.slice(0, maxTokens), ...append]);
+			invariant(
+				rows.every((row) => row.length > 0),
+				'a text to embed has at least one token',
+			);
+			const order = rows.map((_, i) => i).sort((a, b) => (rows[a] as number[]).length - (rows[b] as number[]).length);
+			const vectors = new Array<Float32Array>(rows.length);
+			for (let start = 0; start < order.length; start += batchSize) {
+				const batch = order.slice(start, start + batchSize);
+				const data = await runBatch(batch.map((i) => rows[i] as number[]));
+				for (const [row, i] of batch.entries()) vectors[i] = data.slice(row * dimension, (row + 1) * dimension);
+			}
+			return vectors;
 		},
 	};
 }

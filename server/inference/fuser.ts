@@ -1,24 +1,37 @@
-/** The fuser: up to `arity` ordered child vectors into their parent's (HEF, section on hierarchical fusion). */
+/** The fuser: up to `arity` vectors of children to their parent's unit vector. Families go through the model in batches. */
 import { invariant } from '../base/errors.ts';
 import type { Manifest } from './manifest.ts';
-import { floatData, floats, int32, type Session } from './session.ts';
+import { floats, floatsOf, int32s, type ModelSession } from './session.ts';
 import type { Fuser } from './types.ts';
 
-export function createFuser({ arity, dimension }: Manifest['fuser'], session: Session): Fuser {
+/** Families in one run: few enough that background work gives way to a completion soon. */
+const BATCH = 16;
+
+export function createFuser({ session, entry }: { session: ModelSession; entry: Manifest['fuser'] }): Fuser {
+	const { arity, dimension } = entry;
+
+	const fuseBatch = async (families: readonly (readonly Float32Array[])[]): Promise<Float32Array[]> => {
+		const width = Math.max(...families.map((children) => children.length));
+		const data = new Float32Array(families.length * width * dimension);
+		for (const [row, children] of families.entries()) {
+			for (const [i, child] of children.entries()) data.set(child, (row * width + i) * dimension);
+		}
+		const counts = families.map((children) => children.length);
+		const feeds = { children: floats(data, [families.length, width, dimension]), counts: int32s(counts, [families.length]) };
+		const parents = floatsOf(await session.run(feeds), 'parent');
+		return families.map((_, row) => parents.slice(row * dimension, (row + 1) * dimension));
+	};
+
 	return {
 		arity,
 		async fuse(families) {
-			if (families.length === 0) return [];
-			const width = Math.max(...families.map((children) => children.length));
-			invariant(width <= arity && families.every((children) => children.length > 0), `a node has 1 to ${arity} children`);
-			const children = new Float32Array(families.length * width * dimension);
-			for (const [i, family] of families.entries()) for (const [j, child] of family.entries()) children.set(child, (i * width + j) * dimension);
-			const outputs = await session.run({
-				children: floats(children, [families.length, width, dimension]),
-				counts: int32(families.map((family) => family.length), [families.length]),
-			});
-			const parents = floatData(outputs, 'parent');
-			return families.map((_, i) => parents.slice(i * dimension, (i + 1) * dimension));
+			for (const children of families) {
+				invariant(children.length >= 1 && children.length <= arity, `a family has 1 to ${arity} children, got ${children.length}`);
+				for (const child of children) invariant(child.length === dimension, `a vector has ${dimension} numbers, got ${child.length}`);
+			}
+			const parents: Float32Array[] = [];
+			for (let start = 0; start < families.length; start += BATCH) parents.push(...(await fuseBatch(families.slice(start, start + BATCH))));
+			return parents;
 		},
 	};
 }

@@ -1,16 +1,20 @@
-/** The projector: a node's vector into the generator's input space, one pseudo-token each. */
+/** The projector: node vectors to pseudo-tokens, vectors that the generator reads in the place of token embeddings. */
+import { invariant } from '../base/errors.ts';
 import type { ProjectorEntry } from './manifest.ts';
-import { floatData, floats, type Session } from './session.ts';
+import { floats, floatsOf, type ModelSession } from './session.ts';
 import type { Projector } from './types.ts';
 
-export function createProjector({ inputDimension }: ProjectorEntry, session: Session): Projector {
+export function createProjector({ session, entry }: { session: ModelSession; entry: ProjectorEntry }): Projector {
+	const { inputDimension } = entry;
 	return {
 		async project(nodes) {
-			if (nodes.length === 0) return new Float32Array(0);
-			const rows = new Float32Array(nodes.length * inputDimension);
-			for (const [i, node] of nodes.entries()) rows.set(node, i * inputDimension);
-			const outputs = await session.run({ nodes: floats(rows, [nodes.length, inputDimension]) });
-			return floatData(outputs, 'pseudo_tokens').slice();
+			if (nodes.length === 0) return new Float32Array();
+			const data = new Float32Array(nodes.length * inputDimension);
+			for (const [i, node] of nodes.entries()) {
+				invariant(node.length === inputDimension, `a vector has ${inputDimension} numbers, got ${node.length}`);
+				data.set(node, i * inputDimension);
+			}
+			return floatsOf(await session.run({ nodes: floats(data, [nodes.length, inputDimension]) }), 'pseudo_tokens');
 		},
 	};
 }

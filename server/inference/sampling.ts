@@ -1,24 +1,34 @@
-/** Reading logits: greedy choice, with and without a set of allowed tokens, and log-probabilities. */
+/** Choices over the logits of one position: greedy, with and without a set of allowed tokens, and log-probabilities. Pure. */
+import { invariant } from '../base/errors.ts';
 
-/** Index of the greatest logit; the first of equals. */
+/** Id of the largest logit; the first of equals. */
 export function argmax(logits: Float32Array): number {
 	let best = 0;
-	for (let i = 1; i < logits.length; i++) if ((logits[i] as number) > (logits[best] as number)) best = i;
+	let max = Number.NEGATIVE_INFINITY;
+	for (let id = 0; id < logits.length; id++) {
+		const logit = logits[id] as number;
+		if (logit > max) {
+			max = logit;
+			best = id;
+		}
+	}
 	return best;
 }
 
-/** The allowed id with the greatest logit. `allowed` holds at least one id. */
+/** The id of `allowed`, which holds at least one, with the largest logit; the first of equals. */
 export function argmaxOf(logits: Float32Array, allowed: readonly number[]): number {
+	invariant(allowed.length > 0, 'a constrained choice has at least one token');
 	let best = allowed[0] as number;
 	for (const id of allowed) if ((logits[id] as number) > (logits[best] as number)) best = id;
 	return best;
 }
 
-/** Natural log of softmax(logits)[id], over all tokens or over the allowed ones. */
-export function logProbability(logits: Float32Array, id: number, allowed?: readonly number[]): number {
-	const top = logits[allowed ? argmaxOf(logits, allowed) : argmax(logits)] as number;
+/** log p(token), natural logarithm, under the softmax over all tokens, or over `allowed` (which holds the token). */
+export function logProbability(logits: Float32Array, token: number, allowed?: readonly number[]): number {
+	// The largest logit is taken out first: exp of a raw one may overflow.
+	const max = logits[allowed ? argmaxOf(logits, allowed) : argmax(logits)] as number;
 	let sum = 0;
-	if (allowed) for (const each of allowed) sum += Math.exp((logits[each] as number) - top);
-	else for (const logit of logits) sum += Math.exp(logit - top);
-	return (logits[id] as number) - top - Math.log(sum);
+	if (allowed) for (const id of allowed) sum += Math.exp((logits[id] as number) - max);
+	else for (let id = 0; id < logits.length; id++) sum += Math.exp((logits[id] as number) - max);
+	return (logits[token] as number) - max - Math.log(sum);
 }

@@ -1,63 +1,82 @@
-/** ONNX Runtime sessions with the settings that this server wants, and errors that say which model failed. */
-import * as ort from 'onnxruntime-node';
+/**
+ * One ONNX Runtime session: the only file that talks to the runtime.
+ *
+ * Guarantees: a failure of the runtime becomes a {@link HefError} that names the file and the provider.
+ * Deliberately lacks cancellation: the runtime has none (`terminate` is ignored), and a run blocks its thread. Callers keep
+ * runs short.
+ */
+import { basename } from 'node:path';
+import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
 import { HefError, messageOf } from '../base/errors.ts';
 
+/** Names of ONNX Runtime's providers that this server uses. */
+export const PROVIDERS = ['cpu', 'cuda', 'dml', 'coreml', 'webgpu'] as const;
+export type ProviderName = (typeof PROVIDERS)[number];
+
+export type Feeds = Record<string, Tensor>;
+
+export interface ModelSession {
+	/** Outputs by name, all of them or those in `outputs`. Their data belongs to the caller. */
+	run(feeds: Feeds, outputs?: readonly string[]): Promise<Readonly<Record<string, Tensor>>>;
+	dispose(): Promise<void>;
+}
+
 export interface SessionOptions {
-	/** Threads inside one operator. */
+	/** Absolute path. Weights in files beside it are found by the runtime and mapped into memory. */
+	path: string;
+	provider: ProviderName;
+	/** Threads of one run, at least 1. */
 	threads: number;
-	executionProvider: string;
 }
 
-/** A loaded model. Runs on its caller's thread, which it blocks: never on the LSP thread. */
-export interface Session {
-	run(feeds: Record<string, ort.Tensor>): Promise<Record<string, ort.Tensor>>;
-	release(): Promise<void>;
+/** Providers that this build of ONNX Runtime knows, whether or not the machine can run them. */
+export function supportedProviders(): string[] {
+	return listSupportedBackends().map(({ name }) => name);
 }
 
-/** Throws HefError `inference-failed` when the file is no model that the provider can load. */
-export async function openSession(file: string, { threads, executionProvider }: SessionOptions): Promise<Session> {
-	const executionProviders = executionProvider === 'cpu' ? ['cpu'] : [executionProvider, 'cpu'];
-	let session: ort.InferenceSession;
-	try {
-		session = await ort.InferenceSession.create(file, {
-			executionProviders,
-			intraOpNumThreads: threads,
-			interOpNumThreads: 1,
-			graphOptimizationLevel: 'all',
-			logSeverityLevel: 3,
-			// Threads that spin between operators starve an editor; off costs nothing when the machine is idle.
-			extra: { session: { intra_op: { allow_spinning: '0' }, inter_op: { allow_spinning: '0' } } },
-		});
-	} catch (error) {
-		throw new HefError('inference-failed', `cannot load ${file} on ${executionProvider}: ${messageOf(error)}`, { cause: error });
-	}
+/** @throws HefError `inference-failed` when the runtime refuses the file or the provider */
+export async function openSession({ path, provider, threads }: SessionOptions): Promise<ModelSession> {
+	const session = await InferenceSession.create(path, {
+		// Operators that a GPU lacks run on the CPU.
+		executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
+		intraOpNumThreads: threads,
+		interOpNumThreads: 1,
+		executionMode: 'sequential',
+		graphOptimizationLevel: 'all',
+		logSeverityLevel: 3,
+		// A spinning thread takes a core from the editor, and is slower as soon as anything else runs.
+		extra: { session: { intra_op: { allow_spinning: '0' } } },
+	}).catch((cause: unknown) => {
+		throw new HefError('inference-failed', `${basename(path)} cannot be loaded on ${provider}: ${messageOf(cause)}`, { cause });
+	});
 	return {
-		async run(feeds) {
+		async run(feeds, outputs) {
 			try {
-				return (await session.run(feeds)) as Record<string, ort.Tensor>;
-			} catch (error) {
-				throw new HefError('inference-failed', `${file} failed on ${executionProvider}: ${messageOf(error)}`, { cause: error });
+				return await (outputs ? session.run(feeds, outputs) : session.run(feeds));
+			} catch (cause) {
+				throw new HefError('inference-failed', `${basename(path)} failed on ${provider}: ${messageOf(cause)}`, { cause });
 			}
 		},
-		release: () => session.release(),
+		dispose: () => session.release(),
 	};
 }
 
-export function floats(data: Float32Array, dims: readonly number[]): ort.Tensor {
-	return new ort.Tensor('float32', data, dims);
+/** A tensor over the caller's memory, not a copy. */
+export function floats(data: Float32Array, shape: readonly number[]): Tensor {
+	return new Tensor('float32', data, shape);
 }
 
-export function int32(values: readonly number[], dims: readonly number[]): ort.Tensor {
-	return new ort.Tensor('int32', Int32Array.from(values), dims);
+export function int32s(values: readonly number[], shape: readonly number[]): Tensor {
+	return new Tensor('int32', Int32Array.from(values), shape);
 }
 
-export function int64(values: readonly number[], dims: readonly number[]): ort.Tensor {
-	return new ort.Tensor('int64', BigInt64Array.from(values, BigInt), dims);
+export function int64s(values: readonly number[], shape: readonly number[]): Tensor {
+	return new Tensor('int64', BigInt64Array.from(values, BigInt), shape);
 }
 
 /** The f32 data of an output. */
-export function floatData(outputs: Record<string, ort.Tensor>, name: string): Float32Array {
-	const tensor = outputs[name];
-	if (!(tensor?.data instanceof Float32Array)) throw new HefError('inference-failed', `a model has no f32 output '${name}'; is the bundle of this format?`);
-	return tensor.data;
+export function floatsOf(outputs: Readonly<Record<string, Tensor>>, name: string): Float32Array {
+	const data = outputs[name]?.data;
+	if (data instanceof Float32Array) return data;
+	throw new HefError('bundle-invalid', `a model of the bundle has no f32 output '${name}': it was exported for another format version`);
 }

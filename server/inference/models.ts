@@ -1,0 +1,134 @@
+/**
+ * The models of one bundle, each loaded when it is first asked for.
+ *
+ * Guarantees: a model is loaded once, however many ask at the same time; a load that failed is tried again when asked again; a
+ * provider that fails in use costs time, never the request. Runs block the thread they are on: never the LSP thread.
+ */
+import type { ExecutionProviderSetting } from 'hef-shared';
+import type { Logger } from '../base/logger.ts';
+import type { Bundle } from './bundle.ts';
+import { createEmbedder } from './embedder.ts';
+import { chooseExecutionProvider, type ExecutionProviderChoice, thisMachine } from './execution-providers.ts';
+import { openWithFallback, type ProviderState } from './fallback-session.ts';
+import { createFuser } from './fuser.ts';
+import { createGenerator } from './generator.ts';
+import { probeProvider } from './probe.ts';
+import { createProjector } from './projector.ts';
+import { type ModelSession, openSession, type ProviderName, supportedProviders } from './session.ts';
+import { createTokenEmbedding } from './token-embedding.ts';
+import { loadTokenizer } from './tokenizer.ts';
+import type { Models, Projector } from './types.ts';
+
+/** Texts in one embedder run where batches pay. */
+const GPU_BATCH = 8;
+
+export interface ModelsOptions {
+	executionProvider: ExecutionProviderSetting;
+	/** Threads of one run, at least 1. */
+	threads: number;
+	logger: Logger;
+	/** How the provider is chosen; for tests. */
+	choose?(): Promise<ExecutionProviderChoice>;
+	/** How a session is opened; for tests. */
+	open?: typeof openSession;
+}
+
+/**
+ * Reads the tokenizer; models come when they are asked for.
+ * @throws HefError `bundle-invalid` when the tokenizer is of a kind that is not read
+ */
+export async function createModels(bundle: Bundle, options: ModelsOptions): Promise<Models> {
+	const { manifest } = bundle;
+	const { threads, logger, open = openSession } = options;
+	const tokenizer = await loadTokenizer(bundle.path(manifest.tokenizer.file), manifest.tokenizer.vocabSize);
+	const provider = createProviderState(options.choose ?? (() => choose(bundle, options)), logger);
+	const sessions: ModelSession[] = [];
+
+	const keep = (session: ModelSession): ModelSession => {
+		sessions.push(session);
+		return session;
+	};
+	/** On the chosen provider. */
+	const openModel = async (file: string): Promise<ModelSession> => {
+		const state = await provider.chosen();
+		return keep(await openWithFallback({ state, open: (name) => open({ path: bundle.path(file), provider: name, threads }) }));
+	};
+	/** For models so small that the way to a GPU and back takes longer than the run. */
+	const openOnCpu = async (file: string): Promise<ModelSession> => keep(await open({ path: bundle.path(file), provider: 'cpu', threads }));
+
+	const embedder = once(async () => {
+		const session = await openModel(manifest.embedder.file);
+		return createEmbedder({ session, entry: manifest.embedder, batchSize: provider.report().name === 'cpu' ? 1 : GPU_BATCH });
+	});
+	const fuser = once(async () => createFuser({ session: await openModel(manifest.fuser.file), entry: manifest.fuser }));
+	const generator = once(async () => {
+		const session = await openModel(manifest.generator.file);
+		const tokenEmbedding = createTokenEmbedding(await openOnCpu(manifest.tokenEmbedding.file));
+		return createGenerator({ session, tokenEmbedding, entry: manifest.generator });
+	});
+	const projector = (name: 'hef' | 'llavacode') =>
+		once(async (): Promise<Projector | undefined> => {
+			const entry = manifest.projectors[name];
+			return entry && createProjector({ session: await openOnCpu(entry.file), entry });
+		});
+	const projectors = { hef: projector('hef'), llavacode: projector('llavacode') };
+
+	return {
+		tokenizer,
+		embedder,
+		fuser,
+		generator,
+		projector: (name) => projectors[name](),
+		get executionProvider() {
+			return provider.report();
+		},
+		async dispose() {
+			await Promise.all(sessions.splice(0).map((session) => session.dispose()));
+		},
+	};
+}
+
+function choose(bundle: Bundle, { executionProvider, threads }: ModelsOptions): Promise<ExecutionProviderChoice> {
+	const { manifest } = bundle;
+	const task = {
+		threads,
+		generatorPath: bundle.path(manifest.generator.file),
+		tokenEmbeddingPath: bundle.path(manifest.tokenEmbedding.file),
+		generator: manifest.generator,
+	};
+	const probe = (provider: ProviderName) => probeProvider({ ...task, provider });
+	return chooseExecutionProvider({ setting: executionProvider, machine: thisMachine(supportedProviders()), probe });
+}
+
+function createProviderState(choose: () => Promise<ExecutionProviderChoice>, logger: Logger) {
+	let now: { name: string; why: string } = { name: 'none', why: 'no model was loaded yet' };
+	const chosen = once(async (): Promise<ProviderState> => {
+		let choice = await choose();
+		now = choice;
+		logger.info(`models run on ${choice.name} (${choice.why})`);
+		return {
+			get name() {
+				return choice.name;
+			},
+			fallBack(reason) {
+				if (choice.name === 'cpu') return;
+				choice = { name: 'cpu', why: `${choice.name} failed in use: ${reason}` };
+				now = choice;
+				logger.warn(`models run on the CPU from now on: ${choice.why}`);
+			},
+		};
+	});
+	return { chosen, report: () => now };
+}
+
+/** Runs a task when first asked and gives its result to all; a failure is forgotten, so that the next who asks tries again. */
+function once<T>(task: () => Promise<T>): () => Promise<T> {
+	let result: Promise<T> | undefined;
+	return () => {
+		result ??= task().catch((error: unknown) => {
+			result = undefined;
+			throw error;
+		});
+		return result;
+	};
+}
