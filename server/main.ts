@@ -10,11 +10,14 @@ import type { Settings } from 'hef-shared';
 import { createConnection } from 'vscode-languageserver/node';
 import { HefError, messageOf } from './base/errors.ts';
 import { stderrLogger } from './base/logger.ts';
+import { createChunker } from './chunking/chunker.ts';
 import { runCommand } from './cli/run.ts';
 import { inspectFolder } from './indexing/inspect.ts';
 import { loadBundle, resolveBundle } from './inference/bundle.ts';
+import { loadTokenizer } from './inference/tokenizer.ts';
 import { serve } from './lsp/server.ts';
 import { createServices, type ServiceEvents, type Services } from './services.ts';
+import { createWorkspace } from './workspace/workspace.ts';
 
 /** Folder of `server/package.json`, from the compiled file's place in `server/dist`. */
 const serverFolder = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -88,10 +91,16 @@ async function startServices(settings: Settings, events: ServiceEvents): Promise
 	return createServices({ bundle, settings, cacheFolder: cacheFolder(settings), version, events, logger });
 }
 
+async function openChunkSource(folder: string, tokenizerFile: string) {
+	const { count } = await loadTokenizer(tokenizerFile, Number.MAX_SAFE_INTEGER);
+	return { workspace: await createWorkspace(folder), chunker: createChunker({ countTokens: count }) };
+}
+
 function commandContext() {
 	return {
 		version,
 		createServices: startServices,
+		openChunkSource,
 		loadBundle: loadChosenBundle,
 		inspect: async (folder: string, settings: Settings) =>
 			inspectFolder({ folder, cacheFolder: cacheFolder(settings), bundle: await loadChosenBundle(settings), exclude: settings.exclude }),

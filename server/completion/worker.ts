@@ -1,7 +1,7 @@
 /**
  * The completion thread: query embedder, retrieval, projector and generator, and the HNSW graph that they search.
  *
- * Requests run one at a time, newest first; the view follows the store between them.
+ * Requests run one at a time; the views follow the store in short turns between decode steps.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { CompletionReport } from 'hef-shared';
@@ -13,9 +13,15 @@ import { loadBundle } from '../inference/bundle.ts';
 import { createModels } from '../inference/models.ts';
 import { createSnippetSource, type SnippetSource } from '../retrieval/snippets.ts';
 import { openWorkspaceView, type WorkspaceView } from '../retrieval/view.ts';
-import { createSourceReader } from '../workspace/read.ts';
+import { createWorkspace } from '../workspace/workspace.ts';
 import { type CompletionEngine, createCompletionEngine } from './engine.ts';
-import type { CompletionClientEvents, CompletionWorkerData, CompletionWorkerEvents, CompletionWorkerMethods } from './messages.ts';
+import type {
+	CompletionClientEvents,
+	CompletionWorkerData,
+	CompletionWorkerEvents,
+	CompletionWorkerMethods,
+	FolderPlace,
+} from './messages.ts';
 import type { CompletionRequest } from './types.ts';
 
 invariant(parentPort, 'the completion worker runs in a worker thread');
@@ -27,6 +33,8 @@ interface OpenFolder {
 	snippets: SnippetSource;
 }
 const folders = new Map<string, OpenFolder>();
+/** Folders that are being opened: what is published meanwhile waits. */
+const opening = new Map<string, Promise<void>>();
 
 const logger: Logger = {
 	error: (message) => emit('log', 'error', message),
@@ -51,7 +59,7 @@ function loaded(): ReturnType<typeof load> {
 	return loading;
 }
 
-/** Everything that touches models or views runs one after the other. */
+/** Everything that runs a model runs one after the other. */
 let tail: Promise<unknown> = Promise.resolve();
 function inTurn<T>(task: () => Promise<T>): Promise<T> {
 	const result = tail.then(task);
@@ -62,6 +70,18 @@ function inTurn<T>(task: () => Promise<T>): Promise<T> {
 async function complete(engine: CompletionEngine, request: CompletionRequest, flag: SharedFlag): Promise<CompletionReport | null> {
 	if (flag.aborted) return null;
 	return (await engine.complete(request, flag)) ?? null;
+}
+
+async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
+	const { bundle } = await loaded();
+	const space = { spaceId: bundle.spaceId, dimension: bundle.manifest.embedder.dimension };
+	const [view, workspace] = await Promise.all([
+		openWorkspaceView({ storePath, bundle: space, pause: () => gate.idle(), logger }),
+		createWorkspace(folder, { logger }),
+	]);
+	const before = folders.get(folder);
+	folders.set(folder, { view, snippets: createSnippetSource({ view, read: (path) => workspace.read(path) }) });
+	await before?.view.close();
 }
 
 const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
@@ -91,29 +111,22 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 			loadMs: performance.now() - started,
 		};
 	},
-	async openFolder({ folder, storePath }) {
-		const { bundle } = await loaded();
-		await inTurn(async () => {
-			folders.get(folder)?.view.close();
-			const view = await openWorkspaceView({
-				storePath,
-				bundle: { spaceId: bundle.spaceId, dimension: bundle.manifest.embedder.dimension },
-				logger,
-			});
-			folders.set(folder, { view, snippets: createSnippetSource({ view, read: createSourceReader(folder) }) });
-		});
+	openFolder(place) {
+		const open = openFolder(place);
+		opening.set(place.folder, open);
+		return open;
 	},
-	closeFolder(folder) {
-		folders.get(folder)?.view.close();
+	async closeFolder(folder) {
+		const open = folders.get(folder);
 		folders.delete(folder);
+		await open?.view.close();
 	},
-	published(folder, paths) {
-		void inTurn(async () => {
-			const open = folders.get(folder);
-			await open?.view.apply(paths, () => gate.idle());
-			open?.snippets.invalidate(paths);
-			(await loaded()).engine.reset();
-		}).catch((error: unknown) => logger.error(`view of ${folder}: ${messageOf(error)}`));
+	async published(folder, paths) {
+		await opening.get(folder);
+		const open = folders.get(folder);
+		open?.snippets.invalidate(paths);
+		await open?.view.apply(paths);
+		(await loaded()).engine.reset();
 	},
 	async complete(request, cancelFlag) {
 		gate.enter();
@@ -126,10 +139,13 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 	},
 	vectorIndex: (folder) => folders.get(folder)?.view.report(),
 	forget: (uri) => loaded().then(({ engine }) => engine.forget(uri)),
-	settled: () => inTurn(async () => {}),
+	async settled() {
+		await Promise.all(opening.values());
+		await Promise.all([...folders.values()].map(({ view }) => view.settled()));
+	},
 	async dispose() {
 		await inTurn(async () => {
-			for (const { view } of folders.values()) view.close();
+			await Promise.all([...folders.values()].map(({ view }) => view.close()));
 			folders.clear();
 			if (loading) await (await loading).models.dispose();
 		});
