@@ -16,6 +16,12 @@ export interface PathFilter {
 	ignores(path: string, isDirectory: boolean): boolean;
 }
 
+/**
+ * What a batch of changes calls for: `files` to look at the paths; `rules` (an ignore file changed) and `branch` (`.git/HEAD`
+ * moved) to compare the whole folder.
+ */
+export type ChangeReason = 'files' | 'rules' | 'branch';
+
 export interface Workspace {
 	/** Absolute path. */
 	readonly folder: string;
@@ -26,6 +32,10 @@ export interface Workspace {
 	read(path: string): Promise<SourceText>;
 	/** Whether the file may be indexed and completed. */
 	includes(path: string): boolean;
-	/** Calls back with batches of changed relative paths (changed, created or gone). The returned function stops. */
-	watch(onChange: (paths: string[]) => void, onProblem: (message: string) => void): Promise<() => Promise<void>>;
+	/**
+	 * Calls back with batches of changed relative paths (changed, created or gone; ignore files and `.git/HEAD` among them),
+	 * and from then on judges paths by the rules of that moment. Resolves when it sees changes; the returned function stops.
+	 * @param onProblem a sentence for the user, who can do something about it
+	 */
+	watch(onChange: (paths: string[], reason: ChangeReason) => void, onProblem: (message: string) => void): Promise<() => Promise<void>>;
 }

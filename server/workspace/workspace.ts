@@ -1,0 +1,84 @@
+/**
+ * The source files of a folder: which they are, what they hold, when they change.
+ *
+ * Guarantees: one filter for listing, reading, watching and open documents; nothing outside of the folder is read, whatever
+ * links lead there; files that come and go meanwhile are values, never errors.
+ *
+ * Deliberately lacks: any memory of what was seen. What changed since last time is the caller's question.
+ */
+import { realpath } from 'node:fs/promises';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { type Logger, silentLogger } from '../base/logger.ts';
+import { listFiles, statFile } from './list-files.ts';
+import { createPathFilter } from './path-filter.ts';
+import { readSource } from './read-source.ts';
+import { sourceKindOf } from './source-kinds.ts';
+import type { Workspace } from './types.ts';
+import { changesRules, watchFolder } from './watch.ts';
+
+export interface WorkspaceOptions {
+	/** Patterns as in `.gitignore`, beside the built-in list. Default none. */
+	exclude?: readonly string[];
+	/** Never read when it lies inside of the folder. */
+	cacheFolder?: string;
+	/** Whether `core.excludesFile` counts. Default true. */
+	useGlobalGitExcludes?: boolean;
+	logger?: Logger;
+	clock?: Clock;
+}
+
+export async function createWorkspace(folderPath: string, options: WorkspaceOptions = {}): Promise<Workspace> {
+	const { exclude = [], cacheFolder, useGlobalGitExcludes = true, logger = silentLogger, clock = systemClock } = options;
+	const folder = resolve(folderPath);
+	const filter = await createPathFilter({ folder, exclude: [...exclude, ...cacheRule(folder, cacheFolder)], useGlobalGitExcludes });
+
+	const includes = (path: string): boolean => isInside(path) && sourceKindOf(path) !== undefined && !filter.ignores(path, false);
+	/** Whether no link on the way leads elsewhere. */
+	const isReal = async (path: string): Promise<boolean> => {
+		const [root, real] = await Promise.all([realpath(folder), realpath(join(folder, path))]).catch(() => []);
+		return root !== undefined && real === join(root, path);
+	};
+
+	return {
+		folder,
+		includes,
+		async list() {
+			await filter.refresh();
+			return listFiles({ folder, entersFolder: (path) => !filter.ignores(path, true), includesFile: includes, logger });
+		},
+		async stat(path) {
+			return includes(path) && (await isReal(path)) ? statFile(folder, path) : undefined;
+		},
+		async read(path) {
+			const kind = sourceKindOf(path);
+			if (!kind || !includes(path) || !(await isReal(path))) return { kind: 'skipped', reason: 'unreadable' };
+			return readSource(join(folder, path), kind);
+		},
+		watch(onChange, onProblem) {
+			return watchFolder({
+				folder,
+				clock,
+				logger,
+				onProblem,
+				ignores: (path, isDirectory) => (isDirectory ? filter.ignores(path, true) : !includes(path)),
+				onChange(paths, reason) {
+					const report = (): void => onChange(paths, reason);
+					if (paths.some(changesRules)) filter.refresh().then(report, (error: unknown) => logger.error(String(error)));
+					else report();
+				},
+			});
+		},
+	};
+}
+
+/** Whether a relative path stays in the folder and is written plainly. */
+function isInside(path: string): boolean {
+	return path !== '' && !isAbsolute(path) && path.split('/').every((name) => name !== '' && name !== '.' && name !== '..');
+}
+
+function cacheRule(folder: string, cacheFolder: string | undefined): string[] {
+	if (cacheFolder === undefined) return [];
+	const path = relative(folder, resolve(cacheFolder)).split(sep).join('/');
+	return isInside(path) ? [`/${path.replace(/[\\*?[\]!# ]/g, '\\$&')}/`] : [];
+}
