@@ -1,0 +1,152 @@
+import { EventEmitter } from 'node:events';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ChokidarOptions, FSWatcher } from 'chokidar';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Clock } from '../../server/base/clock.ts';
+import { silentLogger } from '../../server/base/logger.ts';
+import { createBatcher } from '../../server/workspace/batcher.ts';
+import type { ChangeReason } from '../../server/workspace/types.ts';
+import { watchFolder } from '../../server/workspace/watch.ts';
+import { createWorkspace } from '../../server/workspace/workspace.ts';
+import { temporaryFolder, writeFiles } from '../support/temporary-folder.ts';
+
+interface Change {
+	paths: string[];
+	reason: ChangeReason;
+}
+
+/** Watches a folder that holds the files. `until` resolves with all changes so far once one names the path. */
+async function watched(files: Record<string, string>) {
+	const folder = temporaryFolder(files);
+	const workspace = await createWorkspace(folder, { useGlobalGitExcludes: false });
+	const changes: Change[] = [];
+	const news = new EventEmitter();
+	const stop = await workspace.watch(
+		(paths, reason) => {
+			changes.push({ paths, reason });
+			news.emit('change');
+		},
+		(message) => {
+			throw new Error(message);
+		},
+	);
+	onTestFinished(stop);
+	const until = async (path: string): Promise<Change[]> => {
+		while (!changes.some(({ paths }) => paths.includes(path))) await new Promise((resolve) => news.once('change', resolve));
+		return changes.splice(0);
+	};
+	return { folder, workspace, until };
+}
+
+/** A clock that only `advance` moves. */
+function manualClock(): Clock & { advance(ms: number): void } {
+	let now = 0;
+	const timers = new Set<{ at: number; callback: () => void }>();
+	return {
+		now: () => now,
+		schedule(ms, callback) {
+			const timer = { at: now + ms, callback };
+			timers.add(timer);
+			return () => timers.delete(timer);
+		},
+		advance(ms) {
+			now += ms;
+			for (const timer of [...timers]) {
+				if (timer.at > now) continue;
+				timers.delete(timer);
+				timer.callback();
+			}
+		},
+	};
+}
+
+describe('changes on disk', () => {
+	test('a file made, changed and removed; what is ignored stays silent', async () => {
+		const { folder, until } = await watched({ 'a.ts': 'x', '.gitignore': 'gen/\n', 'node_modules/m/a.js': 'x' });
+		writeFiles(folder, { 'gen/a.ts': 'x', 'node_modules/m/a.js': 'y', '.env': 'x', 'photo.png': 'x', 'sub/b.ts': 'x' });
+		expect((await until('sub/b.ts')).flatMap(({ paths }) => paths)).toEqual(['sub/b.ts']);
+		writeFiles(folder, { 'a.ts': 'changed' });
+		expect(await until('a.ts')).toEqual([{ paths: ['a.ts'], reason: 'files' }]);
+		rmSync(join(folder, 'sub'), { recursive: true });
+		expect(await until('sub/b.ts')).toEqual([{ paths: ['sub/b.ts'], reason: 'files' }]);
+	});
+
+	test('a burst is one batch', async () => {
+		const { folder, until } = await watched({});
+		const files = Object.fromEntries(Array.from({ length: 50 }, (_, i) => [`f${i}.ts`, 'x']));
+		writeFiles(folder, files);
+		const changes = await until('f49.ts');
+		expect(changes).toHaveLength(1);
+		expect(changes[0]?.paths.sort()).toEqual(Object.keys(files).sort());
+	});
+
+	test('an ignore file changes the rules at once', async () => {
+		const { folder, workspace, until } = await watched({ 'sub/a.ts': 'x' });
+		expect(workspace.includes('sub/a.ts')).toBe(true);
+		writeFiles(folder, { 'sub/.gitignore': 'a.ts\n' });
+		expect((await until('sub/.gitignore')).map(({ reason }) => reason)).toEqual(['rules']);
+		expect(workspace.includes('sub/a.ts')).toBe(false);
+	});
+
+	test('another branch', async () => {
+		const { folder, until } = await watched({ '.git/HEAD': 'ref: refs/heads/main\n', '.git/objects/ab/c': 'x' });
+		writeFiles(folder, { '.git/objects/ab/d': 'x', '.git/index': 'x', '.git/HEAD': 'ref: refs/heads/other\n' });
+		expect(await until('.git/HEAD')).toEqual([{ paths: ['.git/HEAD'], reason: 'branch' }]);
+	});
+});
+
+test('without file watches left, the user is told once and polling takes over', async () => {
+	const opened: { options: ChokidarOptions; watcher: EventEmitter & { close(): Promise<void> } }[] = [];
+	const problems: string[] = [];
+	const changes: string[][] = [];
+	const clock = manualClock();
+	const watching = watchFolder({
+		folder: '/w',
+		ignores: () => false,
+		onChange: (paths) => changes.push(paths),
+		onProblem: (message) => problems.push(message),
+		clock,
+		logger: silentLogger,
+		open(_, options) {
+			const watcher = Object.assign(new EventEmitter(), { close: async () => {} });
+			opened.push({ options, watcher });
+			return watcher as unknown as FSWatcher;
+		},
+	});
+	const error = Object.assign(new Error('no space'), { code: 'ENOSPC' });
+	opened[0]?.watcher.emit('error', error);
+	opened[0]?.watcher.emit('error', error);
+	opened[1]?.watcher.emit('ready');
+	const stop = await watching;
+	expect(opened.map(({ options }) => options.usePolling)).toEqual([false, true]);
+	expect(problems).toEqual([expect.stringContaining('fs.inotify.max_user_watches')]);
+	opened[1]?.watcher.emit('all', 'change', '/w/a.ts');
+	clock.advance(200);
+	expect(changes).toEqual([['a.ts']]);
+	await stop();
+});
+
+describe('batches', () => {
+	test('end after quiet, and at the latest after the maximum', () => {
+		const clock = manualClock();
+		const batches: number[][] = [];
+		const batcher = createBatcher<number>({ clock, quietMs: 200, maxMs: 2000, onBatch: (items) => batches.push(items) });
+		batcher.add(1);
+		clock.advance(199);
+		batcher.add(1);
+		batcher.add(2);
+		clock.advance(199);
+		expect(batches).toEqual([]);
+		clock.advance(1);
+		expect(batches).toEqual([[1, 2]]);
+		for (let i = 0; i < 30; i++) {
+			batcher.add(i);
+			clock.advance(100);
+		}
+		expect(batches[1]).toHaveLength(20);
+		batcher.stop();
+		clock.advance(5000);
+		expect(batches).toHaveLength(2);
+	});
+});
