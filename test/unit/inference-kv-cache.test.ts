@@ -1,0 +1,63 @@
+import { expect, test } from 'vitest';
+import { KvCache } from '../../server/inference/kv-cache.ts';
+
+const shape = { layers: 1, kvHeads: 2, headDim: 2, maxPositions: 1000 };
+
+/** Rows for a key and a value buffer `[kvHeads, cells, headDim]` whose numbers say head and position. */
+function rows(from: number, count: number): Float32Array[] {
+	const row = (sign: number) =>
+		Float32Array.from(
+			{ length: 2 * count * 2 },
+			(_, i) => sign * (Math.floor(i / (count * 2)) * 10_000 + from + (Math.floor(i / 2) % count)),
+		);
+	return [row(1), row(-1)];
+}
+
+/** What the key buffer holds for a head and a position. */
+function keyAt(cache: KvCache, head: number, position: number): number | undefined {
+	return cache.buffers[0]?.[(head * cache.capacity + position) * 2];
+}
+
+function filled(length: number): KvCache {
+	const cache = new KvCache(shape);
+	cache.reserve(length);
+	cache.append(
+		Array.from({ length }, (_, i) => i),
+		rows(0, length),
+	);
+	return cache;
+}
+
+test('growing keeps the rows of every head', () => {
+	const cache = filled(200);
+	cache.reserve(600);
+	expect(cache.capacity).toBe(1000);
+	for (const head of [0, 1]) for (const position of [0, 100, 199]) expect(keyAt(cache, head, position)).toBe(head * 10_000 + position);
+});
+
+test('capacity doubles and stops at the maximum', () => {
+	const cache = new KvCache(shape);
+	cache.reserve(1);
+	expect(cache.capacity).toBe(256);
+	cache.reserve(257);
+	expect(cache.capacity).toBe(512);
+	cache.reserve(513);
+	expect(cache.capacity).toBe(1000);
+	expect(() => cache.reserve(1001)).toThrow(/exceed the model's 1000/);
+});
+
+test('positions written after a truncation replace the old ones', () => {
+	const cache = filled(10);
+	cache.truncate(4);
+	expect(cache.commonPrefix([0, 1, 2, 3, 4])).toBe(4);
+	cache.append(['node'], rows(77, 1));
+	expect(cache.length).toBe(5);
+	expect(keyAt(cache, 1, 4)).toBe(10_077);
+	expect(cache.commonPrefix([0, 1, 2, 3, 'node', 5])).toBe(5);
+});
+
+test('rows of the wrong size are a bug, and leave the length alone', () => {
+	const cache = filled(3);
+	expect(() => cache.append([9], rows(0, 2))).toThrow(/Invariant/);
+	expect(cache.length).toBe(3);
+});

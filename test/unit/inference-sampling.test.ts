@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest';
+import { argmax, argmaxOf, logProbability } from '../../server/inference/sampling.ts';
+
+const logits = Float32Array.of(1, 3, 3, -2);
+
+test('the largest logit wins, the first of equals', () => {
+	expect(argmax(logits)).toBe(1);
+	expect(argmax(Float32Array.of(Number.NaN, -5, -4))).toBe(2);
+});
+
+test('a constrained choice looks at the allowed ids alone', () => {
+	expect(argmaxOf(logits, [3, 0])).toBe(0);
+	expect(() => argmaxOf(logits, [])).toThrow(/at least one/);
+});
+
+test('log-probabilities sum to one, over all tokens and over the allowed', () => {
+	const sum = (ids: number[], allowed?: number[]) => ids.reduce((total, id) => total + Math.exp(logProbability(logits, id, allowed)), 0);
+	expect(sum([0, 1, 2, 3])).toBeCloseTo(1, 6);
+	expect(sum([0, 3], [0, 3])).toBeCloseTo(1, 6);
+	expect(logProbability(Float32Array.of(0, 0), 1)).toBeCloseTo(Math.log(0.5), 6);
+});
+
+test('large logits do not overflow', () => {
+	expect(logProbability(Float32Array.of(1000, 999), 0)).toBeCloseTo(-Math.log(1 + Math.exp(-1)), 5);
+});
