@@ -22,6 +22,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--benchmarks", type=Path, help="folder of held-out repositories, never trained on")
     parser.add_argument("--minutes", type=float, help="time box of a training step (default: the recipe's)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--workers", type=int, default=1, help="lm and hef: processes that share the threads and exchange gradients")
     parser.add_argument("--server", type=Path, help="chunks: path of hef-language-server.js")
     parser.add_argument("--out", type=Path, help="export: bundle folder (default: models/<name>)")
     return parser.parse_args()

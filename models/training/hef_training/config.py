@@ -87,11 +87,13 @@ class LmConfig(TrainConfig):
 
 @dataclass
 class EmbedderTrainConfig(TrainConfig):
-    batch: int = 64  # pairs a step
-    eval_every: int = 300
+    batch: int = 96  # pairs a step
+    lr: float = 1e-3
+    muon_lr: float = 0.005
+    eval_every: int = 200
     temperature: float = 0.05
-    max_query: int = 256
-    max_passage: int = 256
+    max_query: int = 128
+    max_passage: int = 192
 
 
 @dataclass

@@ -15,6 +15,9 @@ from .data import pad
 from .tokenizer import EOT, PAD
 
 
+CONSTANT, SALIENCE = 0, 1  # dimensions of the token embedding that the bag-of-tokens start reserves
+
+
 class Embedder(nn.Module):
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
         super().__init__()
@@ -37,3 +40,37 @@ class Embedder(nn.Module):
         """Token rows without the end token -> [n, d]."""
         rows = [[*row, EOT] for row in rows]
         return self(pad(rows, PAD), torch.tensor([len(row) for row in rows]))
+
+    @torch.no_grad()
+    def start_as_bag(self, salience: torch.Tensor, seed: int = 0) -> None:
+        """Weights that make the embedding a weighted mean of random token vectors: a lexical retriever to improve on.
+
+        `salience` [V] in [-1, 1], high for rare tokens. Layer 0 attends from the end token by salience alone: keys carry it in
+        the slowest rotary dimension, where positions hardly matter. The other branches write nothing at first.
+        """
+        config = self.model.config
+        dim, slow = config.head_dim, config.head_dim // 2 - 1
+        random = torch.Generator().manual_seed(seed)
+        table = torch.randn(config.vocab_size, config.hidden_size, generator=random) * 0.3
+        table[EOT] = 0
+        table[:, CONSTANT] = 1
+        table[:, SALIENCE] = salience
+        self.model.embed_tokens.weight.copy_(table)
+        for index, layer in enumerate(self.model.layers):
+            layer.mlp.down_proj.weight.zero_()
+            layer.self_attn.o_proj.weight.zero_()
+            if index:
+                continue
+            for name in ("q_proj", "k_proj"):
+                getattr(layer.self_attn, name).weight.mul_(0.05)
+            for head in range(config.num_attention_heads):
+                layer.self_attn.q_proj.weight[head * dim + slow, CONSTANT] = 1
+            for head in range(config.num_key_value_heads):
+                layer.self_attn.k_proj.weight[head * dim + slow, SALIENCE] = 1
+                layer.self_attn.k_proj.weight[head * dim + slow - 1, CONSTANT] = 1
+            values = torch.eye(config.num_key_value_heads * dim, config.hidden_size)
+            values[:, [CONSTANT, SALIENCE]] = 0
+            layer.self_attn.v_proj.weight.copy_(values)
+            repeat = config.num_attention_heads // config.num_key_value_heads
+            outputs = torch.eye(config.hidden_size, config.num_key_value_heads * dim)
+            layer.self_attn.o_proj.weight.copy_(4 * outputs.view(config.hidden_size, -1, dim).repeat_interleave(repeat, 1).flatten(1) / repeat)

@@ -68,8 +68,19 @@ def contrast(queries: torch.Tensor, passages: torch.Tensor, temperature: float) 
     return F.cross_entropy(scores, wanted), (scores.argmax(1) == wanted).float().mean()
 
 
+def salience(layout: Layout, repos: list[Chunks], vocab_size: int, sample: int = 6_000) -> torch.Tensor:
+    """[V] in [-0.4, 0.4]: inverse chunk frequency of every token, from a sample of chunks."""
+    rng = random.Random(0)
+    texts = [chunks.text(rng.randrange(len(chunks.flat))) for chunks in rng.choices(repos, k=sample)]
+    frequency = torch.zeros(vocab_size)
+    for row in passage_rows(layout, texts, 512):
+        frequency[list(set(row))] += 1
+    idf = torch.log((sample + 1) / (frequency + 1))
+    return 0.4 * ((idf / idf.max()) * 2 - 1)
+
+
 @torch.no_grad()
-def measure(model: Embedder, layout: Layout, repos: list[Chunks], per_repo: int, lexical: bool, limit: int = 1500) -> dict[str, float]:
+def measure(model: Embedder, layout: Layout, repos: list[Chunks], per_repo: int, lexical: bool, limit: int = 1000) -> dict[str, float]:
     """recall@32 of the defining chunk among the chunks of other files (at most `limit` of a repository, all positives included)."""
     hits: dict[str, list[bool]] = {}
     for chunks in repos:
@@ -100,12 +111,9 @@ def run(recipe: Recipe, places: Places, minutes: float | None) -> None:
     torch.manual_seed(config.seed)
     layout = Layout(recipe.layout, tokenizer.load(places))
     model = Embedder(recipe.embedder, recipe.tokenizer.vocab_size)
-    pretrained = places.stage("lm") / "checkpoint.pt"
-    if pretrained.exists() and recipe.embedder.hidden == recipe.generator.hidden:
-        with torch.no_grad():
-            model.model.embed_tokens.weight.copy_(averaged(pretrained)["model.embed_tokens.weight"])
-    trainer = Trainer(model, config, places.stage("embedder"), minutes)
     repos = repositories(places, training_names(places))
+    model.start_as_bag(salience(layout, repos, recipe.tokenizer.vocab_size))
+    trainer = Trainer(model, config, places.stage("embedder"), minutes)
     held = repositories(places, held_out_names(places))
     held = sorted(held, key=lambda c: len(c.flat))[:5]
     weights = [len(c.flat) ** 0.7 for c in repos]

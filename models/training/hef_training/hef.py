@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import generator, lm, nodes, tokenizer
+from . import generator, lm, nodes, parallel, tokenizer
 from .config import HefConfig, Places, Recipe
 from .data import IGNORE, by_length, training_repositories
 from .embedder import Embedder
@@ -129,12 +129,13 @@ def run(recipe: Recipe, places: Places, minutes: float | None) -> None:
         model.generator.load_state_dict(averaged(pretrained))
     trainer = Trainer(model, config, places.stage("hef"), minutes)
     repos = repos_of(pick(repositories(places, training_names(places)), config.chunks), places, recipe, layout)
-    data = make(places, recipe, layout, repos, config.examples, config.seed + trainer.step, config.short_prefix)
+    seed = config.seed + trainer.step + 100_000 * parallel.rank()
+    data = make(places, recipe, layout, repos, config.examples // parallel.size(), seed, config.short_prefix)
     held_chunks = sorted(repositories(places, held_out_names(places)), key=lambda c: len(c.flat))[:5]
     held_repos = repos_of(held_chunks, places, recipe, layout)
-    held = make(places, recipe, layout, held_repos, 300, 3, config.short_prefix / 2) if held_repos else []
-    plain = lm.Examples(training_repositories(places), layout, recipe.lm, config.seed + 1000 + trainer.step)
-    mixture = Mixture(config, data, plain, config.seed + trainer.step)
+    held = make(places, recipe, layout, held_repos, 300, 3, config.short_prefix / 2) if held_repos and not parallel.rank() else []
+    plain = lm.Examples(training_repositories(places), layout, recipe.lm, seed + 1000)
+    mixture = Mixture(config, data, plain, seed)
     print(f"hef: {len(data)} examples of {len(repos)} repositories, {len(held)} held out", flush=True)
 
     def step() -> tuple[dict[str, float], int]:

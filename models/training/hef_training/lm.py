@@ -10,7 +10,7 @@ import random
 
 import torch
 
-from . import generator, tokenizer
+from . import generator, parallel, tokenizer
 from .config import LmConfig, Places, Recipe
 from .context import Repository
 from .data import IGNORE, by_length, held_out_repositories, pad, training_repositories
@@ -120,9 +120,9 @@ def run(recipe: Recipe, places: Places, minutes: float | None) -> None:
     layout = Layout(recipe.layout, tokenizer.load(places))
     model = generator.build(recipe.generator, recipe.tokenizer.vocab_size)
     trainer = Trainer(model, config, places.stage("lm"), minutes)
-    examples = Examples(training_repositories(places), layout, config, config.seed + trainer.step)
+    examples = Examples(training_repositories(places), layout, config, config.seed + trainer.step + 100_000 * parallel.rank())
     held_out = held_out_repositories(places.benchmarks, recipe.corpus)
-    held = Examples(held_out, layout, config, 7).batches(60_000) if held_out else []
+    held = Examples(held_out, layout, config, 7).batches(60_000) if held_out and not parallel.rank() else []
     print(f"generator: {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters, {len(examples.repositories)} repositories", flush=True)
 
     def step() -> tuple[dict[str, float], int]:

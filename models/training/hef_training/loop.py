@@ -14,6 +14,7 @@ from typing import Callable
 import torch
 from torch import nn
 
+from . import parallel
 from .config import TrainConfig
 
 
@@ -61,6 +62,8 @@ class Trainer:
         print(f"resumed at step {self.step}, {self.elapsed_s / 60:.1f} min", flush=True)
 
     def save(self) -> None:
+        if parallel.rank():
+            return
         state = {
             "model": self.model.state_dict(), "average": self.average, "optimizers": [o.state_dict() for o in self.optimizers],
             "step": self.step, "elapsed_s": self.elapsed_s, "tokens": self.tokens,
@@ -74,6 +77,8 @@ class Trainer:
         return min(1.0, (self.step + 1) / self.config.warmup, max(0.02, left / self.config.decay_share))
 
     def log(self, **values: object) -> None:
+        if parallel.rank():
+            return
         line = json.dumps({"step": self.step, "minutes": round(self.elapsed_s / 60, 2), **values})
         print(line, flush=True)
         with (self.folder / "log.jsonl").open("a") as handle:
@@ -92,28 +97,29 @@ class Trainer:
                     group["lr"] = group["base_lr"] * rate
                 optimizer.zero_grad(set_to_none=True)
             values, tokens = step_loss()
+            parallel.average_gradients(list(self.model.parameters()))
             nn.utils.clip_grad_norm_(self.model.parameters(), config.clip)
             for optimizer in self.optimizers:
                 optimizer.step()
             self.update_average()
             self.step += 1
-            self.tokens += tokens
-            since += tokens
+            self.tokens += tokens * parallel.size()
+            since += tokens * parallel.size()
             count += 1
             for key, value in values.items():
                 sums[key] = sums.get(key, 0.0) + value
-            self.elapsed_s += time.time() - started
+            self.elapsed_s = parallel.agree(self.elapsed_s + time.time() - started)
             if self.step % 20 == 0:
                 self.log(**{k: round(v / count, 4) for k, v in sums.items()}, rate=round(rate, 3),
                          tokens=self.tokens, tokens_per_s=round(since / (time.time() - shown)))
                 shown, sums, count, since = time.time(), {}, 0, 0
-            if evaluate and self.step % config.eval_every == 0:
+            if evaluate and not parallel.rank() and self.step % config.eval_every == 0:
                 self.log(**self.evaluated(evaluate))
                 shown = time.time()
             if time.time() - saved > config.save_every_s:
                 self.save()
                 saved = time.time()
-        if evaluate:
+        if evaluate and not parallel.rank():
             self.log(**self.evaluated(evaluate), final=True)
         self.save()
 

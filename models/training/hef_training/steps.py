@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from . import parallel
 from .config import Places, Recipe
 
 MODELS = Path(__file__).resolve().parents[2]
@@ -25,7 +26,15 @@ def keep_memory() -> None:
 
 def run(args: argparse.Namespace, recipe: Recipe, places: Places) -> None:
     keep_memory()
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(max(1, args.threads // args.workers))
+    others = parallel.start(args.workers)
+    try:
+        dispatch(args, recipe, places)
+    finally:
+        parallel.finish(others)
+
+
+def dispatch(args: argparse.Namespace, recipe: Recipe, places: Places) -> None:
     if args.step == "lm":
         from . import lm
         lm.run(recipe, places, args.minutes)
@@ -41,8 +50,12 @@ def run(args: argparse.Namespace, recipe: Recipe, places: Places) -> None:
     elif args.step == "hef":
         from . import hef
         hef.run(recipe, places, args.minutes)
-    elif args.step == "export":
+    elif args.step in ("export", "goldens"):
         from . import export
         export.run(recipe, places, args.out or MODELS / recipe.export.name)
-    else:
-        raise SystemExit(f"{args.step}: not there yet")
+    elif args.step == "evaluate":
+        from . import evaluate
+        evaluate.run(recipe, places)
+    elif args.step == "status":
+        from . import status
+        status.run(recipe, places)
