@@ -4,7 +4,8 @@
  *
  * Guarantees: trees are freed; a file that a grammar does not master throws and harms no other file. Work is bounded by a
  * count of parser steps, so that equal text is treated equally on every machine, and by a time that only hostile text takes.
- * A grammar that runs out of memory aborts the WebAssembly instance that all grammars share; then the next file gets a new one.
+ * Such text inflates the memory of the WebAssembly instance that all grammars share, up to its abort, and that memory never
+ * shrinks: after a failure the next file gets a new instance.
  */
 import { createRequire } from 'node:module';
 import type { Parser, Query } from 'web-tree-sitter';
@@ -46,21 +47,21 @@ interface Grammar {
 /** Real files take less than 0.02 steps a character. */
 const STEPS_PER_CHAR = 0.1;
 const SPARE_STEPS = 1000;
-/** Real files take less than 0.3 ms a kilobyte. */
-const TIME_LIMIT_MS = 3000;
-
-class GaveUp extends Error {}
+/** Real files take less than 0.3 ms a thousand characters. */
+const MS_PER_CHAR = 0.003;
+const SPARE_MS = 500;
 
 export function createGrammars(): Grammars {
-	const require = createRequire(import.meta.url);
+	const { resolve } = createRequire(import.meta.url);
 	let runtime: Promise<Runtime> | undefined;
 	let grammars = new Map<string, Promise<Grammar>>();
 
-	/** An instance of its own: `web-tree-sitter` keeps one per loaded module. */
+	/** An instance of its own: `web-tree-sitter` keeps one per loaded module, and `require` remembers what it loaded. */
 	const startRuntime = async (): Promise<Runtime> => {
-		const path = require.resolve('web-tree-sitter');
-		delete require.cache[path];
+		const require = createRequire(import.meta.url);
+		const path = resolve('web-tree-sitter');
 		const started = require(path) as Runtime;
+		delete require.cache[path];
 		// What it prints must not get between the messages on stdout.
 		await started.Parser.init({ print() {}, printErr() {} });
 		return started;
@@ -69,7 +70,7 @@ export function createGrammars(): Grammars {
 	const open = async (language: Language): Promise<Grammar> => {
 		runtime ??= startRuntime();
 		const { Language: Loader, Parser, Query } = await runtime;
-		const grammar = await Loader.load(require.resolve(`@vscode/tree-sitter-wasm/wasm/${language.grammarFile}`));
+		const grammar = await Loader.load(resolve(`@vscode/tree-sitter-wasm/wasm/${language.grammarFile}`));
 		const parser = new Parser();
 		parser.setLanguage(grammar);
 		return { parser, query: new Query(grammar, language.definitionQuery) };
@@ -84,13 +85,10 @@ export function createGrammars(): Grammars {
 	return {
 		async parse(language, text, use) {
 			try {
-				const grammar = await load(language);
-				return parseWith(grammar, text, use);
+				return parseWith(await load(language), text, use);
 			} catch (error) {
-				if (!(error instanceof GaveUp)) {
-					runtime = undefined;
-					grammars = new Map();
-				}
+				runtime = undefined;
+				grammars = new Map();
 				throw error;
 			}
 		},
@@ -99,16 +97,13 @@ export function createGrammars(): Grammars {
 
 function parseWith<T>({ parser, query }: Grammar, text: string, use: (file: ParsedFile) => T): T {
 	let steps = SPARE_STEPS + text.length * STEPS_PER_CHAR;
-	const deadline = performance.now() + TIME_LIMIT_MS;
+	const deadline = performance.now() + SPARE_MS + text.length * MS_PER_CHAR;
 	const isOver = (): boolean => --steps < 0 || performance.now() > deadline;
 	const tree = parser.parse(text, null, { progressCallback: isOver });
-	if (!tree) {
-		parser.reset();
-		throw new GaveUp('its syntax takes too long to parse');
-	}
+	if (!tree) throw new Error('its syntax takes too long to parse');
 	try {
 		const matches = query.matches(tree.rootNode, { progressCallback: isOver }).map(({ captures }) => captures);
-		if (isOver()) throw new GaveUp('its definitions take too long to find');
+		if (isOver()) throw new Error('its definitions take too long to find');
 		return use({ root: tree.rootNode, matches });
 	} finally {
 		tree.delete();

@@ -1,6 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { invariant } from '../../server/base/errors.ts';
 import { createChunker } from '../../server/chunking/chunker.ts';
+import { createGrammars } from '../../server/chunking/grammars.ts';
+import { type Language, languageOf } from '../../server/chunking/languages.ts';
 import type { ChunkedFile } from '../../server/chunking/types.ts';
 import { checkChunks, countWords, pieces } from '../support/chunks.ts';
 
@@ -103,4 +106,14 @@ describe('an edit changes the chunks it touches', () => {
 		expect(now.length).toBeGreaterThan(4);
 		expect(now.filter((piece) => !old.includes(piece))).toHaveLength(1);
 	});
+});
+
+test('after a failure other files are cut by syntax', async () => {
+	const grammars = createGrammars();
+	const python = languageOf('a.py') as Language;
+	const type = (language: Language) => grammars.parse(language, 'class A: pass', ({ root }) => root.type);
+	await expect(type({ ...python, id: 'broken', definitionQuery: '(no_such_node) @class' })).rejects.toThrow();
+	expect(await type(python)).toBe('module');
+	await expect(grammars.parse(python, 'a', () => invariant(false, 'a user of the tree failed'))).rejects.toThrow('failed');
+	expect(await type(python)).toBe('module');
 });
