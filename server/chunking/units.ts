@@ -7,7 +7,8 @@
  * 2. Small neighbours (imports, constants, short functions) merge. Where a merged run ends depends on the run's own text: once it
  *    has a quarter of the budget, it ends before a unit whose hash says so (one in two after a blank line or a closed block, else one
  *    in sixteen). Counting from the start of the file instead would move every later boundary with the first edit.
- * 3. A crumb (a closing brace, a lone constant between two classes) joins the chunk before or after it.
+ * 3. A crumb joins a neighbour if that has room: a closing brace the chunk before it, anything else (a lone constant, the head of a
+ *    class) the chunk after it.
  *
  * Guarantees: the pieces that come out cover what the units cover, in order.
  */
@@ -71,7 +72,7 @@ function absorbCrumbs(text: string, runs: readonly Span[], budget: TokenBudget):
 		const piece = { ...run };
 		if (crumb) {
 			if (budget.seemsToFit(crumb.start, piece.end)) piece.start = crumb.start;
-			else pushOrAppend(pieces, crumb, budget);
+			else pieces.push(crumb);
 			crumb = undefined;
 		}
 		if (budget.estimate(piece.start, piece.end) >= budget.maxTokens * CRUMB_SHARE) pieces.push(piece);
