@@ -8,7 +8,7 @@
  * milliseconds, and what did not change keeps its chunks because boundaries depend on nearby text alone.
  */
 import { HefError, messageOf } from '../base/errors.ts';
-import { type Logger, silentLogger } from '../base/logger.ts';
+import { silentLogger } from '../base/logger.ts';
 import { LineIndex } from '../base/text.ts';
 import { entitiesOf, findDefinitions } from './definitions.ts';
 import { createGrammars } from './grammars.ts';
@@ -22,7 +22,7 @@ import { mergeUnits, type Span, type Unit } from './units.ts';
 export const DEFAULT_MAX_TOKENS = 512;
 
 /** @throws HefError `usage` when `maxTokens` is no positive whole number. */
-export function createChunker(options: ChunkerOptions & { logger?: Logger }): Chunker {
+export function createChunker(options: ChunkerOptions): Chunker {
 	const { maxTokens = DEFAULT_MAX_TOKENS, countTokens, logger = silentLogger } = options;
 	if (!Number.isInteger(maxTokens) || maxTokens < 1)
 		throw new HefError('usage', `maxTokens: expected a whole number above 0, got ${maxTokens}`);

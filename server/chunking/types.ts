@@ -1,4 +1,5 @@
 /** What the chunker returns. */
+import type { Logger } from '../base/logger.ts';
 
 /** A piece of a file. The chunks of a file cover it exactly: no gap, no overlap, in order. */
 export interface Chunk {
@@ -41,4 +42,6 @@ export interface ChunkerOptions {
 	maxTokens?: number;
 	/** Tokens in a text, by the bundle's tokenizer. */
 	countTokens(text: string): number;
+	/** Told which files fell back to blank lines because their grammar failed, and why. Default silent. */
+	logger?: Logger;
 }

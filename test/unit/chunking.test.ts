@@ -1,10 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { invariant } from '../../server/base/errors.ts';
+import { contentHash } from '../../server/base/ids.ts';
 import { createChunker } from '../../server/chunking/chunker.ts';
 import { createGrammars } from '../../server/chunking/grammars.ts';
 import { type Language, languageOf } from '../../server/chunking/languages.ts';
 import type { ChunkedFile } from '../../server/chunking/types.ts';
+import { runChunks } from '../../server/cli/chunks.ts';
+import type { Workspace } from '../../server/workspace/types.ts';
 import { checkChunks, countWords, pieces } from '../support/chunks.ts';
 
 /** Small enough that fixtures of a screen need several chunks. */
@@ -116,4 +119,28 @@ test('after a failure other files are cut by syntax', async () => {
 	expect(await type(python)).toBe('module');
 	await expect(grammars.parse(python, 'a', () => invariant(false, 'a user of the tree failed'))).rejects.toThrow('failed');
 	expect(await type(python)).toBe('module');
+});
+
+test('chunks of a workspace as JSON lines', async () => {
+	const texts: Record<string, string> = { 'a.ts': 'export const A = 1;\n', 'b.md': 'words\n', 'c.bin': '' };
+	const lines: string[] = [];
+	const workspace: Pick<Workspace, 'list' | 'read'> = {
+		list: async () => Object.keys(texts).map((path) => ({ path, sizeBytes: 0, mtimeMs: 0 })),
+		read: async (path) => (texts[path] ? { kind: 'text', text: texts[path] } : { kind: 'skipped', reason: 'binary' }),
+	};
+	expect(await runChunks({ workspace, chunker, out: (line) => lines.push(line) })).toBe(2);
+	expect(lines.map((line) => JSON.parse(line))).toEqual([
+		{
+			path: 'a.ts',
+			contentHash: contentHash('export const A = 1;\n'),
+			chunks: [{ startOffset: 0, endOffset: 20, startLine: 0, endLine: 0 }],
+			entities: [{ name: 'A', kind: 'constant', line: 0 }],
+		},
+		{
+			path: 'b.md',
+			contentHash: contentHash('words\n'),
+			chunks: [{ startOffset: 0, endOffset: 6, startLine: 0, endLine: 0 }],
+			entities: [],
+		},
+	]);
 });
