@@ -1,5 +1,5 @@
 /** `textDocument/completion` for editors without inline completion: the suggestion as one entry of the editor's list. */
-import { CompletionItemKind, type CompletionList, CompletionTriggerKind, InsertTextFormat } from 'vscode-languageserver';
+import { CompletionItemKind, type CompletionList, CompletionTriggerKind, InsertTextFormat, InsertTextMode } from 'vscode-languageserver';
 import { guarded, signalOf } from './guard.ts';
 import type { ServerState } from './server.ts';
 
@@ -21,6 +21,8 @@ export function registerCompletion({ connection, documents, suggester, logger }:
 				sortText: explicit ? '0' : '~',
 				filterText: word + firstLine(insertText),
 				insertTextFormat: InsertTextFormat.PlainText,
+				// The text carries its own indentation.
+				insertTextMode: InsertTextMode.asIs,
 				textEdit: {
 					newText: word + insertText,
 					range: { start: { line: position.line, character: position.character - word.length }, end: range.end },

@@ -2,6 +2,7 @@
 import { parseSettings } from 'hef-shared';
 import { DidChangeConfigurationNotification } from 'vscode-languageserver';
 import { messageOf } from '../base/errors.ts';
+import { showWarning } from './messages.ts';
 import type { ServerState } from './server.ts';
 
 /** @returns what to do once the client is initialized */
@@ -11,7 +12,7 @@ export function registerConfiguration(state: ServerState, initializationOptions:
 	const apply = async (section: unknown): Promise<void> => {
 		const fromEditor = typeof section === 'object' && section !== null ? section : {};
 		const { settings, problems } = parseSettings({ ...initializationOptions, ...fromEditor });
-		for (const problem of problems) connection.window.showWarningMessage(problem);
+		for (const problem of problems) showWarning(connection, problem);
 		await session.configure(settings);
 	};
 

@@ -19,6 +19,7 @@ import { COMMAND_NAMES, registerCommands } from './commands.ts';
 import { registerCompletion } from './completion.ts';
 import { registerConfiguration } from './configuration.ts';
 import { registerInlineCompletion } from './inline-completion.ts';
+import { connectionLogger, showWarning } from './messages.ts';
 import { createProgressReporter } from './progress.ts';
 import { createSession, type Session } from './session.ts';
 import { createSuggester, type Suggester } from './suggester.ts';
@@ -81,8 +82,8 @@ function createState({ connection, documents, logger, version, createServices, p
 		logger,
 		events: {
 			progress: (event) => progress.report(event),
-			updated: (folder) => progress.end(folder),
-			problem: (message) => connection.window.showWarningMessage(`HEF: ${message}`),
+			idle: (folder) => progress.end(folder),
+			problem: (message) => showWarning(connection, `HEF: ${message}`),
 			statusChanged: (status) => {
 				if (options.statusNotifications === true) void connection.sendNotification(STATUS_CHANGED_NOTIFICATION, status);
 			},
@@ -112,14 +113,5 @@ function serverCapabilities(client: ClientCapabilities): InitializeResult['capab
 		...(inline ? { inlineCompletionProvider: {} } : { completionProvider: { triggerCharacters: ['.', '(', ' ', '=', ':'] } }),
 		executeCommandProvider: { commands: COMMAND_NAMES },
 		workspace: { workspaceFolders: { supported: true, changeNotifications: true } },
-	};
-}
-
-function connectionLogger(connection: Connection): Logger {
-	return {
-		error: (message) => connection.console.error(message),
-		warn: (message) => connection.console.warn(message),
-		info: (message) => connection.console.info(message),
-		debug: (message) => connection.console.debug(message),
 	};
 }

@@ -16,7 +16,8 @@ export interface SessionOptions {
 	logger: Logger;
 	events: {
 		progress(progress: IndexProgress): void;
-		updated(folder: string): void;
+		/** Nothing of the folder is being indexed any more: done, closed or stopped. */
+		idle(folder: string): void;
 		/** For a message box. */
 		problem(message: string): void;
 		statusChanged(status: StatusChangedParams): void;
@@ -46,6 +47,9 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	let services: Services | undefined;
 	let state: StatusChangedParams = { kind: 'starting', message: 'Starting' };
 	const folders = new Set<string>();
+	/** Folders being indexed. */
+	const indexing = new Set<string>();
+	let begun = false;
 	/** Starts and stops run one after the other. */
 	let tail: Promise<void> = Promise.resolve();
 	const inTurn = (task: () => Promise<void>) => {
@@ -58,18 +62,27 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		events.statusChanged(next);
 	};
 
+	const idle = (folder: string) => {
+		indexing.delete(folder);
+		events.idle(folder);
+	};
+
+	/** What services that are stopping still have to say changes no state. */
 	const serviceEvents: ServiceEvents = {
 		progress(progress) {
+			if (!services) return;
 			const share = progress.filesTotal === 0 ? 1 : progress.filesDone / progress.filesTotal;
+			indexing.add(progress.folder);
 			setState({ kind: 'indexing', message: `Indexing ${progress.filesDone} of ${progress.filesTotal} files`, progress: share });
 			events.progress(progress);
 		},
 		updated(folder, update) {
+			if (!services) return;
 			logger.info(
 				`${folder}: ${update.reason}: ${update.chunksEmbedded} chunks embedded, ${update.nodesFused} nodes fused, ${update.durationMs} ms`,
 			);
-			setState({ kind: 'ready', message: 'Ready' });
-			events.updated(folder);
+			idle(folder);
+			if (indexing.size === 0) setState({ kind: 'ready', message: 'Ready' });
 		},
 		problem: (message) => {
 			logger.warn(message);
@@ -99,6 +112,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	const stop = async () => {
 		const running = services;
 		services = undefined;
+		for (const folder of indexing) idle(folder);
 		await running?.dispose();
 	};
 
@@ -120,7 +134,8 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			return state;
 		},
 		configure(next) {
-			const restart = state.kind === 'starting' || RESTARTING.some((key) => JSON.stringify(next[key]) !== JSON.stringify(settings[key]));
+			const restart = !begun || RESTARTING.some((key) => JSON.stringify(next[key]) !== JSON.stringify(settings[key]));
+			begun = true;
 			settings = next;
 			if (!restart) return Promise.resolve();
 			return inTurn(async () => {
@@ -138,6 +153,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			const folder = folderOf(uri);
 			if (folder === undefined || !folders.delete(folder)) return;
 			await services?.closeFolder(folder);
+			if (indexing.has(folder)) idle(folder);
 		},
 		locate(uri) {
 			const file = folderOf(uri);

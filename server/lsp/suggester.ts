@@ -22,6 +22,8 @@ export interface Suggester {
 	suggest(query: SuggestionQuery, signal: AbortSignal): Promise<Suggestion>;
 	/** What stood behind the last answer, for the document or for any. */
 	lastAnswer(uri?: string): ExplainResult;
+	/** The document was closed. */
+	forget(uri: string): void;
 }
 
 export function createSuggester(documents: TextDocuments<TextDocument>, session: Session): Suggester {
@@ -84,6 +86,10 @@ export function createSuggester(documents: TextDocuments<TextDocument>, session:
 			return { kind: 'answer', report };
 		},
 		lastAnswer: (uri) => (uri === undefined ? last : (answers.get(uri) ?? null)),
+		forget(uri) {
+			answers.delete(uri);
+			sequence.delete(uri);
+		},
 	};
 }
 

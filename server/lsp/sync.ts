@@ -4,7 +4,10 @@ import { messageOf } from '../base/errors.ts';
 import type { ServerState } from './server.ts';
 
 /** @returns what to do once the client is initialized */
-export function registerSync({ connection, documents, session, logger, capabilities }: ServerState, params: InitializeParams): () => void {
+export function registerSync(
+	{ connection, documents, session, suggester, logger, capabilities }: ServerState,
+	params: InitializeParams,
+): () => void {
 	const folders = params.workspaceFolders?.map(({ uri }) => uri) ?? (params.rootUri ? [params.rootUri] : []);
 	for (const uri of folders) void session.addFolder(uri);
 
@@ -20,7 +23,10 @@ export function registerSync({ connection, documents, session, logger, capabilit
 	};
 
 	documents.onDidSave(({ document }) => update([document.uri], 'save'));
-	documents.onDidClose(({ document }) => session.services?.forget(document.uri));
+	documents.onDidClose(({ document }) => {
+		suggester.forget(document.uri);
+		session.services?.forget(document.uri);
+	});
 	connection.onDidChangeWatchedFiles(({ changes }: DidChangeWatchedFilesParams) =>
 		update(
 			changes.map(({ uri }) => uri),

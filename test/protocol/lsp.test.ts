@@ -1,0 +1,573 @@
+/** The protocol as an editor sees it: a real client and the server over two streams, with fake services behind. */
+import { COMMANDS, type StatusChangedParams, type StatusReport } from 'hef-shared';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { CancellationTokenSource, ErrorCodes, type InlineCompletionItem, LSPErrorCodes } from 'vscode-languageserver-protocol/node';
+import { HefError } from '../../server/base/errors.ts';
+import { createFakeServices, type FakeOptions, type FakeServices, reportOf, UPDATE } from '../support/fake-services.ts';
+import { FULL_CAPABILITIES, type InitializeOptions, type InProcessServer, type LspClient, startInProcess } from '../support/lsp-client.ts';
+
+const URI = 'file:///w/app/src/a.ts';
+const servers: InProcessServer[] = [];
+
+vi.setConfig({ testTimeout: 15_000 });
+
+afterEach(() => {
+	for (const server of servers.splice(0)) server.close();
+});
+
+interface Started {
+	client: LspClient;
+	fake: FakeServices;
+	server: InProcessServer;
+}
+
+function create(options: FakeOptions = {}): Started {
+	const fake = createFakeServices(options);
+	const server = startInProcess(fake.createServices);
+	servers.push(server);
+	return { client: server.client, fake, server };
+}
+
+async function start(options: FakeOptions = {}, initialize: InitializeOptions = {}): Promise<Started> {
+	const started = create(options);
+	await started.client.initialize({ folders: ['file:///w/app'], ...initialize });
+	return started;
+}
+
+/** A `complete` whose answers the test releases one by one, in any order. */
+function gatedComplete() {
+	const gates: { aborted: () => boolean; release(text: string | undefined): void }[] = [];
+	const waiting: (() => void)[] = [];
+	const complete: FakeOptions['complete'] = (request, signal) =>
+		new Promise((resolve) => {
+			gates.push({ aborted: () => signal?.aborted === true, release: (text) => resolve(reportOf(text, request)) });
+			signal?.addEventListener('abort', () => resolve(undefined));
+			for (const wake of waiting.splice(0)) wake();
+		});
+	/** Waits until `n` requests have reached the services. */
+	const reached = async (n: number) => {
+		while (gates.length < n) await new Promise<void>((resolve) => waiting.push(resolve));
+		return gates[n - 1] as (typeof gates)[number];
+	};
+	return { complete, reached };
+}
+
+const at = (line: number, character: number) => ({ line, character });
+const texts = (answer: unknown) => (answer as InlineCompletionItem[]).map(({ insertText }) => insertText);
+
+describe('initialize', () => {
+	test('answers at once, before any model is there', async () => {
+		const { client, fake } = create({ startGate: new Promise(() => {}) });
+		const { serverInfo } = await client.initialize({ untilReady: false });
+		expect(serverInfo).toEqual({ name: 'hef-language-server', version: '0.0.0-test' });
+		expect(fake.nRunning).toBe(0);
+		client.open(URI, 'const a');
+		expect(await client.inlineCompletion(URI, at(0, 7))).toEqual([]);
+		expect(await client.explain()).toMatchObject({ suppressed: 'notReady' });
+	});
+
+	test.each([
+		['an object', {}],
+		['null, as lsp-mode sends it', null],
+	])('offers inline completion alone when the client has the key: %s', async (_, inlineCompletion) => {
+		const { client } = create();
+		const capabilities = { textDocument: { inlineCompletion, completion: {} } } as InitializeOptions['capabilities'];
+		const { capabilities: offered } = await client.initialize({ capabilities: capabilities ?? {} });
+		expect(offered.inlineCompletionProvider).toEqual({});
+		expect(offered.completionProvider).toBeUndefined();
+		expect(offered.executeCommandProvider?.commands).toEqual(Object.values(COMMANDS));
+		expect(offered.textDocumentSync).toMatchObject({ openClose: true, change: 2 });
+	});
+
+	test('offers the completion list to the others', async () => {
+		const { client } = create();
+		const { capabilities } = await client.initialize({ capabilities: { textDocument: { completion: {} } } });
+		expect(capabilities.inlineCompletionProvider).toBeUndefined();
+		expect(capabilities.completionProvider).toBeDefined();
+	});
+
+	test('survives a client that declares nothing', async () => {
+		const { client, fake } = create();
+		await client.initialize({ capabilities: {}, params: { workspaceFolders: null, rootUri: 'file:///w/app' } });
+		await expect.poll(() => fake.calls).toEqual(['open /w/app']);
+		client.open(URI, 'x');
+		expect((await client.completion(URI, at(0, 1)))?.items).toHaveLength(1);
+	});
+});
+
+describe('inline completion', () => {
+	test('answers the suggestion, its range and the command that reports the accept', async () => {
+		const { client, fake } = await start();
+		client.open(URI, 'const a = 1;\nconst b');
+		const [item] = (await client.inlineCompletion(URI, at(1, 7))) as InlineCompletionItem[];
+		expect(item).toMatchObject({
+			insertText: 'suggested',
+			range: { start: at(1, 7), end: at(1, 7) },
+			command: { command: COMMANDS.accepted, arguments: [URI] },
+		});
+		expect(await client.execute(COMMANDS.accepted, URI)).toBeNull();
+		expect(fake.requests[0]).toMatchObject({ folder: '/w/app', path: 'src/a.ts', offset: 20, explicit: false, context: 'hef' });
+		expect(await client.explain(URI)).toMatchObject({ uri: URI, version: 1, suppressed: null, items: [{ insertText: 'suggested' }] });
+	});
+
+	test('nothing to suggest is an empty list', async () => {
+		const { client } = await start({ complete: async (request) => reportOf(undefined, request) });
+		client.open(URI, 'x');
+		expect(await client.inlineCompletion(URI, at(0, 1))).toEqual([]);
+		expect(await client.explain()).toMatchObject({ suppressed: 'empty' });
+	});
+
+	test('a newer request supersedes the older one, which answers null', async () => {
+		const { complete, reached } = gatedComplete();
+		const { client } = await start({ complete });
+		client.open(URI, 'x');
+		const older = client.inlineCompletion(URI, at(0, 1));
+		await reached(1);
+		const newer = client.inlineCompletion(URI, at(0, 1));
+		(await reached(2)).release('new');
+		(await reached(1)).release('old');
+		expect(await older).toBeNull();
+		expect(texts(await newer)).toEqual(['new']);
+	});
+
+	test('requests of two documents do not supersede each other', async () => {
+		const { complete, reached } = gatedComplete();
+		const { client } = await start({ complete });
+		const other = 'file:///w/app/src/b.ts';
+		client.open(URI, 'x');
+		client.open(other, 'y');
+		const first = client.inlineCompletion(URI, at(0, 1));
+		(await reached(1)).aborted();
+		const second = client.inlineCompletion(other, at(0, 1));
+		(await reached(2)).release('second');
+		(await reached(1)).release('first');
+		expect([texts(await first), texts(await second)]).toEqual([['first'], ['second']]);
+	});
+
+	test('an answer for an older version of the document is null', async () => {
+		const { complete, reached } = gatedComplete();
+		const { client } = await start({ complete });
+		client.open(URI, 'x');
+		const answer = client.inlineCompletion(URI, at(0, 1));
+		const gate = await reached(1);
+		client.change(URI, 'xy');
+		await client.status(); // Messages keep their order: the change has arrived.
+		gate.release('stale');
+		expect(await answer).toBeNull();
+	});
+
+	test('a document closed meanwhile is null, and forgotten', async () => {
+		const { complete, reached } = gatedComplete();
+		const { client, fake } = await start({ complete });
+		client.open(URI, 'x');
+		const answer = client.inlineCompletion(URI, at(0, 1));
+		const gate = await reached(1);
+		client.close(URI);
+		await client.status();
+		gate.release('late');
+		expect(await answer).toBeNull();
+		expect(fake.calls).toContain(`forget ${URI}`);
+		expect(await client.explain(URI)).toBeNull();
+	});
+
+	test('cancelling answers RequestCancelled, and the next request is answered', async () => {
+		const { complete, reached } = gatedComplete();
+		const { client } = await start({ complete });
+		client.open(URI, 'x');
+		const source = new CancellationTokenSource();
+		const cancelled = client.inlineCompletion(URI, at(0, 1), { token: source.token });
+		const gate = await reached(1);
+		source.cancel();
+		await expect(cancelled).rejects.toMatchObject({ code: LSPErrorCodes.RequestCancelled });
+		expect(gate.aborted()).toBe(true);
+		const next = client.inlineCompletion(URI, at(0, 1));
+		(await reached(2)).release('next');
+		expect(texts(await next)).toEqual(['next']);
+	});
+
+	test('a position outside of the document is InvalidParams, and the server stays up', async () => {
+		const { client } = await start();
+		client.open(URI, 'one line');
+		for (const position of [at(1, 0), at(-1, 0), at(0, -1), at(1_000_000, 5)])
+			await expect(client.inlineCompletion(URI, position)).rejects.toMatchObject({ code: ErrorCodes.InvalidParams });
+		// Past the end of a line is its end: the specification says so.
+		expect(await client.inlineCompletion(URI, at(0, 99))).toMatchObject([{ range: { start: at(0, 8) } }]);
+	});
+
+	test('a document that is not open is InvalidParams', async () => {
+		const { client } = await start();
+		await expect(client.inlineCompletion('file:///w/app/no.ts', at(0, 0))).rejects.toMatchObject({ code: ErrorCodes.InvalidParams });
+	});
+
+	test('a failure of the services is an error with its cause, not an empty list', async () => {
+		let fail = true;
+		const { client } = await start({
+			complete: async (request) => {
+				if (fail) throw new HefError('inference-failed', 'the model gave no logits');
+				return reportOf('fine', request);
+			},
+		});
+		client.open(URI, 'x');
+		await expect(client.inlineCompletion(URI, at(0, 1))).rejects.toMatchObject({
+			code: LSPErrorCodes.RequestFailed,
+			message: 'the model gave no logits',
+		});
+		fail = false;
+		expect(texts(await client.inlineCompletion(URI, at(0, 1)))).toEqual(['fine']);
+	});
+
+	test('the entry selected in the popup and a request by hand reach the services', async () => {
+		const { client, fake } = await start();
+		client.open(URI, 'foo.b');
+		const selectedCompletionInfo = { range: { start: at(0, 4), end: at(0, 5) }, text: 'bar' };
+		await client.inlineCompletion(URI, at(0, 5), { context: { triggerKind: 1, selectedCompletionInfo } });
+		expect(fake.requests[0]).toMatchObject({ selected: 'bar', explicit: true });
+	});
+
+	test('counts in UTF-16 and knows CRLF', async () => {
+		const { client, fake } = await start();
+		const text = '// 😀 𝒳\r\nlet 𝒳 = 1;\r\n';
+		client.open(URI, text);
+		const [item] = (await client.inlineCompletion(URI, at(1, 6))) as InlineCompletionItem[];
+		expect(fake.requests[0]?.offset).toBe(text.indexOf(' = 1'));
+		expect(item?.range?.start).toEqual(at(1, 6));
+		// Incremental: the astral letter becomes `y`; the line keeps its break.
+		client.change(URI, [{ range: { start: at(1, 4), end: at(1, 6) }, text: 'y' }]);
+		await client.inlineCompletion(URI, at(1, 5));
+		expect(fake.requests[1]?.text).toBe('// 😀 𝒳\r\nlet y = 1;\r\n');
+	});
+
+	test('changes out of order neither crash nor answer for a text that is gone', async () => {
+		const { client, fake } = await start();
+		client.open(URI, 'ab');
+		client.change(URI, [{ range: { start: at(0, 4), end: at(0, 4) }, text: 'e' }], 4);
+		client.change(URI, [{ range: { start: at(0, 2), end: at(0, 2) }, text: 'c' }], 2);
+		client.change(URI, [{ range: { start: at(0, 3), end: at(0, 3) }, text: 'd' }], 3);
+		client.change(URI, [], 5);
+		expect(await client.inlineCompletion(URI, at(0, 1))).toHaveLength(1);
+		client.change(URI, 'whole text', 6);
+		await client.inlineCompletion(URI, at(0, 10));
+		expect(fake.requests.at(-1)?.text).toBe('whole text');
+	});
+
+	test('edits of a document that is not open are ignored', async () => {
+		const { client } = await start();
+		client.change('file:///w/app/never.ts', 'x');
+		client.save('file:///w/app/never.ts');
+		client.close('file:///w/app/never.ts');
+		expect((await client.status()).bundle.name).toBe('fake');
+	});
+});
+
+describe('completion list', () => {
+	const capabilities = { ...FULL_CAPABILITIES, textDocument: { completion: {} } };
+
+	test('one entry that replaces the word before the cursor', async () => {
+		const { client } = await start({ complete: async (request) => reportOf('bar(1, 2);\n}', request) }, { capabilities });
+		client.open(URI, '  x.foo');
+		expect(await client.completion(URI, at(0, 7))).toEqual({
+			isIncomplete: true,
+			items: [
+				expect.objectContaining({
+					label: 'foobar(1, 2);',
+					filterText: 'foobar(1, 2);',
+					insertTextFormat: 1,
+					textEdit: { newText: 'foobar(1, 2);\n}', range: { start: at(0, 4), end: at(0, 7) } },
+				}),
+			],
+		});
+	});
+
+	test('nothing to suggest is an empty list; superseded is null', async () => {
+		const { complete, reached } = gatedComplete();
+		const { client } = await start({ complete }, { capabilities });
+		client.open(URI, 'x');
+		const older = client.completion(URI, at(0, 1));
+		await reached(1);
+		const newer = client.completion(URI, at(0, 1));
+		(await reached(2)).release(undefined);
+		(await reached(1)).release('old');
+		expect(await newer).toEqual({ isIncomplete: true, items: [] });
+		expect(await older).toBeNull();
+	});
+});
+
+describe('settings', () => {
+	test('are pulled, beat the initialization options, and start the services once', async () => {
+		const { client, fake } = create();
+		client.settings = { minConfidence: 0.5 };
+		await client.initialize({ initializationOptions: { minConfidence: 0.7, bundle: 'from-options' } });
+		// VS Code answers the registration with a change notification, while the models may still load.
+		void client.connection.sendNotification('workspace/didChangeConfiguration', { settings: null });
+		await expect.poll(() => client.nPulls).toBe(2);
+		client.open(URI, 'x');
+		await client.inlineCompletion(URI, at(0, 1));
+		expect(fake.requests[0]?.minConfidence).toBe(0.5);
+		expect(fake.starts.map(({ bundle }) => bundle)).toEqual(['from-options']);
+	});
+
+	test('a second pull while the models load does not load them twice', async () => {
+		let open = () => {};
+		const startGate = new Promise<void>((resolve) => {
+			open = resolve;
+		});
+		const { client, fake } = create({ startGate });
+		await client.initialize({ untilReady: false });
+		await expect.poll(() => fake.starts.length).toBe(1);
+		void client.connection.sendNotification('workspace/didChangeConfiguration', { settings: null });
+		await expect.poll(() => client.nPulls).toBe(2);
+		open();
+		await client.untilStatus('ready');
+		await client.status();
+		expect(fake.starts).toHaveLength(1);
+		expect(fake.calls).not.toContain('dispose');
+	});
+
+	test('are pushed to a server whose client cannot be asked', async () => {
+		const capabilities = { ...FULL_CAPABILITIES, workspace: {} };
+		const { client, fake } = await start({}, { capabilities, initializationOptions: { minConfidence: 0.7 } });
+		client.open(URI, 'x');
+		await client.inlineCompletion(URI, at(0, 1));
+		void client.connection.sendNotification('workspace/didChangeConfiguration', { settings: { hef: { minConfidence: 0.1 } } });
+		client.change(URI, 'xy');
+		await client.inlineCompletion(URI, at(0, 2));
+		expect(fake.requests.map(({ minConfidence }) => minConfidence)).toEqual([0.7, 0.1]);
+	});
+
+	test('a wrong value is named and takes its default; the others hold', async () => {
+		const { client, fake } = create();
+		client.settings = { minConfidence: 'high', multiLine: 'never' };
+		await client.initialize();
+		const { message } = await client.notification<{ message: string }>('window/showMessage');
+		expect(message).toContain('hef.minConfidence: expected a number, got "high"');
+		client.open(URI, 'x');
+		await client.inlineCompletion(URI, at(0, 1));
+		expect(fake.requests[0]).toMatchObject({ minConfidence: 0.3, multiLine: 'never' });
+	});
+
+	test('a setting that the workers were made with restarts them; another does not', async () => {
+		const { client, fake } = await start();
+		const change = async (settings: unknown) => {
+			client.settings = settings;
+			const { nPulls } = client;
+			void client.connection.sendNotification('workspace/didChangeConfiguration', { settings: null });
+			await expect.poll(() => client.nPulls).toBe(nPulls + 1);
+		};
+		await change({ multiLine: 'never' });
+		await change({ multiLine: 'never', maxThreads: 1 });
+		await expect.poll(() => fake.starts.length).toBe(2);
+		await expect.poll(() => fake.calls).toEqual(['open /w/app', 'dispose', 'open /w/app']);
+		expect(fake.nRunning).toBe(1);
+	});
+
+	test('off means no services; explain says why', async () => {
+		const { client, fake } = create();
+		client.settings = { enabled: false };
+		await client.initialize({ untilReady: false });
+		await client.untilStatus('off');
+		client.open(URI, 'x');
+		expect(await client.inlineCompletion(URI, at(0, 1))).toEqual([]);
+		expect(await client.explain()).toMatchObject({ suppressed: 'off' });
+		expect(fake.starts).toEqual([]);
+	});
+
+	test('a language switched off, and an excluded file, reach no model', async () => {
+		const { client, fake } = create({ includes: (folder, path) => folder !== '/w/app' || path !== '.env' });
+		client.settings = { languages: { markdown: false } };
+		await client.initialize({ folders: ['file:///w/app'] });
+		client.open('file:///w/app/a.md', 'x', 'markdown');
+		client.open('file:///w/app/.env', 'SECRET=', 'dotenv');
+		expect(await client.inlineCompletion('file:///w/app/a.md', at(0, 1))).toEqual([]);
+		expect(await client.inlineCompletion('file:///w/app/.env', at(0, 7))).toEqual([]);
+		expect(await client.explain('file:///w/app/a.md')).toMatchObject({ suppressed: 'languageOff', notes: ['language markdown'] });
+		expect(await client.explain('file:///w/app/.env')).toMatchObject({ suppressed: 'excluded' });
+		expect(fake.requests).toEqual([]);
+	});
+});
+
+describe('folders', () => {
+	test('a document belongs to the innermost of nested folders, or to none', async () => {
+		const { client, fake } = await start({}, { folders: ['file:///w', 'file:///w/app', 'file:///w/app%20two'] });
+		for (const uri of [
+			'file:///w/app/a.ts',
+			'file:///w/application/b.ts',
+			'file:///w/app%20two/c.ts',
+			'file:///else/d.ts',
+			'untitled:Untitled-1',
+		]) {
+			client.open(uri, 'x');
+			await client.inlineCompletion(uri, at(0, 1));
+		}
+		expect(fake.requests.map(({ folder, path }) => [folder, path])).toEqual([
+			['/w/app', 'a.ts'],
+			['/w', 'application/b.ts'],
+			['/w/app two', 'c.ts'],
+			[undefined, 'd.ts'],
+			[undefined, 'untitled:Untitled-1'],
+		]);
+	});
+
+	test('are added and removed while the server runs', async () => {
+		const { client, fake } = await start();
+		const event = { added: [{ uri: 'file:///w/new', name: 'new' }], removed: [{ uri: 'file:///w/app', name: 'app' }] };
+		void client.connection.sendNotification('workspace/didChangeWorkspaceFolders', { event });
+		await expect.poll(() => fake.calls).toEqual(['open /w/app', 'close /w/app', 'open /w/new']);
+		expect((await client.status()).workspaces.map(({ folder }) => folder)).toEqual(['/w/new']);
+	});
+
+	test('a save and changes on disk go to the folder that holds the files', async () => {
+		const { client, fake } = await start({}, { folders: ['file:///w/app', 'file:///w/lib'] });
+		client.open(URI, 'x');
+		client.save(URI);
+		const changes = ['file:///w/app/b.ts', 'file:///w/lib/c.ts', 'file:///else/d.ts'].map((uri) => ({ uri, type: 2 }));
+		void client.connection.sendNotification('workspace/didChangeWatchedFiles', { changes });
+		await client.status();
+		expect(fake.calls.slice(2)).toEqual(['update /w/app src/a.ts save', 'update /w/app b.ts watch', 'update /w/lib c.ts watch']);
+	});
+});
+
+describe('commands and status', () => {
+	test('an unknown command is InvalidParams and names the known ones', async () => {
+		const { client } = await start();
+		const failure = client.execute('hef.nonsense');
+		await expect(failure).rejects.toMatchObject({ code: ErrorCodes.InvalidParams });
+		await expect(failure).rejects.toThrow('hef.reindex');
+	});
+
+	test('status as a command and as a request', async () => {
+		const { client } = await start();
+		const expected = { version: '0.0.0-test', bundle: { name: 'fake' }, workspaces: [{ folder: '/w/app' }] };
+		expect(await client.execute<StatusReport>(COMMANDS.status)).toMatchObject(expected);
+		expect(await client.status()).toMatchObject(expected);
+	});
+
+	test('reindex and clearCache act on every folder and answer the status', async () => {
+		const { client, fake } = await start({}, { folders: ['file:///w/app', 'file:///w/lib'] });
+		expect(await client.execute<StatusReport>(COMMANDS.reindex)).toMatchObject({ bundle: { name: 'fake' } });
+		expect(await client.execute<StatusReport>(COMMANDS.clearCache)).toMatchObject({ bundle: { name: 'fake' } });
+		expect(fake.calls.slice(2)).toEqual(['reconcile /w/app command', 'reconcile /w/lib command', 'clear /w/app', 'clear /w/lib']);
+	});
+
+	test('explain before any request is null', async () => {
+		const { client } = await start();
+		expect(await client.explain()).toBeNull();
+	});
+
+	test('a bundle that cannot be loaded: a message, the reason in the status, and the server stays up', async () => {
+		const startError = new HefError('bundle-missing', 'no bundle at /nowhere; set hef.bundle');
+		const { client, fake } = create({ startError });
+		await client.initialize({ untilReady: false, folders: ['file:///w/app'] });
+		expect(await client.untilStatus('error')).toMatchObject({ message: startError.message });
+		expect(await client.notification('window/showMessage')).toMatchObject({ message: `HEF: ${startError.message}` });
+		expect((await client.status()).workspaces).toMatchObject([{ folder: '/w/app', state: 'error', message: startError.message }]);
+		client.open(URI, 'x');
+		expect(await client.inlineCompletion(URI, at(0, 1))).toEqual([]);
+		expect(await client.explain()).toMatchObject({ suppressed: 'notReady', notes: [startError.message, 'language typescript'] });
+		// The user mends the setting.
+		fake.options.startError = undefined;
+		client.settings = { bundle: '/somewhere' };
+		void client.connection.sendNotification('workspace/didChangeConfiguration', { settings: null });
+		await client.untilStatus('ready');
+		expect(texts(await client.inlineCompletion(URI, at(0, 1)))).toEqual(['suggested']);
+	});
+
+	test('problems are shown by notification, so that a client need not answer', async () => {
+		const { client, fake } = await start();
+		fake.events.problem('too many files to watch');
+		expect(await client.notification('window/showMessage')).toEqual({ type: 2, message: 'HEF: too many files to watch' });
+	});
+
+	test('status notifications only for clients that asked', async () => {
+		const { client } = await start({}, { untilReady: false, initializationOptions: { statusNotifications: false } });
+		client.open(URI, 'x');
+		await expect.poll(() => client.inlineCompletion(URI, at(0, 1))).toHaveLength(1);
+		expect(client.received.filter(({ method }) => method === 'hef/statusChanged')).toEqual([]);
+	});
+});
+
+describe('progress', () => {
+	const indexing = (folder: string, filesDone: number, filesTotal = 100) => ({ folder, filesDone, filesTotal, reason: 'start' });
+	interface Progress {
+		token: string;
+		value: { kind: string; title?: string; percentage?: number };
+	}
+	const kinds = (client: LspClient) =>
+		client.received.filter(({ method }) => method === '$/progress').map(({ params }) => (params as Progress).value.kind);
+
+	test('begin, report and end around an update', async () => {
+		const { client, fake } = await start();
+		fake.events.progress(indexing('/w/app', 10));
+		fake.events.progress(indexing('/w/app', 50));
+		await client.notification<Progress>('$/progress', ({ value }) => value.percentage === 50);
+		expect(await client.untilStatus('indexing')).toMatchObject({ progress: 0.1, message: 'Indexing 10 of 100 files' });
+		fake.events.updated('/w/app', UPDATE);
+		await client.notification<Progress>('$/progress', ({ value }) => value.kind === 'end');
+		expect(kinds(client)).toEqual(['begin', 'report', 'report', 'end']);
+		const tokens = client.received.filter(({ method }) => method === '$/progress').map(({ params }) => (params as Progress).token);
+		expect(new Set(tokens).size).toBe(1);
+	});
+
+	test('a folder still being indexed keeps the status when another is done', async () => {
+		const { client, fake } = await start({}, { folders: ['file:///w/app', 'file:///w/lib'] });
+		fake.events.progress(indexing('/w/app', 10));
+		fake.events.progress(indexing('/w/lib', 20));
+		fake.events.updated('/w/lib', UPDATE);
+		await client.status();
+		const last = client.received.filter(({ method }) => method === 'hef/statusChanged').at(-1)?.params as StatusChangedParams;
+		expect(last.kind).toBe('indexing');
+		fake.events.updated('/w/app', UPDATE);
+		await client.notification<StatusChangedParams>('hef/statusChanged', (status) => status !== last && status.kind === 'ready');
+	});
+
+	test('ends when the services stop in the middle', async () => {
+		const { client, fake } = await start();
+		fake.events.progress(indexing('/w/app', 10));
+		await client.notification<Progress>('$/progress', ({ value }) => value.kind === 'report');
+		client.settings = { enabled: false };
+		void client.connection.sendNotification('workspace/didChangeConfiguration', { settings: null });
+		await client.notification<Progress>('$/progress', ({ value }) => value.kind === 'end');
+		expect(fake.nRunning).toBe(0);
+		fake.events.updated('/w/app', UPDATE);
+		await client.status();
+		const last = client.received.filter(({ method }) => method === 'hef/statusChanged').at(-1);
+		expect(last?.params).toMatchObject({ kind: 'off' });
+	});
+
+	test('a client without progress gets none', async () => {
+		const { client, fake } = await start({}, { capabilities: { ...FULL_CAPABILITIES, window: {} } });
+		fake.events.progress(indexing('/w/app', 10));
+		fake.events.updated('/w/app', UPDATE);
+		await client.status();
+		expect(kinds(client)).toEqual([]);
+	});
+});
+
+describe('the end', () => {
+	test('shutdown disposes the services; exit ends with 0', async () => {
+		const { client, fake, server } = await start();
+		expect(await client.shutdown()).toBeNull();
+		expect(fake.nRunning).toBe(0);
+		await client.exit();
+		expect(await server.exitCode).toBe(0);
+	});
+
+	test('shutdown waits for a start under way', async () => {
+		let open = () => {};
+		const startGate = new Promise<void>((resolve) => {
+			open = resolve;
+		});
+		const { client, fake } = create({ startGate });
+		await client.initialize({ untilReady: false });
+		await expect.poll(() => fake.starts.length).toBe(1);
+		const ended = client.shutdown();
+		open();
+		await ended;
+		expect(fake.nRunning).toBe(0);
+	});
+
+	test('exit without shutdown ends with 1', async () => {
+		const { client, server } = await start();
+		await client.exit();
+		expect(await server.exitCode).toBe(1);
+	});
+});
