@@ -87,7 +87,7 @@ def graphs(models: Models, precision: str | None = None) -> dict[str, onnx.Model
     }
 
 
-def manifest(models: Models, files: dict[str, dict], trained: dict) -> dict:
+def manifest(models: Models, files: dict[str, dict], trained: dict, confidence: dict) -> dict:
     recipe = models.recipe
     layout, d, d_g = recipe.layout, recipe.embedder.hidden, recipe.generator.hidden
     lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
@@ -116,7 +116,7 @@ def manifest(models: Models, files: dict[str, dict], trained: dict) -> dict:
             "suffix": {"max": layout.suffix, "before": [tokenizer.FIM_PREFIX, tokenizer.FIM_SUFFIX]},
             "prefix": {"max": layout.prefix, "before": [tokenizer.FIM_MIDDLE]},
         },
-        "confidence": {"temperature": 1.0, "bias": 0.0},
+        **confidence,
         "onnx": {"opset": 17},
         "training": trained,
         "evaluation": {},
@@ -131,9 +131,27 @@ def provenance(models: Models, places: Places) -> dict:
         "recipe": models.recipe.export.name.removeprefix("hef-"),
         "stages": models.trained,
         "untrained": sorted({"lm", "embedder", "fuser", "hef"} - set(models.trained)),
+        "heldOut": {stage: last_evaluation(places, stage) for stage in models.trained},
         "corpus": {"files": corpus.get("files"), "bytes": corpus.get("bytes"),
                    "repositories": [f"{r['repo']}@{r['commit'][:12]} ({r['licence']})" for r in corpus.get("repositories", [])]},
     }
+
+
+def last_evaluation(places: Places, stage: str) -> dict:
+    """The newest held-out measurement in a stage's log."""
+    log = places.stage(stage) / "log.jsonl"
+    rows = [json.loads(line) for line in log.open()] if log.exists() else []
+    rows = [row for row in rows if any(key.startswith(("held_out", "recall")) for key in row)]
+    return rows[-1] if rows else {}
+
+
+def calibration(places: Places) -> dict:
+    """The manifest's `confidence` as the step `calibrate` fitted it; nothing before that."""
+    path = places.stage("calibration") / "confidence.json"
+    if not path.exists():
+        return {}
+    fitted = json.loads(path.read_text())
+    return {"confidence": {key: fitted[key] for key in ("intercept", "sumLogProb", "meanLogProb")}}
 
 
 def digest(path: Path) -> dict:
@@ -165,7 +183,7 @@ def run(recipe: Recipe, places: Places, out: Path) -> None:
     trained["quantisation"] = goldens.quantisation(models, places)
     (fresh / "goldens.json").write_text(json.dumps(goldens.make(models, places, fresh)) + "\n")
     files = {path.name: digest(path) for path in sorted(fresh.iterdir())}
-    document = manifest(models, files, trained)
+    document = manifest(models, files, trained, calibration(places))
     (fresh / "manifest.json").write_text(json.dumps(document, indent=2) + "\n")
     swap(fresh, out)
     size = sum(entry["sizeBytes"] for entry in files.values())
