@@ -12,16 +12,15 @@ import { type Feeds, floats, floatsOf, int32s, int64s, type ModelSession } from 
 import type { TokenEmbedding } from './token-embedding.ts';
 import type { Generator, PromptPart } from './types.ts';
 
-/** Positions of one run of a prefill: a cancelled one ends within some 30 ms, at less than a tenth more time in all. */
-const PIECE = 136;
-
 export interface GeneratorOptions {
 	session: ModelSession;
 	tokenEmbedding: TokenEmbedding;
 	entry: Manifest['generator'];
+	/** Most positions of one run, asked before each. */
+	pieceSize(): number;
 }
 
-export function createGenerator({ session, tokenEmbedding, entry }: GeneratorOptions): Generator {
+export function createGenerator({ session, tokenEmbedding, entry, pieceSize }: GeneratorOptions): Generator {
 	const { hiddenSize, layers, kvHeads, headDim, vocabSize, maxPositions } = entry;
 	const cache = new KvCache(entry);
 	const names = Array.from({ length: layers }, (_, layer) => [`key_${layer}`, `value_${layer}`]).flat();
@@ -65,8 +64,17 @@ export function createGenerator({ session, tokenEmbedding, entry }: GeneratorOpt
 		}
 	};
 
-	const append = (tokens: readonly number[]): Promise<Float32Array> =>
-		alone(cache.length + tokens.length, async () => extend(tokens, await tokenEmbedding.embed(tokens), 0));
+	/** Logits after each token. */
+	const append = (tokens: readonly number[]): Promise<Float32Array[]> =>
+		alone(cache.length + tokens.length, async () => {
+			const rows: Float32Array[] = [];
+			while (rows.length < tokens.length) {
+				const piece = tokens.slice(rows.length, rows.length + pieceSize());
+				const logits = await extend(piece, await tokenEmbedding.embed(piece), 0);
+				for (let i = 0; i < piece.length; i++) rows.push(logits.subarray(i * vocabSize, (i + 1) * vocabSize));
+			}
+			return rows;
+		});
 
 	return {
 		vocabSize,
@@ -81,7 +89,7 @@ export function createGenerator({ session, tokenEmbedding, entry }: GeneratorOpt
 				cache.truncate(reused);
 				for (let start = reused; ; ) {
 					if (cancellation.aborted) return undefined;
-					const end = Math.min(start + PIECE, cells.length);
+					const end = Math.min(start + pieceSize(), cells.length);
 					const embeddings = await embeddingsOf(prompt, start, end, hiddenSize, tokenEmbedding);
 					const logits = await extend(cells.slice(start, end), embeddings, end - start - 1);
 					if (end === cells.length) return { logits, positions: end, reused };
@@ -89,12 +97,11 @@ export function createGenerator({ session, tokenEmbedding, entry }: GeneratorOpt
 				}
 			});
 		},
-		decode: (token) => append([token]),
-		async decodeMany(tokens) {
-			if (tokens.length === 0) return [];
-			const logits = await append(tokens);
-			return tokens.map((_, i) => logits.subarray(i * vocabSize, (i + 1) * vocabSize));
+		async decode(token) {
+			const [logits] = await append([token]);
+			return logits as Float32Array;
 		},
+		decodeMany: append,
 		truncate: (length) => cache.truncate(length),
 	};
 }

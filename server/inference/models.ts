@@ -14,11 +14,14 @@ import { createFuser } from './fuser.ts';
 import { createGenerator } from './generator.ts';
 import { probeProvider } from './probe.ts';
 import { createProjector } from './projector.ts';
-import { type ModelSession, openSession, type ProviderName, supportedProviders } from './session.ts';
+import { type ModelSession, openSession, type ProviderName, pieceSizeOn, supportedProviders } from './session.ts';
 import { createTokenEmbedding } from './token-embedding.ts';
 import { loadTokenizer } from './tokenizer.ts';
 import type { Models, Projector } from './types.ts';
 
+/** How long the first completion may wait for a provider that `auto` tries: what cannot start in this time is no gain. */
+const AUTO_PROBE_MS = 10_000;
+const EXPLICIT_PROBE_MS = 60_000;
 /** Texts in one embedder run where batches pay. */
 const GPU_BATCH = 8;
 
@@ -49,22 +52,27 @@ export async function createModels(bundle: Bundle, options: ModelsOptions): Prom
 		return session;
 	};
 	/** On the chosen provider. */
-	const openModel = async (file: string): Promise<ModelSession> => {
-		const state = await provider.chosen();
-		return keep(await openWithFallback({ state, open: (name) => open({ path: bundle.path(file), provider: name, threads }) }));
-	};
+	const openModel = async (file: string, state: ProviderState): Promise<ModelSession> =>
+		keep(await openWithFallback({ state, open: (name) => open({ path: bundle.path(file), provider: name, threads }) }));
 	/** For models so small that the way to a GPU and back takes longer than the run. */
 	const openOnCpu = async (file: string): Promise<ModelSession> => keep(await open({ path: bundle.path(file), provider: 'cpu', threads }));
 
 	const embedder = once(async () => {
-		const session = await openModel(manifest.embedder.file);
-		return createEmbedder({ session, entry: manifest.embedder, batchSize: provider.report().name === 'cpu' ? 1 : GPU_BATCH });
+		const state = await provider.chosen();
+		// It reads a text in one run, longer than WebGPU is right about (`pieceSizeOn`); a vector that is off would be stored.
+		const onGpu = state.name !== 'cpu' && state.name !== 'webgpu';
+		const session = onGpu ? await openModel(manifest.embedder.file, state) : await openOnCpu(manifest.embedder.file);
+		return createEmbedder({ session, entry: manifest.embedder, batchSize: onGpu ? GPU_BATCH : 1 });
 	});
-	const fuser = once(async () => createFuser({ session: await openModel(manifest.fuser.file), entry: manifest.fuser }));
+	const fuser = once(async () => {
+		const session = await openModel(manifest.fuser.file, await provider.chosen());
+		return createFuser({ session, entry: manifest.fuser });
+	});
 	const generator = once(async () => {
-		const session = await openModel(manifest.generator.file);
+		const state = await provider.chosen();
+		const session = await openModel(manifest.generator.file, state);
 		const tokenEmbedding = createTokenEmbedding(await openOnCpu(manifest.tokenEmbedding.file));
-		return createGenerator({ session, tokenEmbedding, entry: manifest.generator });
+		return createGenerator({ session, tokenEmbedding, entry: manifest.generator, pieceSize: () => pieceSizeOn(state.name) });
 	});
 	const projector = (name: 'hef' | 'llavacode') =>
 		once(async (): Promise<Projector | undefined> => {
@@ -96,7 +104,8 @@ function choose(bundle: Bundle, { executionProvider, threads }: ModelsOptions): 
 		tokenEmbeddingPath: bundle.path(manifest.tokenEmbedding.file),
 		generator: manifest.generator,
 	};
-	const probe = (provider: ProviderName) => probeProvider({ ...task, provider });
+	const timeoutMs = executionProvider === 'auto' ? AUTO_PROBE_MS : EXPLICIT_PROBE_MS;
+	const probe = (provider: ProviderName) => probeProvider({ ...task, provider, timeoutMs });
 	return chooseExecutionProvider({ setting: executionProvider, machine: thisMachine(supportedProviders()), probe });
 }
 

@@ -10,8 +10,6 @@ import type { ProbeResult } from './execution-providers.ts';
 import type { Manifest } from './manifest.ts';
 import type { ProviderName } from './session.ts';
 
-/** Loading a model and compiling its shaders for the first time takes seconds. */
-const TIMEOUT_MS = 30_000;
 /** Of the end of a child's complaint, what a status line can hold. */
 const LONGEST_COMPLAINT = 300;
 
@@ -25,13 +23,14 @@ export interface ProbeTask {
 }
 
 export interface ProbeOptions extends ProbeTask {
-	timeoutMs?: number;
+	/** The child is killed then. Loading a model and compiling its shaders for the first time takes seconds. */
+	timeoutMs: number;
 	/** The program to run; for tests. */
 	script?: string;
 }
 
 /** Never rejects: whatever happens to the child is a finding. */
-export function probeProvider({ timeoutMs = TIMEOUT_MS, script = childScript(), ...task }: ProbeOptions): Promise<ProbeResult> {
+export function probeProvider({ timeoutMs, script = childScript(), ...task }: ProbeOptions): Promise<ProbeResult> {
 	return new Promise((resolve) => {
 		const options = { timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: 1 << 20 } as const;
 		execFile(process.execPath, [script, JSON.stringify(task)], options, (error, stdout, stderr) => {

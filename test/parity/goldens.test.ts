@@ -3,7 +3,16 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { neverCancelled } from '../../server/base/cancellation.ts';
 import { argmax } from '../../server/inference/sampling.ts';
 import type { Models, PromptPart } from '../../server/inference/types.ts';
-import { type Goldens, openModels, readGoldens, shippedBundleFolder, tinyBundleFolder, tokens } from '../support/tiny-bundle.ts';
+import {
+	cosine,
+	type Goldens,
+	largestDifference,
+	openModels,
+	readGoldens,
+	shippedBundleFolder,
+	tinyBundleFolder,
+	tokens,
+} from '../support/tiny-bundle.ts';
 
 /** Same file, same operators, perhaps other kernels. */
 const ONNX_TOLERANCE = 2e-3;
@@ -13,16 +22,6 @@ const PYTORCH_COSINE = 0.98;
 const TIE = 0.02;
 
 const rows = (vectors: readonly number[][]) => vectors.map((vector) => Float32Array.from(vector));
-
-function largestDifference(a: Float32Array, b: readonly number[]): number {
-	expect(a.length).toBe(b.length);
-	return Math.max(...b.map((value, i) => Math.abs(value - (a[i] as number))));
-}
-
-function cosine(a: Float32Array, b: readonly number[]): number {
-	const dot = b.reduce((sum, value, i) => sum + value * (a[i] as number), 0);
-	return dot / (Math.hypot(...a) * Math.hypot(...b));
-}
 
 describe.each([
 	['tiny bundle', tinyBundleFolder],

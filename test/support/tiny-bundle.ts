@@ -61,3 +61,13 @@ export type ManifestJson = any;
 export function tokens(ids: readonly number[]): PromptPart {
 	return { kind: 'tokens', ids };
 }
+
+export function cosine(a: ArrayLike<number>, b: ArrayLike<number>): number {
+	const dot = (x: ArrayLike<number>, y: ArrayLike<number>) => Array.from(x).reduce((sum, value, i) => sum + value * (y[i] as number), 0);
+	return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b));
+}
+
+export function largestDifference(a: ArrayLike<number>, b: ArrayLike<number>): number {
+	if (a.length !== b.length) return Number.POSITIVE_INFINITY;
+	return Array.from(a).reduce((largest, value, i) => Math.max(largest, Math.abs(value - (b[i] as number))), 0);
+}

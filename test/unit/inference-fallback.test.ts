@@ -63,12 +63,13 @@ test('a provider that cannot load the model falls back at once', async () => {
 
 test('the other models follow to the CPU', async () => {
 	const { models, opened, warnings } = await onWebGpu(1);
-	const embedder = await models.embedder();
-	await embedder.embed([[20, 21]]);
+	const fuser = await models.fuser();
+	const family = [Float32Array.from({ length: 32 }, () => 1)];
+	await fuser.fuse([family]);
 	await generate(await models.generator(), 3);
 	expect(models.executionProvider.name).toBe('cpu');
-	await embedder.embed([[20, 21]]);
-	// Embedder and generator there, token embedding here, then generator and embedder here.
+	await fuser.fuse([family]);
+	// Fuser and generator there, token embedding here, then generator and fuser here.
 	expect(opened).toEqual(['webgpu', 'webgpu', 'cpu', 'cpu', 'cpu']);
 	expect(warnings).toHaveLength(1);
 	await models.dispose();
