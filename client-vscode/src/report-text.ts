@@ -9,6 +9,10 @@ const REASONS: Record<string, string> = {
 	excluded: 'This file is excluded: a secret, an ignored file, or one of `hef.exclude`.',
 	lowConfidence: 'The model was not sure enough (`hef.minConfidence`).',
 	empty: 'The model had nothing to add.',
+	repeatsSuffix: 'The model repeated the text that follows the cursor.',
+	repeatsItself: 'The model repeated itself.',
+	middleOfLine: 'The cursor is in the middle of a line; ask by hand to get a suggestion there.',
+	selectedEntryDiffers: 'The model did not continue the entry that is selected in the list.',
 };
 
 export function explainText(answer: NonNullable<ExplainResult>): string {
