@@ -23,7 +23,7 @@ export interface Tokenizer {
 
 export interface Embedder {
 	readonly dimension: number;
-	/** Most tokens that are read; the rest is cut off at the front for queries, at the end for chunks, by the caller. */
+	/** Most tokens of a text; the rest is cut off at the front for queries, at the end for chunks, by the caller. */
 	readonly maxTokens: number;
 	/** `[n, dimension]` f32, each of L2 norm 1, one for each list of token ids. */
 	embed(inputs: readonly (readonly number[])[]): Promise<Float32Array[]>;
@@ -81,7 +81,7 @@ export interface Models {
 	/** Undefined when the bundle has no projector of that name. */
 	projector(name: 'hef' | 'llavacode'): Promise<Projector | undefined>;
 	generator(): Promise<Generator>;
-	/** Which provider runs the models, and why. Known after the first load. */
+	/** Which provider runs the models, and why; `none` before the first load. Changes when a provider fails in use. */
 	readonly executionProvider: { name: string; why: string };
 	dispose(): Promise<void>;
 }

@@ -2,8 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { loadBundle } from '../../server/inference/bundle.ts';
 import { chooseExecutionProvider, type Machine, type ProbeResult } from '../../server/inference/execution-providers.ts';
 import { probeProvider } from '../../server/inference/probe.ts';
+import { tinyBundleFolder } from '../support/tiny-bundle.ts';
 
 const linux: Machine = { platform: 'linux', env: {}, backends: ['cpu', 'webgpu', 'cuda'], exists: () => false };
 const withGpu: Machine = { ...linux, exists: (path) => path === '/dev/dri' || path === '/dev/nvidia0' };
@@ -89,6 +91,20 @@ describe('an explicit provider', () => {
 		const elsewhere = await chooseExecutionProvider({ setting: 'dml', machine: withGpu, probe });
 		expect(elsewhere.why).toContain('not in this build of ONNX Runtime');
 	});
+});
+
+test('the probe program finds that the CPU computes what the CPU computes', async () => {
+	const { manifest, path } = await loadBundle(tinyBundleFolder);
+	const task = { generatorPath: path(manifest.generator.file), tokenEmbeddingPath: path(manifest.tokenEmbedding.file) };
+	const found = await probeProvider({ ...task, provider: 'cpu', threads: 1, generator: manifest.generator, timeoutMs: 30_000 });
+	expect(found).toEqual({ works: true, speedup: expect.any(Number) });
+});
+
+test('the probe program says which file it could not load', async () => {
+	const { manifest } = await loadBundle(tinyBundleFolder);
+	const task = { generatorPath: '/nowhere/generator.onnx', tokenEmbeddingPath: '' };
+	const found = await probeProvider({ ...task, provider: 'cpu', threads: 1, generator: manifest.generator, timeoutMs: 30_000 });
+	expect(found).toMatchObject({ works: false, why: expect.stringContaining('generator.onnx cannot be loaded on cpu') });
 });
 
 describe('the probe survives', () => {
