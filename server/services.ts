@@ -2,6 +2,7 @@
  * What the LSP server and the command line stand on: the two workers of one configuration, joined. `main.ts` makes it;
  * a command takes the same path as an editor's request.
  */
+import { availableParallelism } from 'node:os';
 import type {
 	BundleReport,
 	CompletionReport,
@@ -11,7 +12,19 @@ import type {
 	UpdateReport,
 	WorkspaceReport,
 } from 'hef-shared';
+import { ActivityGate } from './base/cancellation.ts';
+import type { Logger } from './base/logger.ts';
+import { createCompletionClient } from './completion/client.ts';
 import type { CompletionRequest } from './completion/types.ts';
+import { createIndexingClient } from './indexing/client.ts';
+import type { Bundle } from './inference/bundle.ts';
+import { looksSecret } from './workspace/path-filter.ts';
+import { sourceKindOf } from './workspace/source-kinds.ts';
+import type { Workspace } from './workspace/types.ts';
+import { createWorkspace } from './workspace/workspace.ts';
+
+/** More would take the cores that completion and the user's own programs need. */
+const INDEXING_THREADS = 1;
 
 export interface IndexProgress {
 	folder: string;
@@ -62,3 +75,112 @@ export interface Services {
 }
 
 export type CreateServices = (settings: Settings, events: ServiceEvents) => Promise<Services>;
+
+export interface ServicesOptions {
+	bundle: Bundle;
+	settings: Settings;
+	/** Folder that holds the caches of all workspaces. */
+	cacheFolder: string;
+	version: string;
+	events: ServiceEvents;
+	logger: Logger;
+}
+
+/** Starts both workers. Nothing is loaded before it is needed. */
+export function createServices(options: ServicesOptions): Services {
+	const { bundle, settings, cacheFolder, version, events, logger } = options;
+	const gate = new ActivityGate();
+	const common = { bundleFolder: bundle.folder, executionProvider: settings.executionProvider, gate: gate.buffer, logger };
+	const completion = createCompletionClient({ ...common, threads: completionThreads(settings) });
+	const indexing = createIndexingClient({
+		...common,
+		threads: INDEXING_THREADS,
+		cacheFolder,
+		events: {
+			progress: (folder, progress) => events.progress({ folder, ...progress }),
+			published: (folder, paths) => completion.published(folder, paths),
+			updated: (folder, report) => events.updated(folder, report),
+			problem: (message) => events.problem(message),
+		},
+	});
+	const bundleReport: BundleReport = { id: bundle.bundleId, name: bundle.manifest.name };
+	const filters = new Map<string, Workspace>();
+	let executionProvider: ExecutionProviderReport | undefined;
+
+	/** Makes the folder's index complete and known to completion. */
+	const reconcile = async (folder: string, reason: string): Promise<UpdateReport> => {
+		const report = await indexing.request(folder, { paths: 'all', reason });
+		await completion.settled();
+		return report;
+	};
+
+	const report = async (folder: string): Promise<WorkspaceReport> => {
+		const [state, hnsw] = await Promise.all([indexing.report(folder), completion.vectorIndex(folder)]);
+		return { ...state, ...(hnsw ? { hnsw } : {}) };
+	};
+
+	return {
+		bundle: bundleReport,
+		get executionProvider() {
+			return executionProvider;
+		},
+		async warmUp() {
+			const warm = await completion.warmUp();
+			executionProvider = warm.executionProvider;
+			return { ...warm.executionProvider, loadMs: warm.loadMs };
+		},
+		async openFolder(folder, { watch, exclude }) {
+			filters.set(folder, await createWorkspace(folder, { exclude, cacheFolder, logger }));
+			const { storePath } = await indexing.openFolder({ folder, watch, exclude });
+			await completion.openFolder({ folder, storePath });
+			await reconcile(folder, 'start');
+		},
+		async closeFolder(folder) {
+			filters.delete(folder);
+			await Promise.all([indexing.closeFolder(folder), completion.closeFolder(folder)]);
+		},
+		includes: (folder, path) => filters.get(folder)?.includes(path) ?? !looksSecret(path),
+		async update(folder, paths, reason) {
+			await indexing.request(folder, { paths, reason });
+			await completion.settled();
+		},
+		reconcile,
+		async clear(folder) {
+			const { storePath } = await indexing.clear(folder);
+			await completion.openFolder({ folder, storePath });
+			await reconcile(folder, 'clear');
+		},
+		settled: () => completion.settled(),
+		complete: (request, signal) => completion.complete(request, signal),
+		forget: (uri) => completion.forget(uri),
+		report,
+		async codeFiles(folder) {
+			const files = (await filters.get(folder)?.list()) ?? [];
+			return files.map(({ path }) => path).filter((path) => sourceKindOf(path) === 'code');
+		},
+		async status() {
+			const workspaces = await Promise.all([...filters.keys()].map(report));
+			const { metrics } = completion;
+			return {
+				version,
+				bundle: bundleReport,
+				...(executionProvider ? { executionProvider } : {}),
+				workspaces,
+				latencyMs: metrics.latencyMs(),
+				kvReuse: metrics.kvReuse(),
+				cacheHits: metrics.cacheHits(),
+				suppressed: metrics.suppressed(),
+				memory: { rssBytes: process.memoryUsage.rss() },
+			};
+		},
+		async dispose() {
+			await Promise.all([indexing.dispose(), completion.dispose()]);
+		},
+	};
+}
+
+/** The setting, or half of the machine. */
+function completionThreads({ maxThreads }: Settings): number {
+	const cores = availableParallelism();
+	return maxThreads > 0 ? maxThreads : Math.min(cores, Math.max(2, Math.min(4, cores >> 1)));
+}

@@ -9,10 +9,16 @@ export interface Logger {
 
 export const silentLogger: Logger = { error() {}, warn() {}, info() {}, debug() {} };
 
-/** Writes one line a message to stderr, which no protocol uses. `debug` lines only when `verbose`. */
+/** Writes one line a message to stderr, which no protocol uses; `info` and `debug` only when `verbose`. */
 export function stderrLogger(options: { verbose: boolean }): Logger {
 	const write = (level: string) => (message: string) => {
 		process.stderr.write(`[hef] ${level}: ${message}\n`);
 	};
-	return { error: write('error'), warn: write('warning'), info: write('info'), debug: options.verbose ? write('debug') : () => {} };
+	const quiet = () => {};
+	return {
+		error: write('error'),
+		warn: write('warning'),
+		info: options.verbose ? write('info') : quiet,
+		debug: options.verbose ? write('debug') : quiet,
+	};
 }

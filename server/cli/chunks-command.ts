@@ -12,7 +12,8 @@ export const chunksCommand: Command = {
 	async run({ positionals, values }, context) {
 		const folder = resolve(onePositional(chunksCommand, positionals, 'folder'));
 		const { tokenizer } = values;
-		if (typeof tokenizer !== 'string') throw new HefError('usage', `--tokenizer is needed\nUsage: hef-language-server chunks ${chunksCommand.usage}`);
+		if (typeof tokenizer !== 'string')
+			throw new HefError('usage', `--tokenizer is needed\nUsage: hef-language-server chunks ${chunksCommand.usage}`);
 		const source = await context.openChunkSource(folder, resolve(tokenizer));
 		await runChunks({ ...source, out: (line) => context.stdout(`${line}\n`) });
 		return 0;

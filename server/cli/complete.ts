@@ -12,9 +12,15 @@ import { printJson, seconds, table } from './output.ts';
 
 export const completeCommand: Command = {
 	name: 'complete',
-	usage: 'FILE --line L --column C [--context MODE] [--folder DIR] [--json]',
+	usage: 'FILE --line L --column C [--context MODE] [--folder DIR] [--multi-line] [--json]',
 	summary: 'one completion; L and C as LSP counts (zero-based, UTF-16)',
-	options: { line: { type: 'string' }, column: { type: 'string' }, context: { type: 'string' }, folder: { type: 'string' } },
+	options: {
+		line: { type: 'string' },
+		column: { type: 'string' },
+		context: { type: 'string' },
+		folder: { type: 'string' },
+		'multi-line': { type: 'boolean' },
+	},
 	async run({ positionals, values, settings }, context) {
 		const file = resolve(onePositional(completeCommand, positionals, 'file'));
 		const position = { line: integerOption(values, 'line', 0), character: integerOption(values, 'column', 0) };
@@ -28,7 +34,10 @@ export const completeCommand: Command = {
 			);
 		const folder = resolve(typeof values.folder === 'string' ? values.folder : workspaceOf(file));
 		const path = relative(folder, file).replaceAll(sep, '/');
-		const report = await completeOnce({ file, folder, path, text, offset, mode, settings }, context);
+		const report = await completeOnce(
+			{ file, folder, path, text, offset, mode, multiLine: values['multi-line'] === true, settings },
+			context,
+		);
 		if (values.json) printJson(context, report);
 		else context.stdout(describeCompletion(report));
 		return 0;
@@ -65,11 +74,12 @@ interface CompleteOnce {
 	text: string;
 	offset: number;
 	mode: ContextMode;
+	multiLine: boolean;
 	settings: Settings;
 }
 
 function completeOnce(
-	{ file, folder, path, text, offset, mode, settings }: CompleteOnce,
+	{ file, folder, path, text, offset, mode, multiLine, settings }: CompleteOnce,
 	context: CommandContext,
 ): Promise<CompletionReport> {
 	return withIndexedFolder(folder, settings, context, async (services) => {
@@ -80,7 +90,7 @@ function completeOnce(
 			text,
 			offset,
 			context: mode,
-			multiLine: settings.multiLine,
+			multiLine: multiLine ? 'always' : 'never',
 			explicit: true,
 			minConfidence: 0,
 		});

@@ -40,8 +40,6 @@ export interface CompletionEngine {
 	complete(request: CompletionRequest, cancellation: Cancellation): Promise<CompletionReport | undefined>;
 	/** Forgets what is held for a document. */
 	forget(uri: string): void;
-	/** Forgets every remembered suggestion, because context or models changed. */
-	reset(): void;
 }
 
 /** The text of a request, cut at the cursor, with `\n` line ends. */
@@ -146,14 +144,15 @@ export function createCompletionEngine({ bundle, models, workspace, now }: Engin
 			const known = request.fresh ? undefined : remembered.find(request, split);
 			if (known) return { ...known, timingsMs: { ...report(request, {}).timingsMs, total: now() - started } };
 			const answer = await run(request, split, cancellation, started);
-			if (answer && !request.fresh) remembered.add(request, split, answer);
+			// What had to do without its context is asked again once that is there.
+			const complete = answer?.notes?.length === 0;
+			if (answer && complete && !request.fresh) remembered.add(request, split, answer);
 			return answer;
 		},
 		forget(uri) {
 			gatherer.forget(uri);
 			remembered.forget(uri);
 		},
-		reset: () => remembered.clear(),
 	};
 }
 

@@ -8,7 +8,6 @@ export interface CompletionWorkerData {
 	threads: number;
 	/** {@link ActivityGate}: raised while a completion runs, so that indexing steps aside. */
 	gate: SharedArrayBuffer;
-	verbose: boolean;
 }
 
 export interface FolderPlace {

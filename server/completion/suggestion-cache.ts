@@ -24,7 +24,6 @@ export interface SuggestionCache {
 	find(request: CompletionRequest, split: Split): CompletionReport | undefined;
 	add(request: CompletionRequest, split: Split, answer: CompletionReport): void;
 	forget(uri: string): void;
-	clear(): void;
 }
 
 const DOCUMENTS = 32;
@@ -48,7 +47,6 @@ export function createSuggestionCache(): SuggestionCache {
 			documents.set(request.uri, list.slice(0, PER_DOCUMENT));
 		},
 		forget: (uri) => documents.delete(uri),
-		clear: () => documents.clear(),
 	};
 }
 

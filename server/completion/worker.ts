@@ -126,7 +126,6 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 		const open = folders.get(folder);
 		open?.snippets.invalidate(paths);
 		await open?.view.apply(paths);
-		(await loaded()).engine.reset();
 	},
 	async complete(request, cancelFlag) {
 		gate.enter();

@@ -50,11 +50,18 @@ interface RecordHeader {
 	size: number;
 	mtime: number;
 	entities: [name: string, line: number][];
+	skipped?: string;
 }
 
 export function encodeRecord(key: Buffer, record: FileRecord): Buffer {
-	const { contentHash, sizeBytes, mtimeMs, chunks, entities } = record;
-	const fields: RecordHeader = { hash: contentHash, size: sizeBytes, mtime: mtimeMs, entities: entities.map((e) => [e.name, e.line]) };
+	const { contentHash, sizeBytes, mtimeMs, chunks, entities, skipped } = record;
+	const fields: RecordHeader = {
+		hash: contentHash,
+		size: sizeBytes,
+		mtime: mtimeMs,
+		entities: entities.map((e) => [e.name, e.line]),
+		...(skipped === undefined ? {} : { skipped }),
+	};
 	const header = Buffer.from(JSON.stringify(fields), 'utf8');
 	const start = CRC_BYTES + 4 + header.length;
 	const value = Buffer.alloc(start + chunks.length * CHUNK_BYTES);
@@ -86,7 +93,8 @@ export function decodeRecord(key: Buffer, value: Buffer): FileRecord | undefined
 		});
 	}
 	const entities = header.entities.map(([name, line]) => ({ name, line }));
-	return { contentHash: header.hash, sizeBytes: header.size, mtimeMs: header.mtime, chunks, entities };
+	const { hash, size, mtime, skipped } = header;
+	return { contentHash: hash, sizeBytes: size, mtimeMs: mtime, chunks, entities, ...(skipped === undefined ? {} : { skipped }) };
 }
 
 function seal(key: Buffer, value: Buffer): Buffer {

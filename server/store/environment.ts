@@ -39,6 +39,13 @@ export function openNewest(folder: string, recovered: string[]): Environment {
 	return openEnvironment(join(folder, `index-${newest + 1}`));
 }
 
+/** The environment that {@link openNewest} would open; undefined when there is none. */
+export function newestEnvironment(folder: string): string | undefined {
+	const newest = generationsIn(folder).at(-1);
+	const path = newest === undefined ? undefined : join(folder, `index-${newest}`);
+	return path && existsSync(join(path, DATA_FILE)) ? path : undefined;
+}
+
 /** An empty environment beside the one at `path`, which is deleted once closed. */
 export async function replaceByEmpty(folder: string, environment: Environment): Promise<Environment> {
 	const newest = generationsIn(folder).at(-1) ?? 0;

@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { HefError, messageOf } from '../base/errors.ts';
 import { hashText, type NodeId, type SpaceId } from '../base/ids.ts';
 import { decodeRecord, decodeVector, encodeRecord, encodeVector, isIntactVector, nodeIdOf, nodeKey, spaceTag } from './codec.ts';
-import { cacheError, type Environment, openEnvironment, openNewest, replaceByEmpty } from './environment.ts';
+import { cacheError, type Environment, newestEnvironment, openEnvironment, openNewest, replaceByEmpty } from './environment.ts';
 import { type FileRecord, MAX_PATH_BYTES, type Store, type StoreBatch, type StoreReader } from './types.ts';
 
 /** Part of what is written; another number means another format, and the environment is begun anew. */
@@ -57,6 +57,11 @@ export async function openStore(options: StoreOptions & { workspaceFolder?: stri
 	} catch (error) {
 		throw error instanceof HefError ? error : cacheError(options.folder, error);
 	}
+}
+
+/** The {@link Store.path} of what a workspace's cache folder holds; undefined when it was never indexed. */
+export function existingStorePath(folder: string): string | undefined {
+	return newestEnvironment(folder);
 }
 
 /**

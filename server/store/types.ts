@@ -18,6 +18,8 @@ export interface FileRecord {
 	chunks: StoredChunk[];
 	/** Qualified names of the definitions, with their zero-based lines, in file order. */
 	entities: { name: string; line: number }[];
+	/** Why the file was looked at and passed over (`binary`, `tooLarge`, …); it has no chunks then. */
+	skipped?: string;
 }
 
 /** One atomic change. A path longer than {@link MAX_PATH_BYTES} throws RangeError. */

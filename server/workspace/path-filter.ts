@@ -83,6 +83,11 @@ export async function createPathFilter(options: PathFilterOptions): Promise<Refr
 	};
 }
 
+/** Whether the name alone says that a file holds secrets; for files outside of any workspace folder. */
+export function looksSecret(path: string): boolean {
+	return path !== '' && ignore({ ignorecase: true }).add(SECRET_RULES).ignores(path);
+}
+
 function newMatcher(files: readonly RuleFile[]): Ignore {
 	const matcher = ignore({ ignorecase: IGNORE_CASE });
 	for (const { directory, lines } of files) matcher.add(lines.map((line) => anchor(line, directory)));

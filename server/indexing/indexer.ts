@@ -1,0 +1,349 @@
+/**
+ * Keeps the store of one workspace folder true to the disk: compares, chunks, embeds, fuses, writes, publishes.
+ *
+ * Guarantees: work is proportional to what changed, because vectors are looked up by content before they are made; records
+ * and vectors of a slice of files are written in one transaction, so that a crash costs one slice and never leaves a record
+ * without its vectors; one file's failure stops no other; whatever was asked for more than once while it waited is done
+ * once; `idle` is true only when nothing waits. A vector that is missing or damaged is made again.
+ *
+ * Vectors that no file needs any more are kept, so that a branch switch and back embeds nothing, until they outnumber the
+ * needed ones twice over; then they are deleted.
+ *
+ * Deliberately lacks: threads, timers, the watcher and the vector index. Changes are told to it, published ones told by it.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { UpdateReport, WorkspaceReport } from 'hef-shared';
+import { HefError, messageOf } from '../base/errors.ts';
+import { chunkId, type NodeId } from '../base/ids.ts';
+import type { FileRecord } from '../store/types.ts';
+import { Counters } from './counters.ts';
+import { readRecord } from './file-record.ts';
+import { collectGarbage } from './garbage.ts';
+import { Gatekeeper, IndexingStopped } from './gatekeeper.ts';
+import { KnownFiles } from './known-files.ts';
+import { Requests } from './requests.ts';
+import { compareFolder, lookAt } from './survey.ts';
+import { type Indexer, type IndexerOptions, type IndexRequest, LAST_UPDATE_KEY } from './types.ts';
+import { VectorBuilder } from './vector-builder.ts';
+import { type WorkItem, WorkList } from './work-list.ts';
+
+/** Files that need a model in the first slice, and in the largest. Small at first, so that the first results come early. */
+const FIRST_SLICE_FILES = 4;
+const LARGEST_SLICE_FILES = 256;
+/** A slice ends after this long, so that a crash costs no more. */
+const SLICE_MS = 5000;
+
+/** An indexer that knows what the store holds. Does nothing until it is asked. */
+export async function createIndexer(options: IndexerOptions): Promise<Indexer> {
+	const indexer = new FolderIndexer(options);
+	await indexer.load();
+	return indexer;
+}
+
+/** What one transaction will hold. */
+interface Slice {
+	items: WorkItem[];
+	records: Map<string, FileRecord | null>;
+	published: string[];
+	filesWithModel: number;
+}
+
+class FolderIndexer implements Indexer {
+	readonly #options: IndexerOptions;
+	readonly #known = new KnownFiles();
+	readonly #work = new WorkList();
+	readonly #requests = new Requests();
+	readonly #gatekeeper: Gatekeeper;
+	readonly #failed = new Map<string, string>();
+	#draining: Promise<void> | undefined;
+	#counters: Counters;
+	#builder: VectorBuilder;
+	#sliceFiles = FIRST_SLICE_FILES;
+	#lastUpdate: UpdateReport | null = null;
+	#error: string | undefined;
+	/** The hierarchy may be ahead of the store after a failed write. */
+	#mustReload = false;
+	/** Whether every vector was looked for since the start. */
+	#verified = false;
+
+	constructor(options: IndexerOptions) {
+		this.#options = options;
+		this.#gatekeeper = new Gatekeeper(options.gate);
+		this.#counters = new Counters(options.clock.now());
+		this.#builder = this.#createBuilder();
+	}
+
+	async load(): Promise<void> {
+		const { store, hierarchy } = this.#options;
+		for (const path of this.#known.paths()) hierarchy.setFile(path, null);
+		this.#known.clear();
+		let count = 0;
+		for (const [path, record] of store.files()) {
+			this.#known.set(path, record);
+			hierarchy.setFile(path, record.chunks);
+			if (++count % 1000 === 0) await nextTurn();
+		}
+		hierarchy.commit();
+		this.#lastUpdate = JSON.parse(store.getMeta(LAST_UPDATE_KEY) ?? 'null') as UpdateReport | null;
+		this.#mustReload = false;
+	}
+
+	request(request: IndexRequest): Promise<UpdateReport> {
+		const answer = this.#requests.add(request);
+		this.#start();
+		return answer;
+	}
+
+	prioritise(paths: readonly string[]): void {
+		this.#work.prioritise(paths);
+	}
+
+	pause(): void {
+		this.#gatekeeper.pause();
+	}
+
+	resume(): void {
+		this.#gatekeeper.resume();
+	}
+
+	async idle(): Promise<void> {
+		while (this.#draining) await this.#draining;
+	}
+
+	report(): WorkspaceReport {
+		const { workspace, store, hierarchy } = this.#options;
+		const skipped = this.#known.skipped();
+		const passedOver = Object.values(skipped).reduce((sum, count) => sum + count, 0);
+		const stale = [...this.#work.paths()].filter((path) => this.#known.get(path)).length;
+		const [failure] = this.#failed;
+		const message = this.#error ?? (failure && `${this.#failed.size} files could not be indexed, among them ${failure[0]}: ${failure[1]}`);
+		return {
+			folder: workspace.folder,
+			state: this.#error ? 'error' : this.#gatekeeper.paused ? 'paused' : this.#draining ? 'indexing' : 'ready',
+			...(message ? { message } : {}),
+			files: this.#known.size - passedOver,
+			chunks: hierarchy.chunkCount,
+			nodes: hierarchy.nodeCount,
+			nodesByLevel: hierarchy.nodesByLevel(),
+			stale: stale + this.#failed.size,
+			pending: this.#work.size,
+			storeBytes: store.sizeBytes(),
+			hnsw: { size: 0, tombstones: 0, recallAt32: null },
+			lastUpdate: this.#lastUpdate,
+			skipped: this.#failed.size > 0 ? { ...skipped, failed: this.#failed.size } : skipped,
+			...(store.recovered.length > 0 ? { recovered: [...store.recovered] } : {}),
+		};
+	}
+
+	async clear(): Promise<void> {
+		const { store, events } = this.#options;
+		const wasPaused = this.#gatekeeper.paused;
+		this.#work.clear();
+		this.#gatekeeper.resume();
+		this.#requests.fail(new Error('the index was cleared'));
+		await this.idle();
+		await store.clear();
+		this.#failed.clear();
+		await this.load();
+		events.published('all');
+		if (wasPaused) this.#gatekeeper.pause();
+		void this.request({ paths: 'all', reason: 'clear' });
+	}
+
+	async close(): Promise<void> {
+		this.#gatekeeper.stop();
+		await this.idle();
+		this.#requests.fail(new Error('the index was closed'));
+		await this.#options.store.close();
+	}
+
+	#start(): void {
+		if (this.#draining || this.#gatekeeper.stopped) return;
+		this.#draining = this.#drain().finally(() => {
+			this.#draining = undefined;
+			if (this.#requests.hasIncoming) this.#start();
+		});
+	}
+
+	/** Works until nothing waits. */
+	async #drain(): Promise<void> {
+		this.#counters = new Counters(this.#options.clock.now());
+		this.#builder = this.#createBuilder();
+		this.#sliceFiles = FIRST_SLICE_FILES;
+		this.#error = undefined;
+		try {
+			if (this.#mustReload) await this.load();
+			while (this.#requests.hasIncoming || this.#work.size > 0) {
+				await this.#gatekeeper.checkpoint();
+				for (const { id, request } of this.#requests.takeIncoming()) await this.#survey(id, request);
+				if (this.#work.size > 0) await this.#runSlice();
+			}
+			await this.#finish();
+		} catch (error) {
+			await this.#giveUp(error);
+		}
+	}
+
+	/** Puts the files that a request is about on the work list. */
+	async #survey(id: symbol, { paths, reason }: IndexRequest): Promise<void> {
+		const { workspace } = this.#options;
+		this.#counters.addReason(reason);
+		try {
+			const suspects = paths === 'all' ? await compareFolder(workspace, this.#known) : await lookAt(paths, workspace, this.#known);
+			if (paths === 'all' && !this.#verified) {
+				for (const path of await this.#filesWithoutVectors()) suspects.push({ path, file: await workspace.stat(path) });
+			}
+			const distinct = new Map(suspects.map(({ path, file }) => [path, file]));
+			this.#requests.expect(id, distinct.size);
+			for (const [path, file] of distinct) this.#work.add(path, file, { urgent: paths !== 'all', request: id });
+		} catch (error) {
+			this.#error = messageOf(error);
+			this.#requests.failOne(id, error);
+		}
+	}
+
+	async #runSlice(): Promise<void> {
+		const { clock, hierarchy } = this.#options;
+		const slice: Slice = { items: [], records: new Map(), published: [], filesWithModel: 0 };
+		const started = clock.now();
+		while (slice.filesWithModel < this.#sliceFiles && Math.abs(clock.now() - started) < SLICE_MS) {
+			const item = this.#work.take();
+			if (!item) break;
+			slice.items.push(item);
+			await this.#indexFile(item, slice);
+			this.#reportProgress();
+			if (this.#requests.hasIncoming) break;
+		}
+		this.#sliceFiles = Math.min(this.#sliceFiles * 2, LARGEST_SLICE_FILES);
+		this.#mustReload = true;
+		const delta = hierarchy.commit();
+		this.#counters.nodesRemoved += delta.removed.length;
+		this.#counters.nodesReused += delta.reusedNodes + (await this.#builder.fuse(delta.addedNodes));
+		await this.#writeSlice(slice);
+		this.#mustReload = false;
+		this.#requests.fileDone(slice.items.flatMap((item) => [...item.requests]));
+		if (this.#work.size > 0) this.#requests.settle(this.#updateReport());
+	}
+
+	/** Adds a file to the slice. A failure is the file's own, unless no model can be loaded at all. */
+	async #indexFile({ path }: WorkItem, slice: Slice): Promise<void> {
+		const { workspace, chunker, spaceId, store, clock, hierarchy, logger } = this.#options;
+		const known = this.#known.get(path);
+		try {
+			this.#failed.delete(path);
+			const read = await readRecord(path, { workspace, chunker, spaceId, store, known: this.#known, now: () => clock.now() });
+			if (!read && !known) return;
+			if (read && (await this.#embedMissing(read.record, read.text))) slice.filesWithModel++;
+			slice.records.set(path, read?.record ?? null);
+			hierarchy.setFile(path, read?.record.chunks ?? null);
+			const changed = !read || read.record.contentHash !== known?.contentHash || read.record.skipped !== known.skipped;
+			if (!changed) return;
+			this.#counters.filesChanged++;
+			slice.published.push(path);
+		} catch (error) {
+			if (error instanceof IndexingStopped || (error instanceof HefError && error.code !== 'inference-failed')) throw error;
+			this.#failed.set(path, messageOf(error));
+			logger.warn(`${path} could not be indexed: ${messageOf(error)}`);
+		}
+	}
+
+	/** Whether the embedder had to run. */
+	async #embedMissing(record: FileRecord, text: string): Promise<boolean> {
+		const before = this.#builder.embedded;
+		for (const { id, startOffset, endOffset } of record.chunks) {
+			if (this.#builder.has(id)) this.#counters.chunksReused++;
+			else await this.#builder.embed(id, text.slice(startOffset, endOffset));
+		}
+		return this.#builder.embedded > before;
+	}
+
+	async #writeSlice(slice: Slice): Promise<void> {
+		const { store, events } = this.#options;
+		const vectors = this.#builder.takeFresh();
+		if (slice.records.size > 0 || vectors.size > 0) await store.write({ files: slice.records, vectors });
+		for (const [path, record] of slice.records) this.#known.set(path, record);
+		if (slice.published.length > 0 || vectors.size > 0) events.published(slice.published);
+	}
+
+	async #finish(): Promise<void> {
+		const { store, events, hierarchy } = this.#options;
+		const report = this.#updateReport();
+		await store.write({ meta: [[LAST_UPDATE_KEY, JSON.stringify(report)]] });
+		this.#lastUpdate = report;
+		await collectGarbage(store, hierarchy, () => this.#gatekeeper.checkpoint());
+		events.updated(report);
+		this.#requests.settle(report);
+	}
+
+	/** Keeps the vectors that are ready: they are named by content, so they are right whatever comes next. */
+	async #giveUp(error: unknown): Promise<void> {
+		const { store, logger, events } = this.#options;
+		this.#mustReload = true;
+		const vectors = this.#builder.takeFresh();
+		if (vectors.size > 0) await store.write({ vectors }).catch((problem: unknown) => logger.warn(messageOf(problem)));
+		if (error instanceof IndexingStopped) return;
+		this.#error = messageOf(error);
+		logger.error(`indexing stopped: ${this.#error}`);
+		this.#work.clear();
+		this.#requests.fail(error);
+		events.updated(this.#updateReport());
+	}
+
+	/** Looks for every vector once; what is missing of inner nodes is made at once, chunks come with their files. */
+	async #filesWithoutVectors(): Promise<Set<string>> {
+		const { hierarchy, store } = this.#options;
+		const paths = new Set<string>();
+		const inner: NodeId[] = [];
+		let looked = 0;
+		for (const id of hierarchy.ids()) {
+			if (++looked % 1000 === 0) await this.#gatekeeper.checkpoint();
+			if (store.hasVector(id)) continue;
+			if (hierarchy.node(id)?.children.length) inner.push(id);
+			else for (const { path } of hierarchy.occurrences(id)) paths.add(path);
+		}
+		for (const id of inner) await this.#builder.rebuild(id);
+		this.#verified = true;
+		const vectors = this.#builder.takeFresh();
+		if (vectors.size > 0) {
+			await store.write({ vectors });
+			this.#options.events.published([]);
+		}
+		return paths;
+	}
+
+	/** The text of a chunk as its file has it now; undefined when the file says something else. */
+	async #chunkText(id: NodeId): Promise<string | undefined> {
+		const { hierarchy, store, workspace, spaceId } = this.#options;
+		for (const { path } of hierarchy.occurrences(id)) {
+			const source = await workspace.read(path);
+			if (source.kind !== 'text') continue;
+			for (const chunk of store.getFile(path)?.chunks ?? []) {
+				const text = source.text.slice(chunk.startOffset, chunk.endOffset);
+				if (chunk.id === id && chunkId(spaceId, text) === id) return text;
+			}
+		}
+		return undefined;
+	}
+
+	#createBuilder(): VectorBuilder {
+		const { store, hierarchy, tokenizer, embedder, fuser } = this.#options;
+		return new VectorBuilder({
+			stored: store,
+			tokenizer,
+			embedder,
+			fuser,
+			node: (id) => hierarchy.node(id),
+			chunkText: (id) => this.#chunkText(id),
+			checkpoint: () => this.#gatekeeper.checkpoint(),
+		});
+	}
+
+	#updateReport(): UpdateReport {
+		return this.#counters.report(this.#builder, this.#options.clock.now());
+	}
+
+	#reportProgress(): void {
+		const filesDone = ++this.#counters.filesDone;
+		this.#options.events.progress({ filesDone, filesTotal: filesDone + this.#work.size, reason: this.#counters.reason });
+	}
+}

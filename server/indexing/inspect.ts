@@ -1,0 +1,94 @@
+/**
+ * The health of a folder's cache, read from the store and the disk without loading a model: what `status DIR` prints.
+ *
+ * Deliberately lacks any repair: it reads.
+ */
+import type { UpdateReport, WorkspaceReport } from 'hef-shared';
+import { createHierarchy } from '../hierarchy/hierarchy.ts';
+import type { Bundle } from '../inference/bundle.ts';
+import { openWorkspaceView } from '../retrieval/view.ts';
+import { existingStorePath, openStoreReader, workspaceCacheFolder } from '../store/lmdb-store.ts';
+import type { StoreReader } from '../store/types.ts';
+import type { Workspace } from '../workspace/types.ts';
+import { createWorkspace } from '../workspace/workspace.ts';
+import { KnownFiles } from './known-files.ts';
+import { LAST_UPDATE_KEY } from './types.ts';
+
+export interface InspectOptions {
+	folder: string;
+	cacheFolder: string;
+	bundle: Bundle;
+	exclude: readonly string[];
+}
+
+/**
+ * The report of a folder that no server need have open; `stale` and `pending` compare sizes and times with the disk.
+ * @throws HefError `workspace-unreadable` or `cache-unavailable`
+ */
+export async function inspectFolder({ folder, cacheFolder, bundle, exclude }: InspectOptions): Promise<WorkspaceReport> {
+	const workspace = await createWorkspace(folder, { exclude, cacheFolder });
+	const storePath = existingStorePath(workspaceCacheFolder(cacheFolder, folder));
+	const space = { spaceId: bundle.spaceId, dimension: bundle.manifest.embedder.dimension };
+	if (storePath === undefined) return emptyReport(folder, (await workspace.list()).length);
+	const store = openStoreReader({ path: storePath, ...space });
+	try {
+		const report = await describeStore(store, workspace, createHierarchy({ spaceId: bundle.spaceId }));
+		const view = await openWorkspaceView({ storePath, bundle: space });
+		await view.settled();
+		await view.maintain();
+		const hnsw = view.report();
+		await view.close();
+		return { ...report, hnsw };
+	} finally {
+		await store.close();
+	}
+}
+
+async function describeStore(
+	store: StoreReader,
+	workspace: Workspace,
+	hierarchy: ReturnType<typeof createHierarchy>,
+): Promise<WorkspaceReport> {
+	const known = new KnownFiles();
+	for (const [path, record] of store.files()) {
+		known.set(path, record);
+		hierarchy.setFile(path, record.chunks);
+	}
+	hierarchy.commit();
+	const onDisk = await workspace.list();
+	const pending = onDisk.filter(({ path }) => known.get(path) === undefined).length;
+	const changed = onDisk.filter((file) => known.get(file.path) !== undefined && !known.looksUnchanged(file)).length;
+	const present = new Set(onDisk.map(({ path }) => path));
+	const gone = [...known.paths()].filter((path) => !present.has(path)).length;
+	const skipped = known.skipped();
+	const passedOver = Object.values(skipped).reduce((sum, count) => sum + count, 0);
+	const lastUpdate = store.getMeta(LAST_UPDATE_KEY);
+	return {
+		...emptyReport(workspace.folder, pending),
+		files: known.size - passedOver,
+		chunks: hierarchy.chunkCount,
+		nodes: hierarchy.nodeCount,
+		nodesByLevel: hierarchy.nodesByLevel(),
+		stale: changed + gone,
+		storeBytes: store.sizeBytes(),
+		lastUpdate: lastUpdate === undefined ? null : (JSON.parse(lastUpdate) as UpdateReport),
+		skipped,
+	};
+}
+
+function emptyReport(folder: string, pending: number): WorkspaceReport {
+	return {
+		folder,
+		state: 'ready',
+		files: 0,
+		chunks: 0,
+		nodes: 0,
+		nodesByLevel: { chunk: 0, file: 0, directory: 0, repository: 0 },
+		stale: 0,
+		pending,
+		storeBytes: 0,
+		hnsw: { size: 0, tombstones: 0, recallAt32: null },
+		lastUpdate: null,
+		skipped: {},
+	};
+}

@@ -1,0 +1,47 @@
+/** What the LSP thread and the indexing worker say to each other. */
+import type { ExecutionProviderSetting, UpdateReport, WorkspaceReport } from 'hef-shared';
+import type { IndexRequest } from './types.ts';
+
+export interface IndexingWorkerData {
+	bundleFolder: string;
+	executionProvider: ExecutionProviderSetting;
+	threads: number;
+	/** Folder that holds the caches of all workspaces. */
+	cacheFolder: string;
+	/** `ActivityGate`: raised while a completion runs. */
+	gate: SharedArrayBuffer;
+}
+
+export interface FolderOptions {
+	folder: string;
+	/** Globs beside the built-in list. */
+	exclude: readonly string[];
+	/** Follow changes on disk. */
+	watch: boolean;
+}
+
+export interface IndexingWorkerMethods {
+	/** Opens store and watcher. Answers where completion finds the store; indexes nothing yet. */
+	openFolder(options: FolderOptions): { storePath: string };
+	closeFolder(folder: string): void;
+	/** Indexes and publishes; see {@link Indexer.request}. */
+	request(folder: string, request: IndexRequest): UpdateReport;
+	/** Files that the user has open: they and their folders come first. */
+	prioritise(folder: string, paths: readonly string[]): void;
+	pause(): void;
+	resume(): void;
+	/** Empties the store, which then lies elsewhere; what refills it is a request of its own. */
+	clear(folder: string): { storePath: string };
+	report(folder: string): WorkspaceReport;
+	dispose(): void;
+}
+
+/** Events of the worker for the LSP thread. */
+export interface IndexingEvents {
+	log(level: 'error' | 'warn' | 'info' | 'debug', message: string): void;
+	progress(folder: string, progress: { filesDone: number; filesTotal: number; reason: string }): void;
+	published(folder: string, paths: string[] | 'all'): void;
+	updated(folder: string, report: UpdateReport): void;
+	/** Something the user should read. */
+	problem(message: string): void;
+}

@@ -1,0 +1,29 @@
+/** Finds the files whose content may differ from what is indexed, without reading any. */
+import type { SourceFile, Workspace } from '../workspace/types.ts';
+import type { KnownFiles } from './known-files.ts';
+
+export interface Suspect {
+	path: string;
+	/** Undefined when the file is gone. */
+	file: SourceFile | undefined;
+}
+
+/** Compares the whole folder by size and time. @throws HefError `workspace-unreadable` */
+export async function compareFolder(workspace: Workspace, known: KnownFiles): Promise<Suspect[]> {
+	const files = await workspace.list();
+	const listed = new Set(files.map(({ path }) => path));
+	const suspects: Suspect[] = files.filter((file) => !known.looksUnchanged(file)).map((file) => ({ path: file.path, file }));
+	for (const path of known.paths()) if (!listed.has(path)) suspects.push({ path, file: undefined });
+	return suspects;
+}
+
+/** The named files, whatever their times say; a name that is no file stands for the known files below it. */
+export async function lookAt(paths: readonly string[], workspace: Workspace, known: KnownFiles): Promise<Suspect[]> {
+	const suspects = new Map<string, Suspect>();
+	for (const path of paths) {
+		const file = await workspace.stat(path);
+		if (file || known.get(path)) suspects.set(path, { path, file });
+		else for (const below of known.paths()) if (below.startsWith(`${path}/`)) suspects.set(below, { path: below, file: undefined });
+	}
+	return [...suspects.values()];
+}

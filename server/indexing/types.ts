@@ -1,0 +1,68 @@
+/** What the indexing engine is asked and what it needs. */
+import type { UpdateReport, WorkspaceReport } from 'hef-shared';
+import type { Clock } from '../base/clock.ts';
+import type { SpaceId } from '../base/ids.ts';
+import type { Logger } from '../base/logger.ts';
+import type { Chunker } from '../chunking/types.ts';
+import type { Hierarchy } from '../hierarchy/types.ts';
+import type { Embedder, Fuser, Tokenizer } from '../inference/types.ts';
+import type { Store } from '../store/types.ts';
+import type { Workspace } from '../workspace/types.ts';
+
+/** Where a store keeps the last {@link UpdateReport}, as JSON. */
+export const LAST_UPDATE_KEY = 'lastUpdate';
+
+export interface IndexerOptions {
+	workspace: Workspace;
+	store: Store;
+	/** Empty; the indexer fills it from the store. */
+	hierarchy: Hierarchy;
+	chunker: Chunker;
+	tokenizer: Pick<Tokenizer, 'encode'>;
+	spaceId: SpaceId;
+	/** Called when the first vector is missing, so that an unchanged workspace loads no model. */
+	embedder(): Promise<Embedder>;
+	fuser(): Promise<Fuser>;
+	/** `idle` is awaited before each run of a model, so that completions come first. */
+	gate: { idle(): Promise<void> };
+	clock: Clock;
+	logger: Logger;
+	events: IndexerEvents;
+}
+
+export interface IndexerEvents {
+	progress(progress: { filesDone: number; filesTotal: number; reason: string }): void;
+	/** The store holds new content of these files; `all` after it was emptied. */
+	published(paths: string[] | 'all'): void;
+	/** All work is done, or given up. */
+	updated(report: UpdateReport): void;
+}
+
+export interface IndexRequest {
+	/** Relative paths, changed, created or gone; `all` compares the whole folder with the disk. */
+	paths: readonly string[] | 'all';
+	/** What asks: `start`, `save`, `watch`, `command`, … */
+	reason: string;
+}
+
+/** Keeps one workspace folder's store true to the disk. */
+export interface Indexer {
+	/**
+	 * Asks for work; named paths go before what a comparison found.
+	 * @returns counters of all work that was done together with this, once the request's own files are in the store
+	 */
+	request(request: IndexRequest): Promise<UpdateReport>;
+	/** Files that the user has open: they and their folders come first. */
+	prioritise(paths: readonly string[]): void;
+	/** Stops before the next chunk. Requests are kept. */
+	pause(): void;
+	resume(): void;
+	/** Resolves when there is nothing left to do. Never while paused with work to do. */
+	idle(): Promise<void>;
+	/** State without the vector index, which is not known here: its part is empty. */
+	report(): WorkspaceReport;
+	/** Empties the store, then indexes again. Resolves when it is empty. */
+	clear(): Promise<void>;
+	/** Stops after the chunk under way, keeps the vectors that are ready, closes the store. */
+	close(): Promise<void>;
+}

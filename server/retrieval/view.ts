@@ -1,0 +1,310 @@
+/**
+ * What a completion can search of one workspace folder: the published files as a hierarchy, and an index over the vectors
+ * of all its nodes. Lives on the completion thread and follows the store that the indexing thread writes.
+ *
+ * Guarantees: every method may be called at any time, also while a change is being applied; changes are applied one after
+ * the other in turns of a few milliseconds; a node whose vector is not there yet is left out and taken up with the next
+ * change. The index is a cache: what a snapshot lacks or has too much is put right against the store.
+ *
+ * Deliberately lacks: models, and any writing to the store.
+ */
+import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { HnswReport } from 'hef-shared';
+import { type Clock, systemClock } from '../base/clock.ts';
+import { messageOf } from '../base/errors.ts';
+import type { NodeId, SpaceId } from '../base/ids.ts';
+import { type Logger, silentLogger } from '../base/logger.ts';
+import { createHierarchy } from '../hierarchy/hierarchy.ts';
+import type { Hierarchy, HierarchyDelta, Occurrence } from '../hierarchy/types.ts';
+import { openStoreReader } from '../store/lmdb-store.ts';
+import type { FileRecord, StoreReader } from '../store/types.ts';
+import { createHnswIndex, loadHnswIndex } from '../vector-index/hnsw-index.ts';
+import { measureRecall } from '../vector-index/recall.ts';
+import type { GraphIndex, Hit, SearchOptions } from '../vector-index/types.ts';
+
+/** Awaited between two turns of background work; resolves when work may go on. */
+export type Pause = () => Promise<void>;
+
+export interface WorkspaceView {
+	/** Grows whenever searches may answer differently. */
+	readonly generation: number;
+	/** Nodes that a search can return. */
+	readonly size: number;
+	/** Share of the hierarchy's nodes that a search can return, 0–1; 0 before anything was published. */
+	readonly readyShare: number;
+	search(query: Float32Array, k: number, options?: SearchOptions): Hit[];
+	occurrences(id: NodeId): Iterable<Occurrence>;
+	vector(id: NodeId): Float32Array | undefined;
+	file(path: string): FileRecord | undefined;
+	/** Paths of all indexed files, unordered. */
+	paths(): Iterable<string>;
+	/** Reads these files again from the store; resolves when searches see them. Calls queue up. */
+	apply(paths: readonly string[] | 'all'): Promise<void>;
+	/** Resolves when every change so far is applied. */
+	settled(): Promise<void>;
+	/** Measures recall, compacts the index and saves a snapshot, each where it pays. Runs by itself after a quiet moment. */
+	maintain(): Promise<void>;
+	report(): HnswReport;
+	/** Stops background work, saves a snapshot where it pays, and closes the store. */
+	close(): Promise<void>;
+}
+
+export interface WorkspaceViewOptions {
+	store: StoreReader;
+	hierarchy: Hierarchy;
+	vectorIndex: GraphIndex;
+	/** Where snapshots of the index are kept; none when undefined. */
+	snapshotFolder?: string;
+	/** Nodes of the index that a snapshot already holds. Default 0. */
+	savedNodes?: number;
+	pause?: Pause;
+	clock?: Clock;
+	logger?: Logger;
+	/** Quiet time after which {@link WorkspaceView.maintain} runs. Default 2000. */
+	quietMs?: number;
+}
+
+/** Longest turn of background work. */
+const TURN_MS = 5;
+/** Files between two commits of the hierarchy while many are read. */
+const FILES_PER_COMMIT = 64;
+const RECALL_SAMPLE = 16;
+/** A snapshot is saved when at least this share of the nodes, and this many, changed since the last. */
+const SAVE_SHARE = 0.05;
+const SAVE_NODES = 200;
+
+/** A view of an opened store, empty until the first {@link WorkspaceView.apply}. */
+export function createWorkspaceView(options: WorkspaceViewOptions): WorkspaceView {
+	return new StoreView(options);
+}
+
+/**
+ * Opens the environment at `storePath` and begins to load it: the last snapshot can be searched at once, the rest follows
+ * in the background ({@link WorkspaceView.settled}).
+ * @throws HefError `cache-unavailable` when there is no store
+ */
+export async function openWorkspaceView(options: {
+	storePath: string;
+	bundle: { spaceId: SpaceId; dimension: number };
+	pause?: Pause;
+	clock?: Clock;
+	logger?: Logger;
+}): Promise<WorkspaceView> {
+	const { storePath, bundle, ...rest } = options;
+	const store = openStoreReader({ path: storePath, ...bundle });
+	const hierarchy = createHierarchy({ spaceId: bundle.spaceId });
+	const snapshotFolder = join(storePath, 'hnsw');
+	const loaded = await loadHnswIndex(snapshotFolder, { dimension: bundle.dimension });
+	const vectorIndex = loaded ?? createHnswIndex({ dimension: bundle.dimension });
+	const view = new StoreView({ store, hierarchy, vectorIndex, snapshotFolder, savedNodes: loaded?.size ?? 0, ...rest });
+	view.apply('all').catch((error: unknown) => options.logger?.error(`loading the index of ${storePath}: ${messageOf(error)}`));
+	return view;
+}
+
+class StoreView implements WorkspaceView {
+	readonly #store: StoreReader;
+	readonly #hierarchy: Hierarchy;
+	readonly #index: GraphIndex;
+	readonly #options: WorkspaceViewOptions;
+	readonly #clock: Clock;
+	readonly #paths = new Set<string>();
+	/** Nodes of the hierarchy that the index has not taken up. */
+	readonly #wanted = new Set<NodeId>();
+	#generation = 0;
+	#recallAt32: number | null = null;
+	#changedSinceSave: number;
+	#changedSinceRecall = Number.POSITIVE_INFINITY;
+	#last: Promise<unknown> = Promise.resolve();
+	#cancelMaintenance: () => void = () => {};
+	#closed = false;
+	#turnBegan = 0;
+
+	constructor(options: WorkspaceViewOptions) {
+		this.#options = options;
+		this.#store = options.store;
+		this.#hierarchy = options.hierarchy;
+		this.#index = options.vectorIndex;
+		this.#clock = options.clock ?? systemClock;
+		this.#changedSinceSave = options.vectorIndex.size - (options.savedNodes ?? 0);
+	}
+
+	get generation(): number {
+		return this.#generation;
+	}
+
+	get size(): number {
+		return this.#index.size;
+	}
+
+	get readyShare(): number {
+		const { nodeCount } = this.#hierarchy;
+		return nodeCount === 0 ? 0 : 1 - this.#wanted.size / nodeCount;
+	}
+
+	search(query: Float32Array, k: number, options?: SearchOptions): Hit[] {
+		return this.#index.search(query, k, options);
+	}
+
+	occurrences(id: NodeId): Iterable<Occurrence> {
+		return this.#hierarchy.occurrences(id);
+	}
+
+	vector(id: NodeId): Float32Array | undefined {
+		return this.#store.getVector(id);
+	}
+
+	file(path: string): FileRecord | undefined {
+		return this.#store.getFile(path);
+	}
+
+	paths(): Iterable<string> {
+		return this.#paths;
+	}
+
+	apply(paths: readonly string[] | 'all'): Promise<void> {
+		return this.#inTurn(async () => {
+			this.#store.refresh();
+			if (paths === 'all') await this.#readAll();
+			else await this.#readFiles(paths.map((path) => [path, this.#store.getFile(path)] as const));
+			await this.#takeUpVectors();
+			this.#scheduleMaintenance();
+		});
+	}
+
+	settled(): Promise<void> {
+		return this.#inTurn(async () => {});
+	}
+
+	maintain(): Promise<void> {
+		return this.#inTurn(async () => {
+			if (this.#index.worthCompacting) {
+				await this.#index.compact(() => this.#pauseWhenDue());
+				this.#changedSinceSave = Number.POSITIVE_INFINITY;
+			}
+			if (this.#changedSinceRecall > this.#index.size * SAVE_SHARE) await this.#measureRecall();
+			await this.#saveWhereItPays();
+		});
+	}
+
+	report(): HnswReport {
+		return { size: this.#index.size, tombstones: this.#index.tombstones, recallAt32: this.#recallAt32 };
+	}
+
+	async close(): Promise<void> {
+		this.#closed = true;
+		this.#cancelMaintenance();
+		await this.#last;
+		await this.#saveWhereItPays();
+		await this.#store.close();
+	}
+
+	/** Work that stops early once the view is closed; never rejects the work after it. */
+	#inTurn(work: () => Promise<void>): Promise<void> {
+		const result = this.#last.then(async () => {
+			this.#turnBegan = performance.now();
+			if (!this.#closed) await work();
+		});
+		this.#last = result.catch(() => {});
+		return result;
+	}
+
+	async #readAll(): Promise<void> {
+		const gone = new Set(this.#paths);
+		await this.#readFiles(this.#store.files(), gone);
+		await this.#readFiles([...gone].map((path) => [path, undefined] as const));
+		// What a snapshot holds beyond the hierarchy is out of date.
+		for (const id of [...this.#index.ids()]) {
+			if (this.#closed) return;
+			if (!this.#hierarchy.has(id)) this.#index.remove(id);
+			await this.#pauseWhenDue();
+		}
+	}
+
+	async #readFiles(files: Iterable<readonly [path: string, record: FileRecord | undefined]>, gone?: Set<string>): Promise<void> {
+		let uncommitted = 0;
+		for (const [path, record] of files) {
+			if (this.#closed) return;
+			gone?.delete(path);
+			if (record && record.skipped === undefined) this.#paths.add(path);
+			else this.#paths.delete(path);
+			this.#hierarchy.setFile(path, record?.chunks ?? null);
+			if (++uncommitted < FILES_PER_COMMIT) continue;
+			this.#accept(this.#hierarchy.commit());
+			uncommitted = 0;
+			await this.#pauseWhenDue();
+		}
+		this.#accept(this.#hierarchy.commit());
+	}
+
+	#accept(delta: HierarchyDelta): void {
+		for (const id of delta.addedChunks) this.#wanted.add(id);
+		for (const { id } of delta.addedNodes) this.#wanted.add(id);
+		for (const id of delta.removed) {
+			this.#wanted.delete(id);
+			if (!this.#index.has(id)) continue;
+			this.#index.remove(id);
+			this.#changed();
+		}
+	}
+
+	async #takeUpVectors(): Promise<void> {
+		for (const id of [...this.#wanted]) {
+			if (this.#closed) return;
+			if (this.#index.has(id)) this.#wanted.delete(id);
+			else {
+				const vector = this.#store.getVector(id);
+				if (vector) {
+					this.#index.add(id, vector);
+					this.#wanted.delete(id);
+					this.#changed();
+				}
+			}
+			await this.#pauseWhenDue();
+		}
+		this.#generation++;
+	}
+
+	#changed(): void {
+		this.#changedSinceSave++;
+		this.#changedSinceRecall++;
+	}
+
+	#pauseWhenDue(): Promise<void> | undefined {
+		return performance.now() - this.#turnBegan < TURN_MS ? undefined : this.#pause();
+	}
+
+	async #pause(): Promise<void> {
+		await nextTurn();
+		await this.#options.pause?.();
+		this.#turnBegan = performance.now();
+	}
+
+	#scheduleMaintenance(): void {
+		this.#cancelMaintenance();
+		this.#cancelMaintenance = this.#clock.schedule(this.#options.quietMs ?? 2000, () => {
+			this.maintain().catch((error: unknown) => (this.#options.logger ?? silentLogger).warn(`vector index: ${messageOf(error)}`));
+		});
+	}
+
+	async #measureRecall(): Promise<void> {
+		const ids = [...this.#index.ids()];
+		const step = Math.max(1, Math.floor(ids.length / RECALL_SAMPLE));
+		const queries = ids.flatMap((id, i) => (i % step === 0 ? (this.#store.getVector(id) ?? []) : [])).slice(0, RECALL_SAMPLE);
+		const pause = () => this.#pauseWhenDue();
+		const recall = await measureRecall(this.#index, { ids, vector: (id) => this.#store.getVector(id), queries, pause });
+		this.#recallAt32 = ids.length === 0 ? null : recall;
+		this.#changedSinceRecall = 0;
+	}
+
+	async #saveWhereItPays(): Promise<void> {
+		const { snapshotFolder, logger = silentLogger } = this.#options;
+		if (!snapshotFolder || this.#changedSinceSave < Math.max(SAVE_NODES, this.#index.size * SAVE_SHARE)) return;
+		try {
+			await this.#index.save(snapshotFolder);
+			this.#changedSinceSave = 0;
+		} catch (error) {
+			logger.warn(`the vector index could not be saved to ${snapshotFolder}: ${messageOf(error)}`);
+		}
+	}
+}
