@@ -11,11 +11,12 @@ const source = readFileSync(new URL('../../shared/settings.ts', import.meta.url)
 
 /**
  * `tolerance`: largest difference of a logit. Kernels for one row and for many add in another order, which fp32 hardly shows;
- * where 8-bit activations are rounded, a value at an edge moves by a whole step.
+ * where 8-bit activations are rounded, a value at an edge moves by a whole step
+ * (0.12 seen; a wrong position moves logits by several units).
  */
 describe.each([
 	{ name: 'tiny bundle, fp32', folder: tinyBundleFolder, tolerance: 1e-4 },
-	{ name: 'shipped bundle, int8', folder: shippedBundleFolder, tolerance: 0.25 },
+	{ name: 'shipped bundle, int8', folder: shippedBundleFolder, tolerance: 0.5 },
 ])('$name', ({ folder, tolerance }) => {
 	let models: Models;
 	let generator: Generator;

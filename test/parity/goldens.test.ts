@@ -14,13 +14,13 @@ import {
 	tokens,
 } from '../support/tiny-bundle.ts';
 
-/** Same file, same operators, perhaps other kernels. */
+/** Same file, same operators; another CPU has other kernels, whose order of adding fp32 hardly shows. */
 const ONNX_TOLERANCE = 2e-3;
+/** Where 8-bit activations are rounded, a value at an edge moves by a whole step: of a unit vector's parts, and of logits. */
+const ROUNDED_VECTOR = 0.02;
+const ROUNDED_LOGITS = 0.5;
 /** 8-bit weights and activations against fp32. */
 const PYTORCH_COSINE = 0.98;
-/** Logits so near that another kernel may choose the other. */
-const TIE = 0.02;
-
 const rows = (vectors: readonly number[][]) => vectors.map((vector) => Float32Array.from(vector));
 
 describe.each([
@@ -44,7 +44,7 @@ describe.each([
 		for (const { inputIds, onnx, pytorch } of goldens.embedder) {
 			// The goldens hold the appended token already.
 			const [vector] = (await embedder.embed([inputIds.slice(0, -1)])) as [Float32Array];
-			expect(largestDifference(vector, onnx)).toBeLessThan(ONNX_TOLERANCE);
+			expect(largestDifference(vector, onnx)).toBeLessThan(ROUNDED_VECTOR);
 			expect(cosine(vector, pytorch)).toBeGreaterThan(PYTORCH_COSINE);
 			expect(Math.hypot(...vector)).toBeCloseTo(1, 4);
 		}
@@ -92,11 +92,11 @@ describe.each([
 					Float32Array.from(golden.topIds, (id) => logits[id] as number),
 					golden.topLogits,
 				),
-			).toBeLessThan(ONNX_TOLERANCE);
+			).toBeLessThan(ROUNDED_LOGITS);
 			for (const expected of golden.greedyOnnx) {
 				const token = argmax(logits);
 				if (token !== expected) {
-					expect((logits[token] as number) - (logits[expected] as number)).toBeLessThan(TIE);
+					expect((logits[token] as number) - (logits[expected] as number)).toBeLessThan(ROUNDED_LOGITS);
 					break;
 				}
 				logits = await generator.decode(token);
