@@ -14,13 +14,14 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { UpdateReport, WorkspaceReport } from 'hef-shared';
 import { HefError, messageOf } from '../base/errors.ts';
-import { chunkId, type NodeId } from '../base/ids.ts';
+import type { NodeId } from '../base/ids.ts';
 import type { FileRecord } from '../store/types.ts';
 import { Counters } from './counters.ts';
 import { readRecord } from './file-record.ts';
 import { collectGarbage } from './garbage.ts';
 import { Gatekeeper, IndexingStopped } from './gatekeeper.ts';
 import { KnownFiles } from './known-files.ts';
+import { findMissingVectors, textOfChunk } from './repair.ts';
 import { Requests } from './requests.ts';
 import { compareFolder, lookAt } from './survey.ts';
 import { type Indexer, type IndexerOptions, type IndexRequest, LAST_UPDATE_KEY } from './types.ts';
@@ -56,6 +57,8 @@ class FolderIndexer implements Indexer {
 	readonly #gatekeeper: Gatekeeper;
 	readonly #failed = new Map<string, string>();
 	#draining: Promise<void> | undefined;
+	/** Until the last request is answered; {@link #draining} ends a moment later. */
+	#working = false;
 	#counters: Counters;
 	#builder: VectorBuilder;
 	#sliceFiles = FIRST_SLICE_FILES;
@@ -65,6 +68,8 @@ class FolderIndexer implements Indexer {
 	#mustReload = false;
 	/** Whether every vector was looked for since the start. */
 	#verified = false;
+	/** Inner nodes whose vectors were found missing then. */
+	#missingNodes: NodeId[] = [];
 
 	constructor(options: IndexerOptions) {
 		this.#options = options;
@@ -119,7 +124,7 @@ class FolderIndexer implements Indexer {
 		const message = this.#error ?? (failure && `${this.#failed.size} files could not be indexed, among them ${failure[0]}: ${failure[1]}`);
 		return {
 			folder: workspace.folder,
-			state: this.#error ? 'error' : this.#gatekeeper.paused ? 'paused' : this.#draining ? 'indexing' : 'ready',
+			state: this.#error ? 'error' : this.#gatekeeper.paused ? 'paused' : this.#working ? 'indexing' : 'ready',
 			...(message ? { message } : {}),
 			files: this.#known.size - passedOver,
 			chunks: hierarchy.chunkCount,
@@ -147,7 +152,6 @@ class FolderIndexer implements Indexer {
 		await this.load();
 		events.published('all');
 		if (wasPaused) this.#gatekeeper.pause();
-		void this.request({ paths: 'all', reason: 'clear' });
 	}
 
 	async close(): Promise<void> {
@@ -159,6 +163,7 @@ class FolderIndexer implements Indexer {
 
 	#start(): void {
 		if (this.#draining || this.#gatekeeper.stopped) return;
+		this.#working = true;
 		this.#draining = this.#drain().finally(() => {
 			this.#draining = undefined;
 			if (this.#requests.hasIncoming) this.#start();
@@ -176,7 +181,7 @@ class FolderIndexer implements Indexer {
 			while (this.#requests.hasIncoming || this.#work.size > 0) {
 				await this.#gatekeeper.checkpoint();
 				for (const { id, request } of this.#requests.takeIncoming()) await this.#survey(id, request);
-				if (this.#work.size > 0) await this.#runSlice();
+				if (this.#work.size > 0 || this.#missingNodes.length > 0) await this.#runSlice();
 			}
 			await this.#finish();
 		} catch (error) {
@@ -191,7 +196,10 @@ class FolderIndexer implements Indexer {
 		try {
 			const suspects = paths === 'all' ? await compareFolder(workspace, this.#known) : await lookAt(paths, workspace, this.#known);
 			if (paths === 'all' && !this.#verified) {
-				for (const path of await this.#filesWithoutVectors()) suspects.push({ path, file: await workspace.stat(path) });
+				const { paths: damaged, nodes } = await findMissingVectors(this.#options, () => this.#gatekeeper.checkpoint());
+				for (const path of damaged) suspects.push({ path, file: await workspace.stat(path) });
+				this.#missingNodes = nodes;
+				this.#verified = true;
 			}
 			const distinct = new Map(suspects.map(({ path, file }) => [path, file]));
 			this.#requests.expect(id, distinct.size);
@@ -219,6 +227,7 @@ class FolderIndexer implements Indexer {
 		const delta = hierarchy.commit();
 		this.#counters.nodesRemoved += delta.removed.length;
 		this.#counters.nodesReused += delta.reusedNodes + (await this.#builder.fuse(delta.addedNodes));
+		for (const id of this.#missingNodes.splice(0)) await this.#builder.rebuild(id);
 		await this.#writeSlice(slice);
 		this.#mustReload = false;
 		this.#requests.fileDone(slice.items.flatMap((item) => [...item.requests]));
@@ -271,6 +280,7 @@ class FolderIndexer implements Indexer {
 		await store.write({ meta: [[LAST_UPDATE_KEY, JSON.stringify(report)]] });
 		this.#lastUpdate = report;
 		await collectGarbage(store, hierarchy, () => this.#gatekeeper.checkpoint());
+		this.#working = false;
 		events.updated(report);
 		this.#requests.settle(report);
 	}
@@ -279,6 +289,7 @@ class FolderIndexer implements Indexer {
 	async #giveUp(error: unknown): Promise<void> {
 		const { store, logger, events } = this.#options;
 		this.#mustReload = true;
+		this.#working = false;
 		const vectors = this.#builder.takeFresh();
 		if (vectors.size > 0) await store.write({ vectors }).catch((problem: unknown) => logger.warn(messageOf(problem)));
 		if (error instanceof IndexingStopped) return;
@@ -289,42 +300,6 @@ class FolderIndexer implements Indexer {
 		events.updated(this.#updateReport());
 	}
 
-	/** Looks for every vector once; what is missing of inner nodes is made at once, chunks come with their files. */
-	async #filesWithoutVectors(): Promise<Set<string>> {
-		const { hierarchy, store } = this.#options;
-		const paths = new Set<string>();
-		const inner: NodeId[] = [];
-		let looked = 0;
-		for (const id of hierarchy.ids()) {
-			if (++looked % 1000 === 0) await this.#gatekeeper.checkpoint();
-			if (store.hasVector(id)) continue;
-			if (hierarchy.node(id)?.children.length) inner.push(id);
-			else for (const { path } of hierarchy.occurrences(id)) paths.add(path);
-		}
-		for (const id of inner) await this.#builder.rebuild(id);
-		this.#verified = true;
-		const vectors = this.#builder.takeFresh();
-		if (vectors.size > 0) {
-			await store.write({ vectors });
-			this.#options.events.published([]);
-		}
-		return paths;
-	}
-
-	/** The text of a chunk as its file has it now; undefined when the file says something else. */
-	async #chunkText(id: NodeId): Promise<string | undefined> {
-		const { hierarchy, store, workspace, spaceId } = this.#options;
-		for (const { path } of hierarchy.occurrences(id)) {
-			const source = await workspace.read(path);
-			if (source.kind !== 'text') continue;
-			for (const chunk of store.getFile(path)?.chunks ?? []) {
-				const text = source.text.slice(chunk.startOffset, chunk.endOffset);
-				if (chunk.id === id && chunkId(spaceId, text) === id) return text;
-			}
-		}
-		return undefined;
-	}
-
 	#createBuilder(): VectorBuilder {
 		const { store, hierarchy, tokenizer, embedder, fuser } = this.#options;
 		return new VectorBuilder({
@@ -333,7 +308,7 @@ class FolderIndexer implements Indexer {
 			embedder,
 			fuser,
 			node: (id) => hierarchy.node(id),
-			chunkText: (id) => this.#chunkText(id),
+			chunkText: (id) => textOfChunk(id, this.#options),
 			checkpoint: () => this.#gatekeeper.checkpoint(),
 		});
 	}

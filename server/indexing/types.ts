@@ -61,7 +61,7 @@ export interface Indexer {
 	idle(): Promise<void>;
 	/** State without the vector index, which is not known here: its part is empty. */
 	report(): WorkspaceReport;
-	/** Empties the store, then indexes again. Resolves when it is empty. */
+	/** Empties the store, whose path changes. What refills it is a request of its own; requests under way are rejected. */
 	clear(): Promise<void>;
 	/** Stops after the chunk under way, keeps the vectors that are ready, closes the store. */
 	close(): Promise<void>;

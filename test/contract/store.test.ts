@@ -83,8 +83,15 @@ describe.each(drivers)('%s store', (_, create) => {
 	test('a file without chunks and entities is a record like any other', async () => {
 		const store = await create();
 		const empty = { ...record(''), chunks: [], entities: [] };
-		await store.write({ files: [['empty.txt', empty]] });
+		const skipped = { ...empty, skipped: 'binary' };
+		await store.write({
+			files: [
+				['empty.txt', empty],
+				['image.txt', skipped],
+			],
+		});
 		expect(store.getFile('empty.txt')).toEqual(empty);
+		expect(store.getFile('image.txt')).toEqual(skipped);
 	});
 
 	test('lists files in UTF-8 byte order, more than fit into one read', async () => {

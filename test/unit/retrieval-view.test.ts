@@ -1,0 +1,186 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import type { NodeId, SpaceId } from '../../server/base/ids.ts';
+import { silentLogger } from '../../server/base/logger.ts';
+import { createHierarchy } from '../../server/hierarchy/hierarchy.ts';
+import { createIndexer } from '../../server/indexing/indexer.ts';
+import { createWorkspaceView, openWorkspaceView, type WorkspaceView } from '../../server/retrieval/view.ts';
+import { openStore } from '../../server/store/lmdb-store.ts';
+import { createMemoryStore } from '../../server/store/memory-store.ts';
+import type { Store } from '../../server/store/types.ts';
+import { createHnswIndex } from '../../server/vector-index/hnsw-index.ts';
+import {
+	createFakeChunker,
+	createFakeEmbedder,
+	createFakeFuser,
+	createFakeWorkspace,
+	createManualClock,
+	fakeTokenizer,
+} from '../support/fakes.ts';
+
+const spaceId = 'space' as SpaceId;
+const dimension = 16;
+const lines = (count: number, name: string) => Array.from({ length: count }, (_, i) => `def ${name}${i}\n`).join('');
+
+let folder = '';
+beforeEach(() => {
+	folder = mkdtempSync(join(tmpdir(), 'hef-view-'));
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+/** An indexer on files in memory whose publications go to `onPublished`. */
+async function startIndexer(store: Store, onPublished: (paths: string[] | 'all') => void = () => {}) {
+	const workspace = createFakeWorkspace(
+		Object.fromEntries(Array.from({ length: 60 }, (_, i) => [`d${i % 5}/f${i}.py`, lines(1 + (i % 9), `f${i}_`)])),
+	);
+	const hierarchy = createHierarchy({ spaceId });
+	const embedder = createFakeEmbedder({ dimension });
+	const indexer = await createIndexer({
+		workspace,
+		store,
+		hierarchy,
+		chunker: createFakeChunker(),
+		tokenizer: fakeTokenizer,
+		spaceId,
+		embedder: async () => embedder,
+		fuser: async () => createFakeFuser(),
+		gate: { idle: async () => {} },
+		clock: createManualClock(),
+		logger: silentLogger,
+		events: { published: onPublished, progress: () => {}, updated: () => {} },
+	});
+	return { workspace, hierarchy, indexer };
+}
+
+function viewOf(store: Store, options: { quietMs?: number; clock?: ReturnType<typeof createManualClock> } = {}): WorkspaceView {
+	return createWorkspaceView({ store, hierarchy: createHierarchy({ spaceId }), vectorIndex: createHnswIndex({ dimension }), ...options });
+}
+
+/** The view has exactly the nodes of the indexer's tree, each found by its own vector. */
+function expectEqualTo(view: WorkspaceView, store: Store, hierarchy: ReturnType<typeof createHierarchy>): void {
+	expect(view.size).toBe(hierarchy.nodeCount);
+	expect(view.readyShare).toBe(hierarchy.nodeCount === 0 ? 0 : 1);
+	for (const id of hierarchy.ids()) {
+		const vector = store.getVector(id) as Float32Array;
+		expect(view.search(vector, 3).map((hit) => hit.id)).toContain(id);
+		expect([...view.occurrences(id)]).toEqual(expect.arrayContaining([...hierarchy.occurrences(id)]));
+	}
+}
+
+test('follows an indexer slice by slice to the same tree', async () => {
+	const store = createMemoryStore();
+	const view = viewOf(store);
+	const { workspace, hierarchy, indexer } = await startIndexer(store, (paths) => void view.apply(paths));
+	await indexer.request({ paths: 'all', reason: 'start' });
+	await view.settled();
+	expectEqualTo(view, store, hierarchy);
+	expect(new Set(view.paths())).toEqual(new Set((await workspace.list()).map(({ path }) => path)));
+	const { generation } = view;
+
+	workspace.write('d1/f1.py', lines(8, 'other'));
+	workspace.remove('d2/f2.py');
+	workspace.writeBinary('d3/f3.py');
+	workspace.write('new/n.py', lines(3, 'new'));
+	await indexer.request({ paths: ['d1/f1.py', 'd2/f2.py', 'd3/f3.py', 'new/n.py'], reason: 'save' });
+	await view.settled();
+	expectEqualTo(view, store, hierarchy);
+	expect(view.generation).toBeGreaterThan(generation);
+	expect([...view.paths()]).not.toContain('d3/f3.py');
+	expect(view.file('new/n.py')?.entities.map(({ name }) => name)).toEqual(['new0', 'new1', 'new2']);
+
+	await indexer.clear();
+	await view.settled();
+	expectEqualTo(view, store, hierarchy);
+	expect(view.search(new Float32Array(dimension).fill(0.25), 5)).toEqual([]);
+});
+
+test('loads everything at once, leaves out what has no vector, and takes it up later', async () => {
+	const store = createMemoryStore();
+	const { hierarchy, indexer } = await startIndexer(store);
+	await indexer.request({ paths: 'all', reason: 'start' });
+	const [lost] = hierarchy.ids();
+	const vector = store.getVector(lost as NodeId) as Float32Array;
+	await store.write({ vectors: [[lost as NodeId, null]] });
+	const view = viewOf(store);
+	await view.apply('all');
+	expect(view.size).toBe(hierarchy.nodeCount - 1);
+	expect(view.readyShare).toBeLessThan(1);
+	await store.write({ vectors: [[lost as NodeId, vector]] });
+	await view.apply([]);
+	expectEqualTo(view, store, hierarchy);
+});
+
+test('works in short turns and pauses between them', async () => {
+	const store = createMemoryStore();
+	const { indexer } = await startIndexer(store);
+	await indexer.request({ paths: 'all', reason: 'start' });
+	const slow: Store = {
+		...store,
+		getVector(id) {
+			const until = performance.now() + 1;
+			while (performance.now() < until);
+			return store.getVector(id);
+		},
+	};
+	const pause = vi.fn(async () => {});
+	const view = createWorkspaceView({
+		store: slow,
+		hierarchy: createHierarchy({ spaceId }),
+		vectorIndex: createHnswIndex({ dimension }),
+		pause,
+	});
+	await view.apply('all');
+	expect(pause.mock.calls.length).toBeGreaterThan(view.size / 8);
+});
+
+test('measures its recall after a quiet moment', async () => {
+	const store = createMemoryStore();
+	const { indexer } = await startIndexer(store);
+	await indexer.request({ paths: 'all', reason: 'start' });
+	const clock = createManualClock();
+	const view = viewOf(store, { clock, quietMs: 1000 });
+	await view.apply('all');
+	expect(view.report().recallAt32).toBeNull();
+	clock.advance(999);
+	await view.settled();
+	expect(view.report().recallAt32).toBeNull();
+	clock.advance(1);
+	await view.settled();
+	expect(view.report()).toMatchObject({ size: view.size, tombstones: 0 });
+	expect(view.report().recallAt32).toBeGreaterThanOrEqual(0.95);
+});
+
+test('begins with the last snapshot and puts it right against the store', async () => {
+	const store = await openStore({ folder, spaceId, dimension });
+	const { workspace, hierarchy, indexer } = await startIndexer(store);
+	await indexer.request({ paths: 'all', reason: 'start' });
+	const open = () => openWorkspaceView({ storePath: store.path, bundle: { spaceId, dimension } });
+	const first = await open();
+	expect(first.size).toBe(0);
+	await first.settled();
+	expectEqualTo(first, store, hierarchy);
+	await first.close();
+
+	workspace.write('d1/f1.py', lines(8, 'other'));
+	workspace.remove('d2/f2.py');
+	await indexer.request({ paths: 'all', reason: 'start' });
+	const second = await open();
+	expect(second.size).toBeGreaterThan(200);
+	await second.settled();
+	expectEqualTo(second, store, hierarchy);
+	await second.close();
+	await indexer.close();
+});
+
+test('closing in the middle of loading ends it', async () => {
+	const store = createMemoryStore();
+	const { indexer } = await startIndexer(store);
+	await indexer.request({ paths: 'all', reason: 'start' });
+	const view = viewOf(store);
+	const loading = view.apply('all');
+	await view.close();
+	await loading;
+	await view.apply(['d1/f1.py']);
+});
