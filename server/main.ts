@@ -7,7 +7,8 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Settings } from 'hef-shared';
-import { createConnection } from 'vscode-languageserver/node';
+import { createConnection } from 'vscode-languageserver';
+import { createProtocolConnection } from 'vscode-languageserver/node';
 import { HefError, messageOf } from './base/errors.ts';
 import { stderrLogger } from './base/logger.ts';
 import { createChunker } from './chunking/chunker.ts';
@@ -15,6 +16,7 @@ import { runCommand } from './cli/run.ts';
 import { inspectFolder } from './indexing/inspect.ts';
 import { loadBundle, resolveBundle } from './inference/bundle.ts';
 import { loadTokenizer } from './inference/tokenizer.ts';
+import { createLife } from './lsp/life.ts';
 import { serve } from './lsp/server.ts';
 import { createServices, type ServiceEvents, type Services } from './services.ts';
 import { createWorkspace } from './workspace/workspace.ts';
@@ -25,18 +27,31 @@ const { version } = JSON.parse(readFileSync(join(serverFolder, 'package.json'), 
 /** Where bundles that ship with the server lie: in a checkout, and in a package. */
 const bundleFolders = [join(serverFolder, '..', 'models'), join(serverFolder, 'models')];
 
+/** Longest wait for a model run at the end. */
+const REST_MS = 10_000;
+
 /** @returns the exit code */
 export async function main(args: readonly string[]): Promise<number> {
 	try {
 		const streams = await openTransport(args);
 		if (!streams) return await runCommand(args, commandContext());
-		const connection = createConnection(streams.input, streams.output);
-		await serve({ connection, version, createServices: startServices }).ended;
-		return 0;
+		return await serveStreams(streams);
 	} catch (error) {
 		process.stderr.write(`hef-language-server: ${messageOf(error)}\n`);
 		return error instanceof HefError && error.code === 'usage' ? 2 : 1;
 	}
+}
+
+/** Serves one connection to its end, and lets the models come to rest before the process ends. */
+async function serveStreams({ input, output }: Streams): Promise<number> {
+	const { watchDog, ended } = createLife(input);
+	const connection = createConnection((logger) => createProtocolConnection(input, output, logger), watchDog);
+	const server = serve({ connection, version, createServices: startServices });
+	const code = await ended;
+	setTimeout(() => process.exit(code), REST_MS).unref();
+	await server.dispose();
+	connection.dispose();
+	process.exit(code);
 }
 
 interface Streams {

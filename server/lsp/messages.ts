@@ -1,17 +1,31 @@
-/** What the user reads: the editor's message box and its log. Both by notification, so that no client has to answer. */
+/**
+ * What the user reads: the editor's message box and its log. Both by notification, so that no client has to answer, and
+ * both quiet when the client has gone: workers may still report while they are being stopped.
+ */
 import { type Connection, MessageType, ShowMessageNotification } from 'vscode-languageserver';
 import type { Logger } from '../base/logger.ts';
 
+/** Sends a notification, to nobody when the client has gone. */
+export function notify(connection: Connection, method: string, params: unknown): void {
+	attempt(() => connection.sendNotification(method, params));
+}
+
 /** The connection's own `showWarningMessage` is a request, and one refused by the client is a rejection nobody catches. */
 export function showWarning(connection: Connection, message: string): void {
-	void connection.sendNotification(ShowMessageNotification.type, { type: MessageType.Warning, message });
+	notify(connection, ShowMessageNotification.method, { type: MessageType.Warning, message });
 }
 
 export function connectionLogger(connection: Connection): Logger {
+	const { console } = connection;
 	return {
-		error: (message) => connection.console.error(message),
-		warn: (message) => connection.console.warn(message),
-		info: (message) => connection.console.info(message),
-		debug: (message) => connection.console.debug(message),
+		error: (message) => attempt(() => console.error(message)),
+		warn: (message) => attempt(() => console.warn(message)),
+		info: (message) => attempt(() => console.info(message)),
+		debug: (message) => attempt(() => console.debug(message)),
 	};
+}
+
+/** A connection that is closed throws, one that is closing rejects. */
+function attempt(send: () => Promise<void> | void): void {
+	void (async () => send())().catch(() => {});
 }

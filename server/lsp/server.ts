@@ -19,7 +19,7 @@ import { COMMAND_NAMES, registerCommands } from './commands.ts';
 import { registerCompletion } from './completion.ts';
 import { registerConfiguration } from './configuration.ts';
 import { registerInlineCompletion } from './inline-completion.ts';
-import { connectionLogger, showWarning } from './messages.ts';
+import { connectionLogger, notify, showWarning } from './messages.ts';
 import { createProgressReporter } from './progress.ts';
 import { createSession, type Session } from './session.ts';
 import { createSuggester, type Suggester } from './suggester.ts';
@@ -41,16 +41,12 @@ export interface LanguageServerOptions {
 	createServices: CreateServices;
 }
 
-/** Serves the connection until it ends; `ended` resolves then, with the models at rest. */
-export function serve({ connection, version, createServices }: LanguageServerOptions): { ended: Promise<void> } {
+/** Serves the connection; `dispose`, for when it has ended, resolves with the models at rest. */
+export function serve({ connection, version, createServices }: LanguageServerOptions): { dispose(): Promise<void> } {
 	const logger = connectionLogger(connection);
 	const documents = new TextDocuments(TextDocument);
 	let start: (() => void)[] = [];
 	let state: ServerState | undefined;
-	let end: () => void = () => {};
-	const ended = new Promise<void>((resolve) => {
-		end = resolve;
-	});
 
 	connection.onInitialize((params): InitializeResult => {
 		state = createState({ connection, documents, logger, version, createServices, params });
@@ -61,10 +57,9 @@ export function serve({ connection, version, createServices }: LanguageServerOpt
 		for (const feature of start) feature();
 	});
 	connection.onShutdown(() => state?.session.dispose());
-	connection.onExit(end);
 	documents.listen(connection);
 	connection.listen();
-	return { ended };
+	return { dispose: async () => state?.session.dispose() };
 }
 
 interface StateOptions extends LanguageServerOptions {
@@ -85,7 +80,7 @@ function createState({ connection, documents, logger, version, createServices, p
 			idle: (folder) => progress.end(folder),
 			problem: (message) => showWarning(connection, `HEF: ${message}`),
 			statusChanged: (status) => {
-				if (options.statusNotifications === true) void connection.sendNotification(STATUS_CHANGED_NOTIFICATION, status);
+				if (options.statusNotifications === true) notify(connection, STATUS_CHANGED_NOTIFICATION, status);
 			},
 		},
 	});

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { ExplainResult, StatusChangedParams, StatusKind, StatusReport } from 'hef-shared';
-import { createConnection as createServerConnection, type WatchDog } from 'vscode-languageserver';
+import { createConnection as createServerConnection } from 'vscode-languageserver';
 import {
 	type CancellationToken,
 	type ClientCapabilities,
@@ -29,6 +29,7 @@ import {
 	type Position,
 	type TextDocumentContentChangeEvent,
 } from 'vscode-languageserver-protocol/node';
+import { createLife } from '../../server/lsp/life.ts';
 import { serve } from '../../server/lsp/server.ts';
 import type { CreateServices } from '../../server/services.ts';
 
@@ -193,18 +194,13 @@ export interface InProcessServer {
 export function startInProcess(createServices: CreateServices): InProcessServer {
 	const toServer = new PassThrough();
 	const toClient = new PassThrough();
-	let exited: (code: number) => void = () => {};
-	const exitCode = new Promise<number>((resolve) => {
-		exited = resolve;
-	});
-	const watchDog: WatchDog = { shutdownReceived: false, initialize() {}, exit: (code) => exited(code) };
-	// As in production, except that `exit` ends nothing but the test.
+	const { watchDog, ended } = createLife(toServer);
 	const connection = createServerConnection((logger) => createProtocolConnection(toServer, toClient, logger), watchDog);
 	serve({ connection, version: '0.0.0-test', createServices });
 	const client = connectClient(toClient, toServer);
 	return {
 		client,
-		exitCode,
+		exitCode: ended,
 		close() {
 			client.connection.dispose();
 			connection.dispose();
