@@ -80,7 +80,8 @@ def salience(layout: Layout, repos: list[Chunks], vocab_size: int, sample: int =
 
 
 @torch.no_grad()
-def measure(model: Embedder, layout: Layout, repos: list[Chunks], per_repo: int, lexical: bool, limit: int = 1000) -> dict[str, float]:
+def measure(model: Embedder, layout: Layout, repos: list[Chunks], per_repo: int, lexical: bool, limit: int = 1000,
+            query_tokens: int = 512) -> dict[str, float]:
     """recall@32 of the defining chunk among the chunks of other files (at most `limit` of a repository, all positives included)."""
     hits: dict[str, list[bool]] = {}
     for chunks in repos:
@@ -93,7 +94,7 @@ def measure(model: Embedder, layout: Layout, repos: list[Chunks], per_repo: int,
         pool = sorted(kept) + rest[: max(0, limit - len(kept))]
         texts = [chunks.text(i) for i in pool]
         passages = embed_rows(model, passage_rows(layout, texts, 512))
-        queries = embed_rows(model, query_rows(layout, [pair.query for pair in pairs], 512))
+        queries = embed_rows(model, query_rows(layout, [pair.query for pair in pairs], query_tokens))
         words = Lexical(texts) if lexical else None
         for pair, row in zip(pairs, queries @ passages.T):
             allowed = [chunks.flat[i][0] != pair.file for i in pool]

@@ -40,7 +40,7 @@ class Trainer:
 
     def __init__(self, model: nn.Module, config: TrainConfig, folder: Path, minutes: float | None = None) -> None:
         self.model, self.config, self.folder = model, config, folder
-        self.budget_s = 60 * (minutes or config.minutes)
+        self.budget_s = 60 * (config.minutes if minutes is None else minutes)
         self.optimizers = optimizers(model, config)
         self.average = {k: v.detach().clone().float() for k, v in model.state_dict().items()}
         self.step, self.elapsed_s, self.tokens = 0, 0.0, 0
@@ -73,7 +73,7 @@ class Trainer:
         temporary.replace(self.checkpoint)
 
     def rate(self) -> float:
-        left = max(0.0, 1.0 - self.elapsed_s / self.budget_s)
+        left = max(0.0, 1.0 - self.elapsed_s / max(1e-9, self.budget_s))
         return min(1.0, (self.step + 1) / self.config.warmup, max(0.02, left / self.config.decay_share))
 
     def log(self, **values: object) -> None:
