@@ -71,7 +71,7 @@ export const SETTINGS_SCHEMA = {
 		minimum: 0,
 		maximum: 64,
 		default: 0,
-		description: 'Threads of a model run. 0: half of the cores, at most 4.',
+		description: 'Threads of a model run. 0: half of the cores, at least 2 and at most 4.',
 	},
 	minConfidence: {
 		type: 'number',

@@ -1,6 +1,7 @@
 /** The engine on the shipped bundle: real tokenizer and models, a small view made by hand. */
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { CompletionReport } from 'hef-shared';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { neverCancelled } from '../../server/base/cancellation.ts';
 import type { NodeId } from '../../server/base/ids.ts';
 import { silentLogger } from '../../server/base/logger.ts';
@@ -85,9 +86,6 @@ export class Session {
 }
 `;
 
-/** A line that the smallest model knows how to go on. */
-const EASY = 'def main():\n    for i in ra$0';
-
 function request(code: string, options: Partial<CompletionRequest> = {}): CompletionRequest {
 	const offset = code.indexOf('$0');
 	return {
@@ -106,6 +104,9 @@ function request(code: string, options: Partial<CompletionRequest> = {}): Comple
 
 const complete = (code: string, options?: Partial<CompletionRequest>) => engine.complete(request(code, options), neverCancelled);
 
+/** What is shown; 8-bit activations move the confidence in the sixth digit with the pieces of a prefill. */
+const texts = (report: CompletionReport | undefined) => report?.items.map(({ insertText, range }) => ({ insertText, range }));
+
 test('every mode answers, and counts what its prompt held', async () => {
 	const none = await complete(CODE, { context: 'none', fresh: true });
 	const snippets = await complete(CODE, { context: 'snippets', fresh: true });
@@ -122,7 +123,7 @@ test('equal requests give equal answers, whatever the cache holds', async () => 
 	const first = await complete(CODE, { fresh: true });
 	await complete('def main():\n\treturn $0', { fresh: true, context: 'none' });
 	const again = await complete(CODE, { fresh: true });
-	expect(again?.items).toEqual(first?.items);
+	expect(texts(again)).toEqual(texts(first));
 	expect(again?.nodes).toEqual(first?.nodes);
 });
 
@@ -136,20 +137,6 @@ test('typing one character reuses nearly the whole KV cache and holds the contex
 	expect(typed?.timingsMs).toMatchObject({ embed: 0, retrieve: 0, project: 0 });
 });
 
-test('text that agrees with the suggestion is answered without a model', async () => {
-	engine.forget('file:///workspace/session.ts');
-	const code = EASY;
-	const first = await complete(code);
-	const text = first?.items[0]?.insertText ?? '';
-	expect(text.length).toBeGreaterThan(2);
-	const typed = await complete(code.replace('$0', `${text.slice(0, 2)}$0`));
-	expect(typed).toMatchObject({ items: [{ insertText: text.slice(2) }], tokens: { generated: 0 } });
-	const back = await complete(code.replace('$0', `${text.slice(0, 1)}$0`));
-	expect(back).toMatchObject({ items: [{ insertText: text.slice(1) }], tokens: { generated: 0 } });
-	const otherSuffix = await complete(`${code.replace('$0', `${text.slice(0, 2)}$0`)}\n// more`);
-	expect(otherSuffix?.tokens.generated).toBeGreaterThan(0);
-});
-
 test('a cancelled request answers nothing and leaves the next one right', async () => {
 	const expected = await complete(CODE, { fresh: true });
 	let looks = 0;
@@ -159,25 +146,7 @@ test('a cancelled request answers nothing and leaves the next one right', async 
 		},
 	};
 	expect(await engine.complete(request(CODE, { fresh: true }), cancellation)).toBeUndefined();
-	expect((await complete(CODE, { fresh: true }))?.items).toEqual(expected?.items);
-});
-
-describe('nothing is shown, and the reason is known', () => {
-	test('in the middle of a line, unless asked by hand', async () => {
-		expect(await complete('const a = $0 + b;', { explicit: false })).toMatchObject({ items: [], suppressed: 'middleOfLine' });
-		expect((await complete('const a = $0 + b;', { explicit: true }))?.suppressed).not.toBe('middleOfLine');
-	});
-
-	test('below the confidence threshold, unless asked by hand', async () => {
-		expect(await complete(EASY, { explicit: false, minConfidence: 1, fresh: true })).toMatchObject({
-			items: [],
-			suppressed: 'lowConfidence',
-		});
-	});
-
-	test('when the selected entry of the editor says something else', async () => {
-		expect(await complete(EASY, { selected: 'zzzzzz', fresh: true })).toMatchObject({ items: [], suppressed: 'selectedEntryDiffers' });
-	});
+	expect(texts(await complete(CODE, { fresh: true }))).toEqual(texts(expected));
 });
 
 test('outside of any folder the open file alone is used, and said so', async () => {

@@ -1,0 +1,118 @@
+/** What becomes of a generated text: remembered, refused with a reason, fitted to the document. The text itself is scripted. */
+import { describe, expect, test } from 'vitest';
+import { neverCancelled } from '../../server/base/cancellation.ts';
+import { createCompletionEngine } from '../../server/completion/engine.ts';
+import type { CompletionRequest } from '../../server/completion/types.ts';
+import { loadBundle } from '../../server/inference/bundle.ts';
+import { TINY_BUNDLE } from '../support/cli.ts';
+import { createScriptedModels } from '../support/scripted-models.ts';
+
+/** An engine whose model always writes the text, and how often it was asked. */
+async function scripted(text: string) {
+	let asked = 0;
+	const models = createScriptedModels(() => {
+		asked++;
+		return text;
+	});
+	const engine = createCompletionEngine({ bundle: await loadBundle(TINY_BUNDLE), models, workspace: () => undefined, now: () => 0 });
+	const complete = (code: string, options: Partial<CompletionRequest> = {}) => {
+		const request: CompletionRequest = {
+			uri: 'file:///a.ts',
+			path: 'a.ts',
+			text: code.replace('$0', ''),
+			offset: code.indexOf('$0'),
+			context: 'none',
+			multiLine: 'never',
+			explicit: false,
+			minConfidence: 0,
+			...options,
+		};
+		return engine.complete(request, neverCancelled);
+	};
+	return { complete, engine, asked: () => asked };
+}
+
+describe('typed-through', () => {
+	test('text that agrees with the suggestion is answered without a model, also after backspace', async () => {
+		const { complete, asked } = await scripted('(value);');
+		expect(await complete('call$0')).toMatchObject({ items: [{ insertText: '(value);' }] });
+		expect(await complete('call(va$0')).toMatchObject({ items: [{ insertText: 'lue);' }], tokens: { generated: 0 } });
+		expect(await complete('call(v$0')).toMatchObject({ items: [{ insertText: 'alue);' }], tokens: { generated: 0 } });
+		expect(await complete('call$0')).toMatchObject({ items: [{ insertText: '(value);' }], tokens: { generated: 0 } });
+		expect(asked()).toBe(1);
+	});
+
+	test('the range follows the cursor, and covers what the first one covered', async () => {
+		const { complete } = await scripted('a, b)');
+		expect(await complete('f($0)')).toMatchObject({ items: [{ range: { start: { character: 2 }, end: { character: 3 } } }] });
+		expect(await complete('f(a$0)')).toMatchObject({ items: [{ range: { start: { character: 3 }, end: { character: 4 } } }] });
+	});
+
+	test.each([
+		['other text was typed', 'callx$0', {}],
+		['the text behind the cursor differs', 'call(v$0\n// more', {}],
+		['another context was asked for', 'call(v$0', { context: 'hef' as const }],
+		['it was asked by hand', 'call(v$0', { explicit: true }],
+		['another document', 'call(v$0', { uri: 'file:///b.ts' }],
+		['a fresh answer is wanted', 'call(v$0', { fresh: true }],
+	])('the model is asked when %s', async (_, code, options) => {
+		const { complete, asked } = await scripted('(value);');
+		await complete('call$0');
+		await complete(code, options);
+		expect(asked()).toBe(2);
+	});
+
+	test('a closed document is forgotten', async () => {
+		const { complete, engine, asked } = await scripted('(value);');
+		await complete('call$0');
+		engine.forget('file:///a.ts');
+		await complete('call$0');
+		expect(asked()).toBe(2);
+	});
+});
+
+describe('nothing is shown, and the reason is known', () => {
+	test('in the middle of a line, unless asked by hand', async () => {
+		const { complete, asked } = await scripted('one');
+		expect(await complete('const a = $0 + b;')).toMatchObject({ items: [], suppressed: 'middleOfLine' });
+		expect(asked()).toBe(0);
+		expect(await complete('const a = $0 + b;', { explicit: true })).toMatchObject({ items: [{ insertText: 'one' }], suppressed: null });
+	});
+
+	test('below the confidence threshold, unless asked by hand', async () => {
+		const { complete } = await scripted('one');
+		expect(await complete('const a = $0', { minConfidence: 1 })).toMatchObject({ items: [], suppressed: 'lowConfidence' });
+		expect(await complete('const a = $0', { minConfidence: 1, explicit: true })).toMatchObject({ suppressed: null });
+	});
+
+	test('nothing visible was generated', async () => {
+		const { complete } = await scripted('\nnext line');
+		expect(await complete('done();$0')).toMatchObject({ items: [], suppressed: 'empty' });
+	});
+
+	test('the next line says the same', async () => {
+		const { complete } = await scripted('return compute(value);');
+		expect(await complete('\t$0\n\treturn compute(value);\n')).toMatchObject({ items: [], suppressed: 'repeatsSuffix' });
+	});
+
+	test("the editor's selected entry says something else", async () => {
+		const { complete } = await scripted('log(x)');
+		expect(await complete('console.$0', { selected: 'warn' })).toMatchObject({ items: [], suppressed: 'selectedEntryDiffers' });
+		expect(await complete('console.$0', { selected: 'log' })).toMatchObject({ items: [{ insertText: 'log(x)' }] });
+	});
+});
+
+describe('lines', () => {
+	test('one line by default, a block where one begins', async () => {
+		const { complete } = await scripted(' {\n\treturn 1;\n}\nafter();\n');
+		expect(await complete('function f()$0')).toMatchObject({ items: [{ insertText: ' {' }] });
+		const block = await scripted('\n\treturn 1;\n}\nafter();\n');
+		expect(await block.complete('function f() {$0', { multiLine: 'auto' })).toMatchObject({ items: [{ insertText: '\n\treturn 1;\n}' }] });
+	});
+
+	test('a document with CRLF gets CRLF', async () => {
+		const { complete } = await scripted('\n\treturn 1;\n}\nafter();\n');
+		const report = await complete('x();\r\nfunction f() {$0\r\n', { multiLine: 'auto' });
+		expect(report).toMatchObject({ items: [{ insertText: '\r\n\treturn 1;\r\n}', range: { start: { line: 1, character: 14 } } }] });
+	});
+});
