@@ -114,7 +114,7 @@ function describe(modes: Partial<Record<ContextMode, ModeResult>>): string {
 			latency.total?.p95.toFixed(1) ?? '',
 			reuse,
 		];
-		return [row('cold', cold, ''), row('typing', typing, `${Math.round(100 * kvReuse)} %`)];
+		return [row('cold', cold, ''), row('typing', typing, `${(100 * kvReuse).toFixed(1)} %`)];
 	});
 	const stages = Object.keys(Object.values(modes)[0]?.cold ?? {}).filter((stage) => stage !== 'total');
 	return `Milliseconds, median (p95 in the column so named)\n${table(['mode', 'request', ...stages, 'total', 'p95', 'KV reuse'], rows)}`;
