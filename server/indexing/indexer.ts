@@ -20,9 +20,10 @@ import { Counters } from './counters.ts';
 import { readRecord } from './file-record.ts';
 import { collectGarbage } from './garbage.ts';
 import { Gatekeeper, IndexingStopped } from './gatekeeper.ts';
-import { KnownFiles } from './known-files.ts';
+import { type KnownFile, KnownFiles } from './known-files.ts';
 import { findMissingVectors, textOfChunk } from './repair.ts';
 import { Requests } from './requests.ts';
+import { describeIndex } from './status.ts';
 import { compareFolder, lookAt } from './survey.ts';
 import { type Indexer, type IndexerOptions, type IndexRequest, LAST_UPDATE_KEY } from './types.ts';
 import { VectorBuilder } from './vector-builder.ts';
@@ -116,28 +117,15 @@ class FolderIndexer implements Indexer {
 	}
 
 	report(): WorkspaceReport {
-		const { workspace, store, hierarchy } = this.#options;
-		const skipped = this.#known.skipped();
-		const passedOver = Object.values(skipped).reduce((sum, count) => sum + count, 0);
-		const stale = [...this.#work.paths()].filter((path) => this.#known.get(path)).length;
-		const [failure] = this.#failed;
-		const message = this.#error ?? (failure && `${this.#failed.size} files could not be indexed, among them ${failure[0]}: ${failure[1]}`);
-		return {
-			folder: workspace.folder,
-			state: this.#error ? 'error' : this.#gatekeeper.paused ? 'paused' : this.#working ? 'indexing' : 'ready',
-			...(message ? { message } : {}),
-			files: this.#known.size - passedOver,
-			chunks: hierarchy.chunkCount,
-			nodes: hierarchy.nodeCount,
-			nodesByLevel: hierarchy.nodesByLevel(),
-			stale: stale + this.#failed.size,
-			pending: this.#work.size,
-			storeBytes: store.sizeBytes(),
-			hnsw: { size: 0, tombstones: 0, recallAt32: null },
+		const state = this.#error ? 'error' : this.#gatekeeper.paused ? 'paused' : this.#working ? 'indexing' : 'ready';
+		return describeIndex(this.#options, {
+			state,
+			error: this.#error,
+			known: this.#known,
+			waiting: [...this.#work.paths()],
+			failed: this.#failed,
 			lastUpdate: this.#lastUpdate,
-			skipped: this.#failed.size > 0 ? { ...skipped, failed: this.#failed.size } : skipped,
-			...(store.recovered.length > 0 ? { recovered: [...store.recovered] } : {}),
-		};
+		});
 	}
 
 	async clear(): Promise<void> {
@@ -245,8 +233,7 @@ class FolderIndexer implements Indexer {
 			if (read && (await this.#embedMissing(read.record, read.text))) slice.filesWithModel++;
 			slice.records.set(path, read?.record ?? null);
 			hierarchy.setFile(path, read?.record.chunks ?? null);
-			const changed = !read || read.record.contentHash !== known?.contentHash || read.record.skipped !== known.skipped;
-			if (!changed) return;
+			if (read && saysTheSame(read.record, known)) return;
 			this.#counters.filesChanged++;
 			slice.published.push(path);
 		} catch (error) {
@@ -321,4 +308,10 @@ class FolderIndexer implements Indexer {
 		const filesDone = ++this.#counters.filesDone;
 		this.#options.events.progress({ filesDone, filesTotal: filesDone + this.#work.size, reason: this.#counters.reason });
 	}
+}
+
+/** A file that was never indexed and never will be says as little as one whose content is known. */
+function saysTheSame(record: FileRecord, known: KnownFile | undefined): boolean {
+	if (!known) return record.skipped !== undefined;
+	return record.contentHash === known.contentHash && record.skipped === known.skipped;
 }

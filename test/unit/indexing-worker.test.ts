@@ -1,0 +1,136 @@
+/** The indexing thread on a real folder, with real models (random weights) and a real store. */
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { ActivityGate } from '../../server/base/cancellation.ts';
+import { silentLogger } from '../../server/base/logger.ts';
+import { createHierarchy } from '../../server/hierarchy/hierarchy.ts';
+import { loadBundle } from '../../server/inference/bundle.ts';
+import { openStoreReader } from '../../server/store/lmdb-store.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { tinyBundleFolder } from '../support/tiny-bundle.ts';
+
+/** Threads run the compiled server. */
+const { createIndexingClient } = (await import(
+	new URL('../../server/dist/indexing/client.js', import.meta.url).href
+)) as typeof import('../../server/indexing/client.ts');
+
+const method = (name: string, body: string) => `\n\t${name}(): number {\n\t\treturn ${body};\n\t}\n`;
+const shape = (name: string, area = 'this.size ** 2') =>
+	`/** A ${name}. */\nexport class ${name} {\n\tconstructor(readonly size: number) {}\n${method('area', area)}${method('perimeter', 'this.size * 4')}}\n\n`;
+const NAMES = [
+	'Circle',
+	'Square',
+	'Hexagon',
+	'Rhombus',
+	'Triangle',
+	'Ellipse',
+	'Pentagon',
+	'Octagon',
+	'Trapezoid',
+	'Kite',
+	'Annulus',
+	'Lens',
+];
+const files = () => ({
+	'README.md': '# Shapes\n\nAll of them.\n',
+	'src/shapes.ts': NAMES.map((name, i) => shape(name, `${i} * this.size ** 2`)).join(''),
+	'src/more/solids.ts': shape('Cube') + shape('Cone'),
+	'src/more/lines.py': 'def line(a, b):\n    return b - a\n',
+	'.env': 'PASSWORD=1\n',
+});
+
+function start(cacheFolder: string) {
+	const published: (string[] | 'all')[] = [];
+	const client = createIndexingClient({
+		bundleFolder: tinyBundleFolder,
+		executionProvider: 'cpu',
+		threads: 1,
+		cacheFolder,
+		gate: new ActivityGate().buffer,
+		logger: silentLogger,
+		events: { progress: () => {}, updated: () => {}, problem: () => {}, published: (_, paths) => published.push(paths) },
+	});
+	let ended: Promise<unknown> | undefined;
+	const end = () => (ended ??= client.dispose());
+	onTestFinished(async () => void (await end()));
+	return { client, published, end };
+}
+
+test('builds, does nothing the second time, follows edits, deletions and renames, and can be reopened', async () => {
+	const folder = temporaryFolder(files());
+	const cacheFolder = temporaryFolder();
+	const { client, published, end } = start(cacheFolder);
+	const { storePath } = await client.openFolder({ folder, exclude: [], watch: false });
+	const compare = () => client.request(folder, { paths: 'all', reason: 'command' });
+
+	const built = await compare();
+	expect(built).toMatchObject({ filesChanged: 4, nodesRemoved: expect.any(Number) });
+	expect(built.chunksEmbedded).toBeGreaterThanOrEqual(5);
+	expect(published.flat().sort()).toEqual(['README.md', 'src/more/lines.py', 'src/more/solids.ts', 'src/shapes.ts']);
+	const whole = await client.report(folder);
+	expect(whole).toMatchObject({ state: 'ready', files: 4, stale: 0, pending: 0 });
+	expect(await compare()).toMatchObject({ filesChanged: 0, chunksEmbedded: 0, nodesFused: 0 });
+
+	writeFileSync(join(folder, 'src/shapes.ts'), files()['src/shapes.ts'].replace('3 * this.size ** 2', '3.14 * this.size ** 2'));
+	const edited = await client.request(folder, { paths: ['src/shapes.ts'], reason: 'save' });
+	expect(edited).toMatchObject({ reason: 'save', filesChanged: 1, chunksEmbedded: 1 });
+	expect(edited.nodesFused).toBeGreaterThan(0);
+	expect(edited.nodesFused).toBeLessThanOrEqual(6);
+
+	renameSync(join(folder, 'src/more'), join(folder, 'src/further'));
+	expect(await compare()).toMatchObject({ filesChanged: 4, chunksEmbedded: 0 });
+	rmSync(join(folder, 'src/further/lines.py'));
+	expect(await compare()).toMatchObject({ filesChanged: 1, chunksEmbedded: 0 });
+	const last = await client.report(folder);
+	await end();
+
+	const { spaceId, manifest } = await loadBundle(tinyBundleFolder);
+	const reader = openStoreReader({ path: storePath, spaceId, dimension: manifest.embedder.dimension });
+	const hierarchy = createHierarchy({ spaceId });
+	for (const [path, record] of reader.files()) hierarchy.setFile(path, record.chunks);
+	hierarchy.commit();
+	expect(hierarchy.nodeCount).toBe(last.nodes);
+	for (const id of hierarchy.ids()) expect(reader.hasVector(id)).toBe(true);
+	await reader.close();
+
+	const again = start(cacheFolder);
+	await again.client.openFolder({ folder, exclude: [], watch: false });
+	expect(await again.client.request(folder, { paths: 'all', reason: 'start' })).toMatchObject({
+		filesChanged: 0,
+		chunksEmbedded: 0,
+		nodesFused: 0,
+	});
+	expect(await again.client.report(folder)).toMatchObject({ files: 3, nodes: last.nodes, nodesByLevel: last.nodesByLevel });
+	expect(again.published).toEqual([]);
+});
+
+test('clear gives the store a new place, and the next request fills it', async () => {
+	const folder = temporaryFolder(files());
+	const { client, published } = start(temporaryFolder());
+	const { storePath } = await client.openFolder({ folder, exclude: [], watch: false });
+	const built = await client.request(folder, { paths: 'all', reason: 'start' });
+	expect((await client.clear(folder)).storePath).not.toBe(storePath);
+	expect(published.at(-1)).toBe('all');
+	expect((await client.request(folder, { paths: 'all', reason: 'clear' })).chunksEmbedded).toBe(built.chunksEmbedded);
+});
+
+test('two folders are indexed side by side; a closed one is not open any more', async () => {
+	const folders = [temporaryFolder(files()), temporaryFolder({ 'a.py': 'x = 1\n' })] as const;
+	const { client } = start(temporaryFolder());
+	await Promise.all(folders.map((folder) => client.openFolder({ folder, exclude: [], watch: false })));
+	const reports = await Promise.all(folders.map((folder) => client.request(folder, { paths: 'all', reason: 'start' })));
+	expect(reports.map(({ filesChanged }) => filesChanged)).toEqual([4, 1]);
+	await client.closeFolder(folders[1]);
+	await expect(client.report(folders[1])).rejects.toThrow('is not open');
+});
+
+test('a change on disk is indexed without anyone asking', async () => {
+	const folder = temporaryFolder(files());
+	const { client, published } = start(temporaryFolder());
+	await client.openFolder({ folder, exclude: [], watch: true });
+	await client.request(folder, { paths: 'all', reason: 'start' });
+	const before = published.length;
+	writeFileSync(join(folder, 'src/more/solids.ts'), shape('Sphere'));
+	await expect.poll(() => published.slice(before).flat(), { timeout: 20_000 }).toContain('src/more/solids.ts');
+});
