@@ -1,0 +1,40 @@
+/** VS Code with the packed extension: status bar, ghost text, Tab, save, and the page that explains. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { expect } from 'vitest';
+import { accepted, editorTest, keep, playground, snippet, TYPED, until } from './support.ts';
+import { missing, openVscode } from './vscode/code-server.ts';
+
+const client = fileURLToPath(new URL('../../client-vscode/', import.meta.url));
+
+editorTest('VS Code', missing(), async () => {
+	execFileSync('npm', ['run', '--silent', 'package'], { cwd: client, stdio: 'pipe', shell: process.platform === 'win32' });
+	const { version } = JSON.parse(readFileSync(`${client}package.json`, 'utf8')) as { version: string };
+	const ground = playground();
+	const settings = { ...JSON.parse(snippet('VS Code', 'json')), 'hef.minConfidence': 0 };
+	const page = await openVscode(ground, `${client}hef-vscode-${version}.vsix`, settings);
+
+	const item = page.locator('.statusbar-item[aria-label^="HEF code completion: "]');
+	await item.first().waitFor({ timeout: 60_000 });
+	await until('the status bar says ready', async () => (await item.first().getAttribute('aria-label'))?.endsWith('Ready'), 60_000);
+
+	await page.locator('.monaco-editor .view-lines').first().click();
+	await page.keyboard.press('Control+End');
+	await page.keyboard.type(TYPED, { delay: 30 });
+	const ghosts = page.locator('.ghost-text, .ghost-text-decoration');
+	await ghosts.first().waitFor({ state: 'attached', timeout: 20_000 });
+	keep('vscode-ghost.png', await page.screenshot());
+	const ghost = (await ghosts.allTextContents()).join('');
+	await page.keyboard.press('Tab');
+	await page.keyboard.press('Control+s');
+	const text = await until('the accepted text in the file', () => accepted(ground.read()));
+	expect(ghost.replaceAll(/[\s\u00a0]/g, '')).toContain(text.split('\n')[0]?.replaceAll(/\s/g, ''));
+
+	await page.keyboard.press('F1');
+	await page.keyboard.type('HEF: Explain');
+	await page.keyboard.press('Enter');
+	const explained = page.locator('.tab[aria-label*="HEF explain"]');
+	await explained.first().waitFor({ timeout: 20_000 });
+	keep('vscode-explain.png', await page.screenshot());
+});
