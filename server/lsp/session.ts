@@ -4,6 +4,7 @@
  *
  * Guarantees: the LSP thread never waits for a start; a failed start leaves a reason, not a dead server.
  */
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defaultSettings, type Settings, type StatusChangedParams, type StatusReport } from 'hef-shared';
 import { HefError, messageOf } from '../base/errors.ts';
@@ -47,6 +48,8 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	let services: Services | undefined;
 	let state: StatusChangedParams = { kind: 'starting', message: 'Starting' };
 	const folders = new Set<string>();
+	/** Folders whose index completion does not have yet. */
+	const opening = new Set<string>();
 	/** Folders being indexed. */
 	const indexing = new Set<string>();
 	let begun = false;
@@ -60,6 +63,10 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	const setState = (next: StatusChangedParams) => {
 		state = next;
 		events.statusChanged(next);
+	};
+
+	const showReady = () => {
+		if (opening.size + indexing.size === 0) setState({ kind: 'ready', message: 'Ready' });
 	};
 
 	const idle = (folder: string) => {
@@ -82,7 +89,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 				`${folder}: ${update.reason}: ${update.chunksEmbedded} chunks embedded, ${update.nodesFused} nodes fused, ${update.durationMs} ms`,
 			);
 			idle(folder);
-			if (indexing.size === 0) setState({ kind: 'ready', message: 'Ready' });
+			showReady();
 		},
 		problem: (message) => {
 			logger.warn(message);
@@ -98,8 +105,8 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			services = started;
 			const { name, why, loadMs } = await started.warmUp();
 			logger.info(`bundle ${started.bundle.name} on ${name} (${why}) in ${Math.round(loadMs)} ms`);
-			setState({ kind: 'ready', message: 'Ready' });
-			for (const folder of folders) open(started, folder);
+			for (const folder of folders) void open(started, folder);
+			showReady();
 		} catch (error) {
 			await stop();
 			const message = messageOf(error);
@@ -112,15 +119,23 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	const stop = async () => {
 		const running = services;
 		services = undefined;
+		opening.clear();
 		for (const folder of indexing) idle(folder);
 		await running?.dispose();
 	};
 
 	/** Not awaited: a large folder is open long after the first completion. */
-	const open = (running: Services, folder: string) => {
-		running
-			.openFolder(folder, { watch: true, exclude: settings.exclude })
-			.catch((error: unknown) => serviceEvents.problem(messageOf(error)));
+	const open = async (running: Services, folder: string): Promise<void> => {
+		opening.add(folder);
+		setState({ kind: 'indexing', message: `Opening ${basename(folder)}` });
+		try {
+			await running.openFolder(folder, { watch: true, exclude: settings.exclude });
+		} catch (error) {
+			if (running === services) serviceEvents.problem(messageOf(error));
+		}
+		if (running !== services) return;
+		opening.delete(folder);
+		showReady();
 	};
 
 	return {
@@ -147,13 +162,15 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			const folder = folderOf(uri);
 			if (folder === undefined || folders.has(folder)) return;
 			folders.add(folder);
-			if (services) open(services, folder);
+			if (services) void open(services, folder);
 		},
 		async removeFolder(uri) {
 			const folder = folderOf(uri);
 			if (folder === undefined || !folders.delete(folder)) return;
 			await services?.closeFolder(folder);
+			opening.delete(folder);
 			if (indexing.has(folder)) idle(folder);
+			if (services) showReady();
 		},
 		locate(uri) {
 			const file = folderOf(uri);

@@ -499,7 +499,8 @@ describe('progress', () => {
 		fake.events.progress(indexing('/w/app', 10));
 		fake.events.progress(indexing('/w/app', 50));
 		await client.notification<Progress>('$/progress', ({ value }) => value.percentage === 50);
-		expect(await client.untilStatus('indexing')).toMatchObject({ progress: 0.1, message: 'Indexing 10 of 100 files' });
+		const { message } = await client.notification<StatusChangedParams>('hef/statusChanged', ({ progress }) => progress === 0.1);
+		expect(message).toBe('Indexing 10 of 100 files');
 		fake.events.updated('/w/app', UPDATE);
 		await client.notification<Progress>('$/progress', ({ value }) => value.kind === 'end');
 		expect(kinds(client)).toEqual(['begin', 'report', 'report', 'end']);
@@ -517,6 +518,20 @@ describe('progress', () => {
 		expect(last.kind).toBe('indexing');
 		fake.events.updated('/w/app', UPDATE);
 		await client.notification<StatusChangedParams>('hef/statusChanged', (status) => status !== last && status.kind === 'ready');
+	});
+
+	test('the status is ready when every folder can be searched, and a completion does not wait for it', async () => {
+		let open = () => {};
+		const openGate = new Promise<void>((resolve) => {
+			open = resolve;
+		});
+		const { client } = await start({ openGate }, { untilReady: false });
+		expect(await client.untilStatus('indexing')).toMatchObject({ message: 'Opening app' });
+		client.open(URI, 'x');
+		expect(texts(await client.inlineCompletion(URI, at(0, 1)))).toEqual(['suggested']);
+		expect(client.received.some(({ params }) => (params as StatusChangedParams).kind === 'ready')).toBe(false);
+		open();
+		await client.untilStatus('ready');
 	});
 
 	test('ends when the services stop in the middle', async () => {

@@ -13,6 +13,8 @@ export interface FakeOptions {
 	includes?: (folder: string, path: string) => boolean;
 	/** Thrown by the start, while it is set. */
 	startError?: Error | undefined;
+	/** Opening a folder waits for it. */
+	openGate?: Promise<void>;
 	/** The start waits for it. */
 	startGate?: Promise<void>;
 }
@@ -102,6 +104,7 @@ function servicesOf(fake: FakeServices): Services {
 		async openFolder(folder) {
 			called('open', folder);
 			open.add(folder);
+			await options.openGate;
 		},
 		async closeFolder(folder) {
 			called('close', folder);
