@@ -1,5 +1,8 @@
 /**
  * Entry point: the only place that wires. Reads the arguments, then serves one LSP connection or runs one command.
+ *
+ * What either needs is imported when it is needed: an editor waits for the answer to `initialize`, and the runtimes of models,
+ * store and grammars take longer to load than all of LSP.
  */
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -7,19 +10,10 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Settings } from 'hef-shared';
-import { createConnection } from 'vscode-languageserver';
-import { createProtocolConnection } from 'vscode-languageserver/node';
 import { HefError, messageOf } from './base/errors.ts';
 import { stderrLogger } from './base/logger.ts';
-import { createChunker } from './chunking/chunker.ts';
-import { runCommand } from './cli/run.ts';
-import { inspectFolder } from './indexing/inspect.ts';
-import { loadBundle, resolveBundle } from './inference/bundle.ts';
-import { loadTokenizer } from './inference/tokenizer.ts';
-import { createLife } from './lsp/life.ts';
-import { serve } from './lsp/server.ts';
-import { createServices, type ServiceEvents, type Services } from './services.ts';
-import { createWorkspace } from './workspace/workspace.ts';
+import type { CommandContext } from './cli/command.ts';
+import type { ServiceEvents, Services } from './services.ts';
 
 /** Folder of `server/package.json`, from the compiled file's place in `server/dist`. */
 const serverFolder = join(dirname(fileURLToPath(import.meta.url)), '..');
@@ -34,8 +28,9 @@ const REST_MS = 10_000;
 export async function main(args: readonly string[]): Promise<number> {
 	try {
 		const streams = await openTransport(args);
-		if (!streams) return await runCommand(args, commandContext());
-		return await serveStreams(streams);
+		if (streams) return await serveStreams(streams);
+		const { runCommand } = await import('./cli/run.ts');
+		return await runCommand(args, commandContext());
 	} catch (error) {
 		process.stderr.write(`hef-language-server: ${messageOf(error)}\n`);
 		return error instanceof HefError && error.code === 'usage' ? 2 : 1;
@@ -44,6 +39,10 @@ export async function main(args: readonly string[]): Promise<number> {
 
 /** Serves one connection to its end, and lets the models come to rest before the process ends. */
 async function serveStreams({ input, output }: Streams): Promise<number> {
+	const { createConnection } = await import('vscode-languageserver');
+	const { createProtocolConnection } = await import('vscode-languageserver/node');
+	const { createLife } = await import('./lsp/life.ts');
+	const { serve } = await import('./lsp/server.ts');
 	const { watchDog, ended } = createLife(input);
 	const connection = createConnection((logger) => createProtocolConnection(input, output, logger), watchDog);
 	const server = serve({ connection, version, createServices: startServices });
@@ -88,6 +87,7 @@ function openSocket(target: { port: number; host: string } | { path: string }): 
 }
 
 async function loadChosenBundle(settings: Settings) {
+	const { loadBundle, resolveBundle } = await import('./inference/bundle.ts');
 	return loadBundle(await resolveBundle(settings.bundle, bundleFolders));
 }
 
@@ -101,24 +101,33 @@ function cacheFolder(settings: Settings): string {
 }
 
 async function startServices(settings: Settings, events: ServiceEvents): Promise<Services> {
+	const { createServices } = await import('./services.ts');
 	const bundle = await loadChosenBundle(settings);
 	const logger = stderrLogger({ verbose: settings.trace !== 'off' });
 	return createServices({ bundle, settings, cacheFolder: cacheFolder(settings), version, events, logger });
 }
 
 async function openChunkSource(folder: string, tokenizerFile: string) {
+	const { createChunker } = await import('./chunking/chunker.ts');
+	const { loadTokenizer } = await import('./inference/tokenizer.ts');
+	const { createWorkspace } = await import('./workspace/workspace.ts');
 	const { count } = await loadTokenizer(tokenizerFile, Number.MAX_SAFE_INTEGER);
 	return { workspace: await createWorkspace(folder), chunker: createChunker({ countTokens: count }) };
 }
 
-function commandContext() {
+async function inspect(folder: string, settings: Settings) {
+	const { inspectFolder } = await import('./indexing/inspect.ts');
+	const bundle = await loadChosenBundle(settings);
+	return inspectFolder({ folder, cacheFolder: cacheFolder(settings), bundle, exclude: settings.exclude });
+}
+
+function commandContext(): CommandContext {
 	return {
 		version,
 		createServices: startServices,
 		openChunkSource,
 		loadBundle: loadChosenBundle,
-		inspect: async (folder: string, settings: Settings) =>
-			inspectFolder({ folder, cacheFolder: cacheFolder(settings), bundle: await loadChosenBundle(settings), exclude: settings.exclude }),
+		inspect,
 		cacheFolder,
 		stdout: (text: string) => void process.stdout.write(text),
 		stderr: (text: string) => void process.stderr.write(text),
