@@ -49,7 +49,7 @@ const STEPS_PER_CHAR = 0.1;
 const SPARE_STEPS = 1000;
 /** Real files take less than 0.3 ms a thousand characters. */
 const MS_PER_CHAR = 0.003;
-const SPARE_MS = 500;
+const SPARE_MS = 5000;
 
 export function createGrammars(): Grammars {
 	const { resolve } = createRequire(import.meta.url);
