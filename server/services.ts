@@ -13,10 +13,12 @@ import type {
 	WorkspaceReport,
 } from 'hef-shared';
 import { ActivityGate } from './base/cancellation.ts';
+import { messageOf } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
 import { createCompletionClient } from './completion/client.ts';
 import type { CompletionRequest } from './completion/types.ts';
 import { createIndexingClient } from './indexing/client.ts';
+import { emptyReport } from './indexing/status.ts';
 import type { Bundle } from './inference/bundle.ts';
 import { looksSecret } from './workspace/path-filter.ts';
 import { sourceKindOf } from './workspace/source-kinds.ts';
@@ -39,6 +41,15 @@ export interface ServiceEvents {
 	updated(folder: string, update: UpdateReport): void;
 	/** Something the user should read: a watcher limit, a repaired cache. */
 	problem(message: string): void;
+	/** A worker ended by itself: these services answer nothing any more. Without a listener the next call says so. */
+	died?(message: string): void;
+}
+
+export interface OpenOptions {
+	/** Follow changes on disk. */
+	watch: boolean;
+	/** Globs beside the built-in list. */
+	exclude: readonly string[];
 }
 
 export interface Services {
@@ -48,10 +59,10 @@ export interface Services {
 	/** Loads the models of completion. */
 	warmUp(): Promise<ExecutionProviderReport & { loadMs: number }>;
 	/**
-	 * Opens a workspace folder: what is stored serves at once, the rest is indexed in the background.
-	 * @param watch follow changes on disk
+	 * Opens a workspace folder: what is stored serves at once, the rest is indexed. Resolves when that is done, or when the
+	 * folder was closed or cleared meanwhile.
 	 */
-	openFolder(folder: string, options: { watch: boolean; exclude: readonly string[] }): Promise<void>;
+	openFolder(folder: string, options: OpenOptions): Promise<void>;
 	closeFolder(folder: string): Promise<void>;
 	/** Whether the file may be indexed and completed (ignore rules, secrets). */
 	includes(folder: string, path: string): boolean;
@@ -86,11 +97,24 @@ export interface ServicesOptions {
 	logger: Logger;
 }
 
+interface OpenFolder {
+	/** Undefined for the first moments. */
+	workspace?: Workspace;
+	/** Why the folder could not be opened. */
+	failure?: string;
+}
+
 /** Starts both workers. Nothing is loaded before it is needed. */
 export function createServices(options: ServicesOptions): Services {
 	const { bundle, settings, cacheFolder, version, events, logger } = options;
 	const gate = new ActivityGate();
-	const common = { bundleFolder: bundle.folder, executionProvider: settings.executionProvider, gate: gate.buffer, logger };
+	const common = {
+		bundleFolder: bundle.folder,
+		executionProvider: settings.executionProvider,
+		gate: gate.buffer,
+		logger,
+		died: (message: string) => events.died?.(message),
+	};
 	const completion = createCompletionClient({ ...common, threads: completionThreads(settings) });
 	const indexing = createIndexingClient({
 		...common,
@@ -104,7 +128,7 @@ export function createServices(options: ServicesOptions): Services {
 		},
 	});
 	const bundleReport: BundleReport = { id: bundle.bundleId, name: bundle.manifest.name };
-	const filters = new Map<string, Workspace>();
+	const folders = new Map<string, OpenFolder>();
 	let executionProvider: ExecutionProviderReport | undefined;
 
 	/** Makes the folder's index complete and known to completion. */
@@ -114,7 +138,34 @@ export function createServices(options: ServicesOptions): Services {
 		return report;
 	};
 
+	/** Opens the folder in both workers, unless it is closed meanwhile. */
+	const place = async (folder: string, opened: OpenFolder, { watch, exclude }: OpenOptions): Promise<void> => {
+		opened.workspace = await createWorkspace(folder, { exclude, cacheFolder, logger });
+		if (folders.get(folder) !== opened) return;
+		const { storePath } = await indexing.openFolder({ folder, watch, exclude });
+		if (folders.get(folder) !== opened) return;
+		await completion.openFolder({ folder, storePath });
+	};
+
+	const openFolder = async (folder: string, options: OpenOptions): Promise<void> => {
+		const opened: OpenFolder = {};
+		folders.set(folder, opened);
+		try {
+			await place(folder, opened, options).catch((error: unknown) => {
+				opened.failure = messageOf(error);
+				throw error;
+			});
+			if (folders.get(folder) === opened) await reconcile(folder, 'start');
+		} catch (error) {
+			// Closing or clearing ends what was under way, and is no failure.
+			if (folders.get(folder) === opened) throw error;
+		}
+	};
+
 	const report = async (folder: string): Promise<WorkspaceReport> => {
+		const { workspace, failure } = folders.get(folder) ?? {};
+		if (failure !== undefined) return emptyReport(folder, 'error', failure);
+		if (!workspace) return emptyReport(folder, 'indexing');
 		const [state, hnsw] = await Promise.all([indexing.report(folder), completion.vectorIndex(folder)]);
 		return { ...state, ...(hnsw ? { hnsw } : {}) };
 	};
@@ -129,23 +180,20 @@ export function createServices(options: ServicesOptions): Services {
 			executionProvider = warm.executionProvider;
 			return { ...warm.executionProvider, loadMs: warm.loadMs };
 		},
-		async openFolder(folder, { watch, exclude }) {
-			filters.set(folder, await createWorkspace(folder, { exclude, cacheFolder, logger }));
-			const { storePath } = await indexing.openFolder({ folder, watch, exclude });
-			await completion.openFolder({ folder, storePath });
-			await reconcile(folder, 'start');
-		},
+		openFolder,
 		async closeFolder(folder) {
-			filters.delete(folder);
+			folders.delete(folder);
 			await Promise.all([indexing.closeFolder(folder), completion.closeFolder(folder)]);
 		},
-		includes: (folder, path) => filters.get(folder)?.includes(path) ?? !looksSecret(path),
+		includes: (folder, path) => folders.get(folder)?.workspace?.includes(path) ?? !looksSecret(path),
 		async update(folder, paths, reason) {
 			await indexing.request(folder, { paths, reason });
 			await completion.settled();
 		},
 		reconcile,
 		async clear(folder) {
+			// A copy: what the opening was doing ends here, and is no failure.
+			folders.set(folder, { ...folders.get(folder) });
 			const { storePath } = await indexing.clear(folder);
 			await completion.openFolder({ folder, storePath });
 			await reconcile(folder, 'clear');
@@ -155,11 +203,11 @@ export function createServices(options: ServicesOptions): Services {
 		forget: (uri) => completion.forget(uri),
 		report,
 		async codeFiles(folder) {
-			const files = (await filters.get(folder)?.list()) ?? [];
+			const files = (await folders.get(folder)?.workspace?.list()) ?? [];
 			return files.map(({ path }) => path).filter((path) => sourceKindOf(path) === 'code');
 		},
 		async status() {
-			const workspaces = await Promise.all([...filters.keys()].map(report));
+			const workspaces = await Promise.all([...folders.keys()].map(report));
 			const { metrics } = completion;
 			return {
 				version,
@@ -174,6 +222,7 @@ export function createServices(options: ServicesOptions): Services {
 			};
 		},
 		async dispose() {
+			folders.clear();
 			await Promise.all([indexing.dispose(), completion.dispose()]);
 		},
 	};

@@ -32,7 +32,7 @@ export interface Connection<RemoteMethods, RemoteEvents> {
 	remote: Remote<RemoteMethods>;
 	/** Fire and forget. */
 	emit<K extends keyof RemoteEvents & string>(event: K, ...args: RemoteEvents[K] extends (...args: infer A) => unknown ? A : never): void;
-	/** Rejects all calls under way and all later ones. */
+	/** Rejects all calls under way and all later ones; the first reason stays. */
 	close(reason: string): void;
 }
 
@@ -59,16 +59,16 @@ export function connect<LocalMethods, RemoteMethods, RemoteEvents>(
 		const message = raw as Message;
 		switch (message.kind) {
 			case 'call':
-				invoke(message.method, message.args).then(
-					(value) => port.postMessage({ kind: 'result', id: message.id, value }),
-					(error: unknown) =>
+				invoke(message.method, message.args)
+					.then((value) => port.postMessage({ kind: 'result', id: message.id, value }))
+					.catch((error: unknown) =>
 						port.postMessage({
 							kind: 'failure',
 							id: message.id,
 							message: messageOf(error),
 							...(error instanceof HefError ? { code: error.code } : {}),
 						}),
-				);
+					);
 				break;
 			case 'event':
 				invoke(message.method, message.args).catch(onHandlerError);
@@ -86,8 +86,8 @@ export function connect<LocalMethods, RemoteMethods, RemoteEvents>(
 		new Promise((resolve, reject) => {
 			if (closed !== undefined) return reject(new Error(closed));
 			const id = nextId++;
-			waiting.set(id, { resolve, reject });
 			port.postMessage({ kind: 'call', id, method, args });
+			waiting.set(id, { resolve, reject });
 		});
 
 	return {
@@ -96,7 +96,7 @@ export function connect<LocalMethods, RemoteMethods, RemoteEvents>(
 		}),
 		emit: (method, ...args) => port.postMessage({ kind: 'event', method, args }),
 		close(reason) {
-			closed = reason;
+			closed ??= reason;
 			for (const { reject } of waiting.values()) reject(new Error(reason));
 			waiting.clear();
 		},

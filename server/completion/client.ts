@@ -2,14 +2,12 @@
  * The LSP thread's side of the completion worker: one request at a time, the newest of a document wins.
  *
  * Guarantees: every promise settles; a superseded or cancelled request settles at once with `undefined` while the worker
- * notices in its own time; an identical request joins the one under way.
+ * notices in its own time; an identical request joins the one under way, which stops when nobody waits for it any more.
  */
-
-import { Worker } from 'node:worker_threads';
 import type { CompletionReport, HnswReport } from 'hef-shared';
 import { SharedFlag } from '../base/cancellation.ts';
 import type { Logger } from '../base/logger.ts';
-import { connect } from '../base/worker-rpc.ts';
+import { startWorker } from '../base/worker-client.ts';
 import type {
 	CompletionClientEvents,
 	CompletionWorkerData,
@@ -35,43 +33,73 @@ export interface CompletionClient {
 	dispose(): Promise<void>;
 }
 
+export interface CompletionClientOptions extends CompletionWorkerData {
+	logger: Logger;
+	/** The worker ended without having been asked to. */
+	died?(message: string): void;
+}
+
 interface UnderWay {
+	uri: string;
 	key: string;
 	flag: SharedFlag;
 	abandon(): void;
 	answer: Promise<CompletionReport | undefined>;
+	nWaiting: number;
 }
 
-export function createCompletionClient(options: CompletionWorkerData & { logger: Logger }): CompletionClient {
-	const { logger, ...workerData } = options;
-	const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData });
-	const events: CompletionClientEvents = { log: (level, message) => logger[level](message) };
-	const { remote, emit, close } = connect<CompletionClientEvents, CompletionWorkerMethods, CompletionWorkerEvents>(worker, events);
-	worker.on('error', (error) => {
-		logger.error(`completion worker: ${error.stack ?? error.message}`);
-		close(`the completion worker failed: ${error.message}`);
+export function createCompletionClient(options: CompletionClientOptions): CompletionClient {
+	const { logger, died = () => {}, ...workerData } = options;
+	const worker = startWorker<CompletionClientEvents, CompletionWorkerMethods, CompletionWorkerEvents>({
+		name: 'completion',
+		url: new URL('./worker.js', import.meta.url),
+		workerData,
+		handlers: { log: (level, message) => logger[level](message) },
+		logger,
+		died,
 	});
-	worker.on('exit', () => close('the completion worker has ended'));
+	const { remote, emit } = worker;
 	const metrics = createCompletionMetrics();
 	const underWay = new Map<string, UnderWay>();
 
+	const forgetWork = (work: UnderWay) => {
+		if (underWay.get(work.uri) === work) underWay.delete(work.uri);
+	};
+
+	const stop = (work: UnderWay) => {
+		work.flag.raise();
+		work.abandon();
+		forgetWork(work);
+	};
+
 	const start = (request: CompletionRequest, key: string): UnderWay => {
 		const flag = new SharedFlag();
-		let abandon = () => {};
-		const abandoned = new Promise<undefined>((resolve) => {
-			abandon = () => resolve(undefined);
-		});
+		const [abandoned, abandon] = giveUp();
 		const computed = remote.complete(request, flag.buffer).then((report) => {
 			if (report) metrics.record(report);
 			return report ?? undefined;
 		});
-		const answer = Promise.race([computed, abandoned]);
-		return { key, flag, answer, abandon };
+		const work = { uri: request.uri, key, flag, abandon, answer: Promise.race([computed, abandoned]), nWaiting: 0 };
+		const done = () => forgetWork(work);
+		work.answer.then(done, done);
+		underWay.set(request.uri, work);
+		return work;
 	};
 
-	const stop = ({ flag, abandon }: UnderWay) => {
-		flag.raise();
-		abandon();
+	/** Whoever aborts leaves alone; the last one to leave stops the work. */
+	const waitFor = async (work: UnderWay, signal: AbortSignal | undefined) => {
+		const [left, leave] = giveUp();
+		const onAbort = () => {
+			leave();
+			if (--work.nWaiting === 0) stop(work);
+		};
+		work.nWaiting++;
+		signal?.addEventListener('abort', onAbort, { once: true });
+		try {
+			return await Promise.race([work.answer, left]);
+		} finally {
+			signal?.removeEventListener('abort', onAbort);
+		}
 	};
 
 	return {
@@ -83,30 +111,26 @@ export function createCompletionClient(options: CompletionWorkerData & { logger:
 		async complete(request, signal) {
 			if (signal?.aborted) return undefined;
 			const key = JSON.stringify(request);
-			let current = underWay.get(request.uri);
-			if (current && current.key !== key) stop(current);
-			if (!current || current.key !== key) {
-				current = start(request, key);
-				underWay.set(request.uri, current);
-			}
-			const mine = current;
-			const onAbort = () => stop(mine);
-			signal?.addEventListener('abort', onAbort, { once: true });
-			try {
-				return await mine.answer;
-			} finally {
-				signal?.removeEventListener('abort', onAbort);
-				if (underWay.get(request.uri) === mine) underWay.delete(request.uri);
-			}
+			const current = underWay.get(request.uri);
+			if (current?.key === key) return waitFor(current, signal);
+			if (current) stop(current);
+			return waitFor(start(request, key), signal);
 		},
 		vectorIndex: (folder) => remote.vectorIndex(folder),
 		forget: (uri) => void remote.forget(uri).catch(() => {}),
 		settled: () => remote.settled(),
 		async dispose() {
-			for (const request of underWay.values()) stop(request);
-			// A worker that is terminated while it runs a model takes the process down, so it is asked to end by itself.
-			await remote.dispose().catch(() => {});
-			await worker.terminate();
+			for (const work of underWay.values()) stop(work);
+			await worker.dispose();
 		},
 	};
+}
+
+/** A promise of nothing, and what resolves it. */
+function giveUp(): [gaveUp: Promise<undefined>, giveUp: () => void] {
+	let resolve = () => {};
+	const gaveUp = new Promise<undefined>((done) => {
+		resolve = () => done(undefined);
+	});
+	return [gaveUp, resolve];
 }

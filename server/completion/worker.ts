@@ -33,8 +33,13 @@ interface OpenFolder {
 	snippets: SnippetSource;
 }
 const folders = new Map<string, OpenFolder>();
-/** Folders that are being opened: what is published meanwhile waits. */
-const opening = new Map<string, Promise<void>>();
+/** Folders open and close one after the other, and what is published meanwhile waits. Never rejects. */
+let placing: Promise<unknown> = Promise.resolve();
+function placed(task: () => Promise<void>): Promise<void> {
+	const result = placing.then(task);
+	placing = result.catch(() => {});
+	return result;
+}
 
 const logger: Logger = {
 	error: (message) => emit('log', 'error', message),
@@ -111,18 +116,15 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 			loadMs: performance.now() - started,
 		};
 	},
-	openFolder(place) {
-		const open = openFolder(place);
-		opening.set(place.folder, open);
-		return open;
-	},
-	async closeFolder(folder) {
-		const open = folders.get(folder);
-		folders.delete(folder);
-		await open?.view.close();
-	},
+	openFolder: (place) => placed(() => openFolder(place)),
+	closeFolder: (folder) =>
+		placed(async () => {
+			const open = folders.get(folder);
+			folders.delete(folder);
+			await open?.view.close();
+		}),
 	async published(folder, paths) {
-		await opening.get(folder);
+		await placing;
 		const open = folders.get(folder);
 		open?.snippets.invalidate(paths);
 		await open?.view.apply(paths);
@@ -139,10 +141,13 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 	vectorIndex: (folder) => folders.get(folder)?.view.report(),
 	forget: (uri) => loaded().then(({ engine }) => engine.forget(uri)),
 	async settled() {
-		await Promise.all(opening.values());
+		await placing;
 		await Promise.all([...folders.values()].map(({ view }) => view.settled()));
 	},
 	async dispose() {
+		await placing;
+		// A warm-up that waits for the models takes its turn first.
+		await loading?.catch(() => {});
 		await inTurn(async () => {
 			await Promise.all([...folders.values()].map(({ view }) => view.close()));
 			folders.clear();

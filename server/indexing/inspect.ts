@@ -1,7 +1,7 @@
 /**
  * The health of a folder's cache, read from the store and the disk without loading a model: what `status DIR` prints.
  *
- * Deliberately lacks any repair: it reads.
+ * Deliberately lacks any repair: of the cache it writes at most a snapshot of the vector index, so that the next one is quick.
  */
 import type { UpdateReport, WorkspaceReport } from 'hef-shared';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
@@ -12,6 +12,7 @@ import type { StoreReader } from '../store/types.ts';
 import type { Workspace } from '../workspace/types.ts';
 import { createWorkspace } from '../workspace/workspace.ts';
 import { KnownFiles } from './known-files.ts';
+import { emptyReport } from './status.ts';
 import { LAST_UPDATE_KEY } from './types.ts';
 
 export interface InspectOptions {
@@ -29,7 +30,7 @@ export async function inspectFolder({ folder, cacheFolder, bundle, exclude }: In
 	const workspace = await createWorkspace(folder, { exclude, cacheFolder });
 	const storePath = existingStorePath(workspaceCacheFolder(cacheFolder, folder));
 	const space = { spaceId: bundle.spaceId, dimension: bundle.manifest.embedder.dimension };
-	if (storePath === undefined) return emptyReport(folder, (await workspace.list()).length);
+	if (storePath === undefined) return { ...emptyReport(folder, 'ready'), pending: (await workspace.list()).length };
 	const store = openStoreReader({ path: storePath, ...space });
 	try {
 		const report = await describeStore(store, workspace, createHierarchy({ spaceId: bundle.spaceId }));
@@ -64,7 +65,8 @@ async function describeStore(
 	const passedOver = Object.values(skipped).reduce((sum, count) => sum + count, 0);
 	const lastUpdate = store.getMeta(LAST_UPDATE_KEY);
 	return {
-		...emptyReport(workspace.folder, pending),
+		...emptyReport(workspace.folder, 'ready'),
+		pending,
 		files: known.size - passedOver,
 		chunks: hierarchy.chunkCount,
 		nodes: hierarchy.nodeCount,
@@ -73,22 +75,5 @@ async function describeStore(
 		storeBytes: store.sizeBytes(),
 		lastUpdate: lastUpdate === undefined ? null : (JSON.parse(lastUpdate) as UpdateReport),
 		skipped,
-	};
-}
-
-function emptyReport(folder: string, pending: number): WorkspaceReport {
-	return {
-		folder,
-		state: 'ready',
-		files: 0,
-		chunks: 0,
-		nodes: 0,
-		nodesByLevel: { chunk: 0, file: 0, directory: 0, repository: 0 },
-		stale: 0,
-		pending,
-		storeBytes: 0,
-		hnsw: { size: 0, tombstones: 0, recallAt32: null },
-		lastUpdate: null,
-		skipped: {},
 	};
 }

@@ -41,3 +41,22 @@ export function describeIndex(
 		...(store.recovered.length > 0 ? { recovered: [...store.recovered] } : {}),
 	};
 }
+
+/** The report of a folder of which nothing is indexed, or not yet. */
+export function emptyReport(folder: string, state: WorkspaceState, message?: string): WorkspaceReport {
+	return {
+		folder,
+		state,
+		...(message === undefined ? {} : { message }),
+		files: 0,
+		chunks: 0,
+		nodes: 0,
+		nodesByLevel: { chunk: 0, file: 0, directory: 0, repository: 0 },
+		stale: 0,
+		pending: 0,
+		storeBytes: 0,
+		hnsw: { size: 0, tombstones: 0, recallAt32: null },
+		lastUpdate: null,
+		skipped: {},
+	};
+}

@@ -30,6 +30,8 @@ interface OpenFolder {
 	stopWatching(): Promise<void>;
 }
 const folders = new Map<string, Promise<OpenFolder>>();
+/** Folders that were closed: the next opening of one waits until its store is. */
+const closing = new Map<string, Promise<void>>();
 
 const logger: Logger = {
 	error: (message) => emit('log', 'error', message),
@@ -92,12 +94,19 @@ async function opened(folder: string): Promise<OpenFolder> {
 	return found;
 }
 
-async function close(folder: string): Promise<void> {
+function close(folder: string): Promise<void> {
 	const opening = folders.get(folder);
 	folders.delete(folder);
-	const found = await opening?.catch(() => undefined);
-	await found?.stopWatching();
-	await found?.indexer.close();
+	const closed = (closing.get(folder) ?? Promise.resolve()).then(async () => {
+		const found = await opening?.catch(() => undefined);
+		await found?.stopWatching();
+		await found?.indexer.close();
+	});
+	closing.set(
+		folder,
+		closed.catch(() => {}),
+	);
+	return closed;
 }
 
 async function everyFolder(task: (folder: OpenFolder) => unknown): Promise<void> {
@@ -109,10 +118,12 @@ async function everyFolder(task: (folder: OpenFolder) => unknown): Promise<void>
 
 const methods: Local<IndexingWorkerMethods> = {
 	async openFolder(options) {
-		await close(options.folder);
-		const opening = open(options);
-		folders.set(options.folder, opening);
-		opening.catch(() => folders.delete(options.folder));
+		const { folder } = options;
+		const opening = close(folder).then(() => open(options));
+		folders.set(folder, opening);
+		opening.catch(() => {
+			if (folders.get(folder) === opening) folders.delete(folder);
+		});
 		const { store } = await opening;
 		return { storePath: store.path };
 	},
@@ -137,7 +148,7 @@ const methods: Local<IndexingWorkerMethods> = {
 		return indexer.report();
 	},
 	async dispose() {
-		await Promise.all([...folders.keys()].map(close));
+		await Promise.all([...closing.values(), ...[...folders.keys()].map(close)]);
 		if (loading) await (await loading).models.dispose();
 	},
 };

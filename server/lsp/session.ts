@@ -2,13 +2,15 @@
  * The life of the services behind one editor connection: started in the background, restarted when a setting that the
  * workers were made with changes, stopped when completions are switched off (off means no compute at all).
  *
- * Guarantees: the LSP thread never waits for a start; a failed start leaves a reason, not a dead server.
+ * Guarantees: the LSP thread never waits for a start; a failed start leaves a reason, not a dead server; after the death of a
+ * worker the services are started again, once.
  */
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defaultSettings, type Settings, type StatusChangedParams, type StatusReport } from 'hef-shared';
 import { HefError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import { emptyReport } from '../indexing/status.ts';
 import type { CreateServices, IndexProgress, ServiceEvents, Services } from '../services.ts';
 
 export interface SessionOptions {
@@ -53,6 +55,8 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	/** Folders being indexed. */
 	const indexing = new Set<string>();
 	let begun = false;
+	/** Services whose worker died are started again once, so that a crash that comes back does not go on for ever. */
+	let mayRevive = true;
 	/** Starts and stops run one after the other. */
 	let tail: Promise<void> = Promise.resolve();
 	const inTurn = (task: () => Promise<void>) => {
@@ -64,6 +68,8 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		state = next;
 		events.statusChanged(next);
 	};
+
+	const idleReport = (folder: string) => emptyReport(folder, state.kind === 'error' ? 'error' : 'off', state.message);
 
 	const showReady = () => {
 		if (opening.size + indexing.size === 0) setState({ kind: 'ready', message: 'Ready' });
@@ -95,6 +101,26 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			logger.warn(message);
 			events.problem(message);
 		},
+		died(message) {
+			const dead = services;
+			if (!dead) return;
+			logger.error(message);
+			const revive = mayRevive;
+			mayRevive = false;
+			void inTurn(async () => {
+				if (services !== dead) return;
+				await stop();
+				if (revive) return start();
+				fail(new HefError('inference-failed', `${message}; restart the server to try again, or change a setting`));
+			});
+		},
+	};
+
+	const fail = (error: unknown) => {
+		const message = messageOf(error);
+		setState({ kind: 'error', message });
+		if (error instanceof HefError) events.problem(message);
+		else logger.error(message);
 	};
 
 	const start = async () => {
@@ -109,10 +135,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			showReady();
 		} catch (error) {
 			await stop();
-			const message = messageOf(error);
-			setState({ kind: 'error', message });
-			if (error instanceof HefError) events.problem(message);
-			else logger.error(message);
+			fail(error);
 		}
 	};
 
@@ -153,6 +176,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			begun = true;
 			settings = next;
 			if (!restart) return Promise.resolve();
+			mayRevive = true;
 			return inTurn(async () => {
 				await stop();
 				await start();
@@ -167,7 +191,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		async removeFolder(uri) {
 			const folder = folderOf(uri);
 			if (folder === undefined || !folders.delete(folder)) return;
-			await services?.closeFolder(folder);
+			await services?.closeFolder(folder).catch((error: unknown) => logger.warn(`${folder}: ${messageOf(error)}`));
 			opening.delete(folder);
 			if (indexing.has(folder)) idle(folder);
 			if (services) showReady();
@@ -182,7 +206,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		},
 		async status() {
 			if (services) return services.status();
-			return { version, bundle: { id: '', name: settings.bundle }, workspaces: [...folders].map((folder) => idleReport(folder, state)) };
+			return { version, bundle: { id: '', name: settings.bundle }, workspaces: [...folders].map(idleReport) };
 		},
 		dispose: () => inTurn(stop),
 	};
@@ -201,22 +225,4 @@ function folderOf(uri: string): string | undefined {
 function withSlash(folder: string): string {
 	const separator = folder.includes('\\') ? '\\' : '/';
 	return folder.endsWith(separator) ? folder : folder + separator;
-}
-
-function idleReport(folder: string, state: StatusChangedParams): StatusReport['workspaces'][number] {
-	return {
-		folder,
-		state: state.kind === 'error' ? 'error' : 'off',
-		message: state.message,
-		files: 0,
-		chunks: 0,
-		nodes: 0,
-		nodesByLevel: { chunk: 0, file: 0, directory: 0, repository: 0 },
-		stale: 0,
-		pending: 0,
-		storeBytes: 0,
-		hnsw: { size: 0, tombstones: 0, recallAt32: null },
-		lastUpdate: null,
-		skipped: {},
-	};
 }

@@ -471,6 +471,23 @@ describe('commands and status', () => {
 		expect(texts(await client.inlineCompletion(URI, at(0, 1)))).toEqual(['suggested']);
 	});
 
+	test('services whose worker died are started again, once; then the reason stands in the status', async () => {
+		const { client, fake } = await start();
+		fake.events.died?.('the completion worker failed: out of memory');
+		await vi.waitFor(() => expect(fake.starts.length).toBe(2));
+		await vi.waitFor(() => expect(fake.calls).toEqual(['open /w/app', 'dispose', 'open /w/app']));
+		client.open(URI, 'x');
+		expect(texts(await client.inlineCompletion(URI, at(0, 1)))).toEqual(['suggested']);
+		fake.events.died?.('the completion worker failed: out of memory');
+		expect((await client.untilStatus('error')).message).toContain('out of memory');
+		expect(fake.starts.length).toBe(2);
+		expect(fake.nRunning).toBe(0);
+		// Another configuration is another chance.
+		client.settings = { bundle: '/somewhere' };
+		void client.connection.sendNotification('workspace/didChangeConfiguration', { settings: null });
+		await vi.waitFor(() => expect(fake.nRunning).toBe(1));
+	});
+
 	test('problems are shown by notification, so that a client need not answer', async () => {
 		const { client, fake } = await start();
 		fake.events.problem('too many files to watch');

@@ -1,0 +1,94 @@
+/** Both workers joined, on real threads with a bundle of random weights: requests that join, folders that come and go. */
+import { join } from 'node:path';
+import { defaultSettings } from 'hef-shared';
+import { expect, onTestFinished, test } from 'vitest';
+import { silentLogger } from '../../server/base/logger.ts';
+import type { CompletionRequest } from '../../server/completion/types.ts';
+import { loadBundle } from '../../server/inference/bundle.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+import { tinyBundleFolder } from '../support/tiny-bundle.ts';
+
+/** Threads run the compiled server. */
+const { createServices } = (await import(
+	new URL('../../server/dist/services.js', import.meta.url).href
+)) as typeof import('../../server/services.ts');
+
+const FILES = { 'a.ts': 'export const one = 1;\n', 'b.ts': 'export function two() {\n\treturn 2;\n}\n' };
+const OPEN = { watch: false, exclude: [] };
+
+async function start() {
+	const services = createServices({
+		bundle: await loadBundle(tinyBundleFolder),
+		settings: { ...defaultSettings(), maxThreads: 1 },
+		cacheFolder: temporaryFolder(),
+		version: '0.0.0-test',
+		events: { progress() {}, updated() {}, problem() {} },
+		logger: silentLogger,
+	});
+	onTestFinished(() => services.dispose());
+	return services;
+}
+
+const requestIn = (folder: string): CompletionRequest => ({
+	uri: 'file:///c.ts',
+	folder,
+	path: 'c.ts',
+	text: 'const three = ',
+	offset: 14,
+	context: 'hef',
+	multiLine: 'never',
+	explicit: true,
+	minConfidence: 0,
+});
+
+test('of two who wait for the same answer, one who leaves does not take it from the other', async () => {
+	const services = await start();
+	const request = requestIn(temporaryFolder());
+	const leaving = new AbortController();
+	const first = services.complete(request, leaving.signal);
+	const second = services.complete(request);
+	leaving.abort();
+	expect(await first).toBeUndefined();
+	expect(await second).toMatchObject({ bundle: 'tiny' });
+});
+
+test('an identical request after all have left is computed', async () => {
+	const services = await start();
+	const request = requestIn(temporaryFolder());
+	const leaving = new AbortController();
+	const first = services.complete(request, leaving.signal);
+	leaving.abort();
+	const second = services.complete(request);
+	expect(await first).toBeUndefined();
+	expect(await second).toMatchObject({ bundle: 'tiny' });
+});
+
+test('a folder closed, and one cleared, while it is opened are no failures', async () => {
+	const services = await start();
+	const folder = temporaryFolder(FILES);
+	const opened = services.openFolder(folder, OPEN);
+	await services.closeFolder(folder);
+	await opened;
+	expect((await services.status()).workspaces).toEqual([]);
+	expect((await services.complete({ ...requestIn(folder), fresh: true }))?.nodes).toEqual([]);
+
+	const again = services.openFolder(folder, OPEN);
+	await services.closeFolder(folder);
+	await Promise.all([again, services.openFolder(folder, OPEN)]);
+	expect(await services.report(folder)).toMatchObject({ state: 'ready', files: 2 });
+	expect((await services.complete({ ...requestIn(folder), fresh: true }))?.nodes).not.toEqual([]);
+	await services.clear(folder);
+	expect(await services.report(folder)).toMatchObject({ state: 'ready', files: 2, stale: 0 });
+});
+
+test('a folder that cannot be opened has its reason in the status and spoils no other', async () => {
+	const services = await start();
+	const good = temporaryFolder(FILES);
+	const missing = join(good, 'missing');
+	await expect(services.openFolder(missing, OPEN)).rejects.toThrow('missing');
+	await services.openFolder(good, OPEN);
+	expect((await services.status()).workspaces).toMatchObject([
+		{ folder: missing, state: 'error', message: expect.stringContaining('missing') },
+		{ folder: good, state: 'ready', files: 2 },
+	]);
+});
