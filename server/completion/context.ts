@@ -25,6 +25,8 @@ export interface GatheredContext extends Context {
 	nodes: RetrievedNode[];
 	/** What had to be done without. */
 	notes: string[];
+	/** Asked again, the answer may hold more: the index was not there yet. */
+	provisional?: true;
 	timingsMs: { embed: number; retrieve: number; project: number };
 }
 
@@ -36,7 +38,7 @@ export interface ContextOptions {
 
 export interface ContextQuery {
 	request: CompletionRequest;
-	/** Undefined outside of any workspace folder. */
+	/** Undefined outside of any workspace folder, and while the folder is being opened. */
 	view: WorkspaceView | undefined;
 	snippets: SnippetSource | undefined;
 	/** Text before the cursor. */
@@ -136,8 +138,8 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 		async gather(query) {
 			const { view, snippets, request } = query;
 			if (request.context === 'none') return nothing();
-			if (!view) return nothing('the file lies in no workspace folder: completed from the open file alone');
-			if (view.size === 0) return nothing('the index is not ready: completed from the open file alone');
+			if (request.folder === undefined) return nothing('the file lies in no workspace folder: completed from the open file alone');
+			if (!view || view.size === 0) return { ...nothing('the index is not ready: completed from the open file alone'), provisional: true };
 			if (request.context === 'hef') return hefContext(query, view);
 			return snippets ? similarChunks(query, view, snippets) : nothing();
 		},

@@ -133,7 +133,9 @@ export function createCompletionEngine({ bundle, models, workspace, now }: Engin
 		const tokens: TokenCounts = { ...prompt.tokens, generated: generated.decoded.nTokens, reused: generated.reused };
 		const { nodes, notes } = context;
 		const entities = [...(context.entities ?? [])];
-		return report(request, { ...judge(request, split, generated.decoded), nodes, entities, notes, tokens, timingsMs });
+		const answer = report(request, { ...judge(request, split, generated.decoded), nodes, entities, notes, tokens, timingsMs });
+		if (!context.provisional && !request.fresh) remembered.add(request, split, answer);
+		return answer;
 	};
 
 	return {
@@ -143,11 +145,7 @@ export function createCompletionEngine({ bundle, models, workspace, now }: Engin
 			if (!request.explicit && inMiddleOfLine(split)) return report(request, { suppressed: 'middleOfLine' });
 			const known = request.fresh ? undefined : remembered.find(request, split);
 			if (known) return { ...known, timingsMs: { ...report(request, {}).timingsMs, total: now() - started } };
-			const answer = await run(request, split, cancellation, started);
-			// What had to do without its context is asked again once that is there.
-			const complete = answer?.notes?.length === 0;
-			if (answer && complete && !request.fresh) remembered.add(request, split, answer);
-			return answer;
+			return run(request, split, cancellation, started);
 		},
 		forget(uri) {
 			gatherer.forget(uri);

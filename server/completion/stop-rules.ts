@@ -8,7 +8,7 @@ export type StopRule = (text: string) => number | undefined;
 
 const MAX_BLOCK_LINES = 12;
 
-/** Ends before the first line break that follows something visible. */
+/** Ends before the first line break. */
 export const endOfLine: StopRule = (text) => {
 	const newline = text.indexOf('\n');
 	return newline === -1 ? undefined : newline;

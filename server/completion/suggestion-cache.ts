@@ -61,7 +61,9 @@ function continued(known: Remembered, request: CompletionRequest, prefix: string
 	const start = new LineIndex(request.text).positionAt(request.offset);
 	const replaced = item.range.end.character - item.range.start.character;
 	const range = { start, end: { line: start.line, character: start.character + replaced } };
-	return { ...known.answer, tokens, items: [{ ...item, insertText: insertText.slice(typed.length), range }] };
+	const rest = insertText.slice(typed.length);
+	const crlf = item.insertText.includes('\r\n');
+	return { ...known.answer, tokens, items: [{ ...item, insertText: crlf ? rest.replaceAll('\n', '\r\n') : rest, range }] };
 }
 
 function settingsKey({ context, multiLine, explicit, minConfidence, selected }: CompletionRequest): string {

@@ -48,6 +48,32 @@ describe('typed-through', () => {
 		expect(await complete('f(a$0)')).toMatchObject({ items: [{ range: { start: { character: 3 }, end: { character: 4 } } }] });
 	});
 
+	test("what is left keeps the document's line ends", async () => {
+		const { complete } = await scripted('\n\tone();\n\ttwo();\n}');
+		const block = { multiLine: 'always' as const };
+		expect(await complete('a\r\nif (x) {$0', block)).toMatchObject({ items: [{ insertText: '\r\n\tone();\r\n\ttwo();\r\n}' }] });
+		expect(await complete('a\r\nif (x) {\r\n\tone$0', block)).toMatchObject({ items: [{ insertText: '();\r\n\ttwo();\r\n}' }] });
+	});
+
+	test('a file outside of every folder has it too: no index will come', async () => {
+		const { complete, asked } = await scripted('(value);');
+		const { items, notes } = (await complete('call$0', { context: 'hef' })) ?? {};
+		expect({ items, notes }).toMatchObject({
+			items: [{ insertText: '(value);' }],
+			notes: [expect.stringContaining('no workspace folder')],
+		});
+		expect(await complete('call(va$0', { context: 'hef' })).toMatchObject({ items: [{ insertText: 'lue);' }] });
+		expect(asked()).toBe(1);
+	});
+
+	test('an answer without the index that is still to come is not kept', async () => {
+		const { complete, asked } = await scripted('(value);');
+		const inFolder = { context: 'hef' as const, folder: '/w' };
+		expect(await complete('call$0', inFolder)).toMatchObject({ notes: [expect.stringContaining('index is not ready')] });
+		await complete('call$0', inFolder);
+		expect(asked()).toBe(2);
+	});
+
 	test.each([
 		['other text was typed', 'callx$0', {}],
 		['the text behind the cursor differs', 'call(v$0\n// more', {}],

@@ -105,8 +105,26 @@ describe('filters', () => {
 		expect(filter('call(g($0))', 'a)')).toEqual({ kind: 'keep', text: 'a', replaces: 0 });
 	});
 
+	test('a closer of the suggestion itself is neither cut nor put in the place of one that follows', () => {
+		expect(filter('foo($0)', 'bar()')).toEqual({ kind: 'keep', text: 'bar()', replaces: 0 });
+		expect(filter('foo($0);', 'bar()')).toEqual({ kind: 'keep', text: 'bar()', replaces: 0 });
+		expect(filter('foo($0);', 'bar[a]("(")')).toEqual({ kind: 'keep', text: 'bar[a]("(")', replaces: 0 });
+		expect(filter('foo($0)', 'bar())')).toEqual({ kind: 'keep', text: 'bar())', replaces: 1 });
+		expect(filter('print("$0")', 'a" + "b"')).toEqual({ kind: 'keep', text: 'a" + "b', replaces: 0 });
+	});
+
+	test('a block that closes what the editor closed already does so once', () => {
+		expect(filter('function f() {$0}', '\n\treturn 1;\n}')).toEqual({ kind: 'keep', text: '\n\treturn 1;\n}', replaces: 1 });
+		expect(filter('run(() => {$0})', '\n\tgo();\n}')).toEqual({ kind: 'keep', text: '\n\tgo();\n', replaces: 0 });
+	});
+
 	test('text that does not repeat the rest of the line is inserted before it', () => {
 		expect(filter('call($0)', 'a, b')).toEqual({ kind: 'keep', text: 'a, b', replaces: 0 });
+	});
+
+	test('text that adds nothing to the rest of the line is refused', () => {
+		expect(filter('call(a$0)', ')')).toEqual({ kind: 'refuse', reason: 'repeatsSuffix' });
+		expect(filter('call(a$0);', ')')).toEqual({ kind: 'refuse', reason: 'repeatsSuffix' });
 	});
 
 	test('nothing visible is refused', () => {

@@ -51,7 +51,7 @@ test('a worker that leaves has died; one that was asked to end has not', async (
 test('a result that cannot cross to the other thread is a failure of its call', async () => {
 	const { port1, port2 } = new MessageChannel();
 	onTestFinished(() => port1.close());
-	connect(port1, { bad: () => () => {} });
+	connect<{ bad(): unknown }, object, object>(port1, { bad: () => () => {} });
 	const { remote } = connect<object, { bad(): unknown }, object>(port2, {});
 	await expect(remote.bad()).rejects.toThrow('could not be cloned');
 });
