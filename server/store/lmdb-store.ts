@@ -91,7 +91,7 @@ class LmdbReader implements StoreReader {
 	getFile(path: string): FileRecord | undefined {
 		const key = Buffer.from(path, 'utf8');
 		if (key.length === 0 || key.length > MAX_PATH_BYTES) return undefined;
-		const value = orMiss(() => this.environment.files.getBinaryFast(key));
+		const value = read(() => this.environment.files, key);
 		return value && decodeRecord(key, value);
 	}
 
@@ -105,13 +105,13 @@ class LmdbReader implements StoreReader {
 
 	getVector(id: NodeId): Float32Array | undefined {
 		const key = nodeKey(id);
-		const value = orMiss(() => this.environment.vectors.getBinaryFast(key));
+		const value = read(() => this.environment.vectors, key);
 		return value && decodeVector(key, this.tag, this.#dimension, value);
 	}
 
 	hasVector(id: NodeId): boolean {
 		const key = nodeKey(id);
-		const value = orMiss(() => this.environment.vectors.getBinaryFast(key));
+		const value = read(() => this.environment.vectors, key);
 		return value !== undefined && isIntactVector(key, this.tag, this.#dimension, value);
 	}
 
@@ -240,6 +240,15 @@ function orMiss<T>(read: () => T): T | undefined {
 		if (/MDB_/.test(messageOf(error))) return undefined;
 		throw error;
 	}
+}
+
+/**
+ * A value, valid until the next read. LMDB reuses one buffer whose length is a property set by hand, which `subarray` of
+ * newer Node versions (24) does not read: the value ends here, or it would run into bytes of older ones.
+ */
+function read(database: () => Environment['files'], key: Buffer): Buffer | undefined {
+	const value = orMiss(() => database().getBinaryFast(key));
+	return value?.subarray(0, value.length);
 }
 
 function* keysOf(database: () => Environment['files']): Iterable<Buffer> {
