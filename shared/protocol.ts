@@ -11,7 +11,7 @@ export const COMMANDS = {
 	clearCache: 'hef.clearCache',
 	/** Argument: optional document URI. Answers {@link ExplainResult}: why the last suggestion, or why none. */
 	explain: 'hef.explain',
-	/** Sent by the client's accept; the argument is the request id of the suggestion. */
+	/** Sent by the client's accept; the argument is the document's URI. Answers null. */
 	accepted: 'hef.accepted',
 } as const;
 

@@ -42,8 +42,14 @@ export class LineIndex {
 	offsetAt(position: Position): number | undefined {
 		const { line, character } = position;
 		if (line < 0 || character < 0 || line >= this.#starts.length) return undefined;
-		const start = this.startOf(line);
-		const end = line + 1 < this.#starts.length ? this.startOf(line + 1) : this.#text.length;
-		return start + character <= end ? start + character : undefined;
+		const offset = this.startOf(line) + character;
+		return offset <= this.#endOf(line) ? offset : undefined;
+	}
+
+	/** Where the line's break begins. */
+	#endOf(line: number): number {
+		const next = this.#starts[line + 1];
+		if (next === undefined) return this.#text.length;
+		return this.#text.startsWith('\r\n', next - 2) ? next - 2 : next - 1;
 	}
 }

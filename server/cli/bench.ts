@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CONTEXT_MODES, type CompletionReport, type ContextMode, type LatencyReport } from 'hef-shared';
 import { HefError } from '../base/errors.ts';
-import { summarize } from '../completion/metrics.ts';
+import { createCompletionMetrics, summarize } from '../completion/metrics.ts';
 import type { CompletionRequest } from '../completion/types.ts';
 import type { Services } from '../services.ts';
 import { type Command, integerOption, onePositional } from './command.ts';
@@ -77,10 +77,9 @@ async function benchMode(
 			if (typed) typing.push(typed);
 		}
 	}
-	const positions = typing.map(({ tokens }) => tokens.pseudo + tokens.entities + (tokens.snippets ?? 0) + tokens.suffix + tokens.prefix);
-	const reused = typing.map(({ tokens }) => tokens.reused ?? 0);
-	const sum = (values: readonly number[]) => values.reduce((a, b) => a + b, 0);
-	return { cold: byStage(cold), typing: byStage(typing), kvReuse: sum(positions) === 0 ? 0 : sum(reused) / sum(positions) };
+	const metrics = createCompletionMetrics();
+	for (const report of typing) metrics.record(report);
+	return { cold: byStage(cold), typing: byStage(typing), kvReuse: metrics.kvReuse() };
 }
 
 function requestAt(folder: string, { path, text, offset }: Cursor, context: ContextMode): CompletionRequest {

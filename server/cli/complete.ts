@@ -1,7 +1,7 @@
 /** `complete FILE`: one completion, with everything that stood behind it. */
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { dirname, join, relative, resolve, sep } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CONTEXT_MODES, type CompletionReport, type ContextMode, type Settings } from 'hef-shared';
 import { HefError, messageOf } from '../base/errors.ts';
@@ -34,6 +34,7 @@ export const completeCommand: Command = {
 			);
 		const folder = resolve(typeof values.folder === 'string' ? values.folder : workspaceOf(file));
 		const path = relative(folder, file).replaceAll(sep, '/');
+		if (path.startsWith('../') || isAbsolute(path)) throw new HefError('usage', `--folder ${folder} does not hold ${file}`);
 		const report = await completeOnce(
 			{ file, folder, path, text, offset, mode, multiLine: values['multi-line'] === true, settings },
 			context,
@@ -83,6 +84,11 @@ function completeOnce(
 	context: CommandContext,
 ): Promise<CompletionReport> {
 	return withIndexedFolder(folder, settings, context, async (services) => {
+		if (!services.includes(folder, path))
+			throw new HefError(
+				'workspace-unreadable',
+				`${file} is not completed: it looks like a secret, is ignored, or is no text that is indexed`,
+			);
 		const report = await services.complete({
 			uri: pathToFileURL(file).href,
 			folder,

@@ -104,7 +104,7 @@ async function evaluate(
 	try {
 		for (const [repo, group] of byRepository(examples)) {
 			const folder = join(work, 'repos', repo);
-			await cp(join(request.repos, repo), folder, { recursive: true });
+			await copyRepository(join(request.repos, repo), folder);
 			await services.openFolder(folder, { watch: false, exclude: [] });
 			await services.settled();
 			for (const [i, example] of group.entries()) {
@@ -119,6 +119,16 @@ async function evaluate(
 		await rm(work, { recursive: true, force: true });
 	}
 	return scores;
+}
+
+async function copyRepository(from: string, to: string): Promise<void> {
+	try {
+		await cp(from, to, { recursive: true });
+	} catch (error) {
+		throw new HefError('workspace-unreadable', `cannot copy the repository ${from}: ${messageOf(error)}; does --repos hold it?`, {
+			cause: error,
+		});
+	}
 }
 
 function byRepository(examples: readonly Example[]): Map<string, Example[]> {

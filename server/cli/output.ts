@@ -11,7 +11,7 @@ export function printJson(context: CommandContext, value: unknown): void {
 export function table(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
 	const cells = [header, ...rows].map((row) => row.map(String));
 	const widths = header.map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
-	const isNumber = (text: string) => /^[-–]?[\d.,]*\s?%?$/.test(text);
+	const isNumber = (text: string) => /^[-–]?\d[\d.,]*\s?%?$/.test(text);
 	const line = (row: readonly string[]) =>
 		row
 			.map((cell, column) => (isNumber(cell) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))

@@ -30,7 +30,8 @@ export function createCompletionMetrics(): CompletionMetrics {
 			total.requests++;
 			if (reason) suppressed[reason] = (suppressed[reason] ?? 0) + 1;
 			addSample('total', timingsMs.total);
-			if (tokens.generated === 0) {
+			// A model that stops at once generates nothing, but reads the prompt.
+			if (tokens.generated === 0 && timingsMs.prefill === 0) {
 				total.cached++;
 				return;
 			}

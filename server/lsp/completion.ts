@@ -25,7 +25,7 @@ export function registerCompletion({ connection, documents, suggester, logger }:
 				insertTextMode: InsertTextMode.asIs,
 				textEdit: {
 					newText: word + insertText,
-					range: { start: { line: position.line, character: position.character - word.length }, end: range.end },
+					range: { start: { line: range.start.line, character: range.start.character - word.length }, end: range.end },
 				},
 			}));
 			return { isIncomplete: true, items };

@@ -16,8 +16,10 @@ export function registerConfiguration(state: ServerState, initializationOptions:
 		await session.configure(settings);
 	};
 
-	const pull = async (): Promise<void> => apply(await connection.workspace.getConfiguration('hef'));
-	const logged = (task: Promise<void>) => void task.catch((error: unknown) => logger.error(`settings: ${messageOf(error)}`));
+	const log = (error: unknown) => logger.error(`settings: ${messageOf(error)}`);
+	const logged = (task: Promise<void>) => void task.catch(log);
+	/** A client that cannot answer after all has the initialization options. */
+	const pull = async (): Promise<void> => apply(await connection.workspace.getConfiguration('hef').catch(log));
 
 	connection.onDidChangeConfiguration(({ settings }) => {
 		const pushed = (settings as { hef?: unknown } | null | undefined)?.hef;

@@ -278,6 +278,13 @@ describe('completion list', () => {
 		});
 	});
 
+	test('a position behind the end of its line is the end of the line', async () => {
+		const { client } = await start({}, { capabilities });
+		client.open(URI, 'x.foo\n');
+		const list = await client.completion(URI, at(0, 99));
+		expect(list?.items).toMatchObject([{ textEdit: { range: { start: at(0, 2), end: at(0, 5) } } }]);
+	});
+
 	test('nothing to suggest is an empty list; superseded is null', async () => {
 		const { complete, reached } = gatedComplete();
 		const { client } = await start({ complete }, { capabilities });
@@ -304,6 +311,15 @@ describe('settings', () => {
 		await client.inlineCompletion(URI, at(0, 1));
 		expect(fake.requests[0]?.minConfidence).toBe(0.5);
 		expect(fake.starts.map(({ bundle }) => bundle)).toEqual(['from-options']);
+	});
+
+	test('a client that cannot answer for them after all has its initialization options', async () => {
+		const { client, fake } = create();
+		client.connection.onRequest('workspace/configuration', () => {
+			throw new Error('not today');
+		});
+		await client.initialize({ initializationOptions: { minConfidence: 0.7 } });
+		expect(fake.starts).toMatchObject([{ minConfidence: 0.7 }]);
 	});
 
 	test('a second pull while the models load does not load them twice', async () => {

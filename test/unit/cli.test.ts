@@ -51,6 +51,7 @@ async function run(args: string[], overrides: Partial<CommandContext> = {}) {
 		context: request.context,
 	});
 	const services: Partial<Services> = {
+		includes: (_, path) => !path.endsWith('.env'),
 		openFolder: async () => {},
 		settled: async () => {},
 		report: async () => workspaceReport,
@@ -133,6 +134,21 @@ describe('complete', () => {
 		const { code, err } = await complete('--line', '7', '--column', '0');
 		expect(code).toBe(2);
 		expect(err).toContain('line 7, column 0 lies outside of');
+		expect(await complete('--line', '0', '--column', '14')).toMatchObject({ code: 0, requests: [{ offset: 14 }] });
+		expect((await complete('--line', '0', '--column', '15')).err).toContain('line 0, column 15 lies outside of');
+	});
+
+	test('a secret reaches no model', async () => {
+		await writeFile(join(folder, '.env'), 'SECRET=1\n');
+		const { code, err, requests } = await run(['complete', join(folder, '.env'), '--line', '0', '--column', '3']);
+		expect({ code, requests }).toEqual({ code: 1, requests: [] });
+		expect(err).toContain('.env is not completed');
+	});
+
+	test('a folder that does not hold the file', async () => {
+		const { code, err } = await complete('--line', '0', '--column', '0', '--folder', join(folder, 'elsewhere'));
+		expect(code).toBe(2);
+		expect(err).toContain('does not hold');
 	});
 
 	test('a file that cannot be read', async () => {
@@ -160,6 +176,14 @@ test('services are disposed when the operation fails', async () => {
 	const { code, err } = await run(['index', folder], { createServices: async () => failing as unknown as Services });
 	expect({ code, disposed }).toEqual({ code: 1, disposed: true });
 	expect(err).toContain('cannot read the folder');
+});
+
+test('eval names the repository that is not there', async () => {
+	const data = join(folder, 'examples.jsonl');
+	await writeFile(data, '{"id":"1","repo":"gone","path":"a.ts","offset":0,"gold":"x"}\n');
+	const { code, err, disposed } = await run(['eval', '--data', data, '--repos', folder]);
+	expect({ code, disposed }).toEqual({ code: 1, disposed: 1 });
+	expect(err).toContain(`cannot copy the repository ${join(folder, 'gone')}`);
 });
 
 describe('scores', () => {
