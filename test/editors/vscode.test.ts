@@ -37,4 +37,9 @@ editorTest('VS Code', missing(), async () => {
 	const explained = page.locator('.tab[aria-label*="HEF explain"]');
 	await explained.first().waitFor({ timeout: 20_000 });
 	keep('vscode-explain.png', await page.screenshot());
+	// The extension's Node is another than this one: the index has to work there too.
+	const explanation = page.locator('.editor-group-container').last().locator('.view-line');
+	const words = (await explanation.allTextContents()).join(' ').replaceAll('\u00a0', ' ');
+	expect(words).toContain('The last suggestion');
+	expect(words).not.toMatch(/index is not ready|no workspace folder/);
 });

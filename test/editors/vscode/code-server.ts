@@ -24,6 +24,8 @@ export interface Page {
 }
 interface Locator {
 	first(): Locator;
+	last(): Locator;
+	locator(selector: string): Locator;
 	click(): Promise<void>;
 	count(): Promise<number>;
 	waitFor(options: { state?: 'attached' | 'detached' | 'visible'; timeout: number }): Promise<void>;
