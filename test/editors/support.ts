@@ -12,7 +12,7 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 /** Where setup.sh installs editors. */
-export const EDITORS = process.env.HEF_EDITORS ?? join(homedir(), '.cache', 'hef-editors');
+export const EDITORS = process.env.HEF_EDITORS || join(homedir(), '.cache', 'hef-editors');
 export const SERVER = join(root, 'server', 'bin', 'hef-language-server.js');
 
 /** Path of a program that setup.sh installed, or of one in PATH; undefined when there is none. */
