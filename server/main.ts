@@ -59,23 +59,22 @@ interface Streams {
 }
 
 /** The LSP transport that the arguments ask for; undefined when they ask for a command. */
-async function openTransport(args: readonly string[]): Promise<Streams | undefined> {
-	const [flag = '', value] = (args[0] ?? '').includes('=') ? (args[0] as string).split('=', 2) : args;
-	switch (flag) {
-		case '--stdio':
-			return { input: process.stdin, output: process.stdout };
-		case '--socket': {
-			const port = Number(value);
-			if (!Number.isInteger(port) || port < 1 || port > 65_535)
-				throw new HefError('usage', `--socket wants a port number, got '${value ?? ''}'`);
-			return openSocket({ port, host: '127.0.0.1' });
-		}
-		case '--pipe':
-			if (!value) throw new HefError('usage', '--pipe wants the name of a pipe');
-			return openSocket({ path: value });
-		default:
-			return undefined;
+async function openTransport([first = '', ...rest]: readonly string[]): Promise<Streams | undefined> {
+	const [, flag = '', inline] = /^(--stdio|--socket|--pipe)(?:=(.*))?$/s.exec(first) ?? [];
+	if (!flag) return undefined;
+	const value = flag === '--stdio' ? inline : (inline ?? rest.shift());
+	// VS Code's client library names its process here too.
+	const unknown = rest.find((argument) => !argument.startsWith('--clientProcessId='));
+	if (unknown !== undefined) throw new HefError('usage', `unknown argument '${unknown}' after ${flag}: settings come from the editor`);
+	if (flag === '--stdio') return { input: process.stdin, output: process.stdout };
+	if (flag === '--pipe') {
+		if (!value) throw new HefError('usage', '--pipe wants the name of a pipe');
+		return openSocket({ path: value });
 	}
+	const port = Number(value);
+	if (!Number.isInteger(port) || port < 1 || port > 65_535)
+		throw new HefError('usage', `--socket wants a port number, got '${value ?? ''}'`);
+	return openSocket({ port, host: '127.0.0.1' });
 }
 
 /** By the protocol's convention the editor listens and the server connects. */

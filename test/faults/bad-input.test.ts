@@ -139,6 +139,16 @@ describe('complete', () => {
 	});
 });
 
+test.each([
+	[['--stdio', '--cache', '/c'], "unknown argument '--cache' after --stdio"],
+	[['--socket', 'http'], "--socket wants a port number, got 'http'"],
+	[['--pipe'], '--pipe wants the name of a pipe'],
+])('a connection that cannot be: %j', async (args, message) => {
+	const { code, stderr } = await runCli(args);
+	expect(code).toBe(2);
+	expect(stderr).toContain(message);
+});
+
 test('status of a folder that was never indexed', async () => {
 	const status = await runJson<StatusReport>(['status', folder, ...common()]);
 	expect(status.workspaces).toMatchObject([{ files: 0, pending: 1 }]);
