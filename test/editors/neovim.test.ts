@@ -26,7 +26,7 @@ editorTest('Neovim', missing(), async () => {
 	const terminal = openTerminal(ground, [program, '-n', '-u', config, '-S', harness, '--listen', socket, ground.file]);
 	const lua = (expression: string) => {
 		const args = ['--headless', '--server', socket, '--remote-expr', `luaeval(${JSON.stringify(expression)})`];
-		return spawnSync(program, args, { env: ground.env, encoding: 'utf8' }).stdout.trim();
+		return spawnSync(program, args, { env: ground.env, encoding: 'utf8', timeout: 10_000 }).stdout.trim();
 	};
 
 	await until('the index is ready', () => lua('Harness.ready() and 1 or 0') === '1');
