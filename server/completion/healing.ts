@@ -7,7 +7,7 @@ import type { Tokenizer } from '../inference/types.ts';
 
 /** One continuation of each class that a pre-tokeniser tells apart. */
 const PROBES = ['a', 'Z', '_', '0', ' ', '  a', '\n', '\t', '(', '"', "'s", '.', 'é'];
-/** Characters looked at from the end; a longer run without a boundary is cut by {@link MAX_FORCED}. */
+/** Characters looked at from the end, up to twice as many where that is a line's start; a longer run without a boundary is cut by {@link MAX_FORCED}. */
 const TAIL = 400;
 /** A longer forced text costs more decode steps than it is worth; the boundary is then taken as it is. */
 const MAX_FORCED = 48;
@@ -20,7 +20,8 @@ export interface HealedPrefix {
 }
 
 export function healPrefix(prefix: string, tokenizer: Pick<Tokenizer, 'preTokens'>): HealedPrefix {
-	const tailStart = Math.max(0, prefix.lastIndexOf('\n', prefix.length - TAIL));
+	const lineStart = prefix.lastIndexOf('\n', prefix.length - TAIL);
+	const tailStart = Math.max(0, lineStart, prefix.length - 2 * TAIL);
 	const tail = prefix.slice(tailStart);
 	const own = tokenizer.preTokens(tail);
 	let stable = own.length;

@@ -38,6 +38,16 @@ describe('token healing', () => {
 		}
 	});
 
+	test('the work does not grow with the line', () => {
+		let longest = 0;
+		const preTokens = (text: string) => {
+			longest = Math.max(longest, text.length);
+			return tokenizer.preTokens(text);
+		};
+		expect(healPrefix(`${'f(a);'.repeat(10_000)}foo.ba`, { preTokens })).toMatchObject({ forced: '.ba' });
+		expect(longest).toBeLessThan(1000);
+	});
+
 	test('a very long run without a boundary is not forced', () => {
 		const run = 'x'.repeat(500);
 		expect(healPrefix(run, tokenizer)).toEqual({ kept: run, forced: '' });
