@@ -86,7 +86,14 @@ async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
 	]);
 	const before = folders.get(folder);
 	folders.set(folder, { view, snippets: createSnippetSource({ view, read: (path) => workspace.read(path) }) });
-	await before?.view.close();
+	await closeView(before);
+}
+
+/** Closes the view of a folder that is no longer in the map, once no completion searches it any more. */
+async function closeView(open: OpenFolder | undefined): Promise<void> {
+	if (!open) return;
+	await inTurn(async () => {});
+	await open.view.close();
 }
 
 const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
@@ -121,7 +128,7 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 		placed(async () => {
 			const open = folders.get(folder);
 			folders.delete(folder);
-			await open?.view.close();
+			await closeView(open);
 		}),
 	async published(folder, paths) {
 		await placing;

@@ -81,6 +81,18 @@ test('a folder closed, and one cleared, while it is opened are no failures', asy
 	expect(await services.report(folder)).toMatchObject({ state: 'ready', files: 2, stale: 0 });
 });
 
+test('a folder closed or cleared under a completion does not take its index away', async () => {
+	const services = await start();
+	const folder = temporaryFolder(FILES);
+	await services.warmUp();
+	for (let i = 0; i < 4; i++) {
+		await services.openFolder(folder, OPEN);
+		const completed = services.complete({ ...requestIn(folder), fresh: true });
+		await Promise.all([completed, i % 2 ? services.clear(folder) : services.closeFolder(folder)]);
+		expect((await completed)?.nodes).not.toEqual([]);
+	}
+});
+
 test('a folder that cannot be opened has its reason in the status and spoils no other', async () => {
 	const services = await start();
 	const good = temporaryFolder(FILES);
