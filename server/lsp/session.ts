@@ -186,7 +186,8 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			const folder = folderOf(uri);
 			if (folder === undefined || folders.has(folder)) return;
 			folders.add(folder);
-			if (services) void open(services, folder);
+			// A start under way opens it itself.
+			if (services && state.kind !== 'starting') void open(services, folder);
 		},
 		async removeFolder(uri) {
 			const folder = folderOf(uri);
@@ -194,7 +195,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			await services?.closeFolder(folder).catch((error: unknown) => logger.warn(`${folder}: ${messageOf(error)}`));
 			opening.delete(folder);
 			if (indexing.has(folder)) idle(folder);
-			if (services) showReady();
+			if (services && state.kind !== 'starting') showReady();
 		},
 		locate(uri) {
 			const file = folderOf(uri);

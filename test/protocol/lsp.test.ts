@@ -431,6 +431,21 @@ describe('folders', () => {
 		expect((await client.status()).workspaces.map(({ folder }) => folder)).toEqual(['/w/new']);
 	});
 
+	test('one added while the models load is opened once', async () => {
+		let loaded = () => {};
+		const warmGate = new Promise<void>((resolve) => {
+			loaded = resolve;
+		});
+		const { client, fake } = await start({ warmGate }, { untilReady: false });
+		await expect.poll(() => fake.nRunning).toBe(1);
+		const event = { added: [{ uri: 'file:///w/new', name: 'new' }], removed: [] };
+		void client.connection.sendNotification('workspace/didChangeWorkspaceFolders', { event });
+		await client.status();
+		loaded();
+		await client.untilStatus('ready');
+		expect(fake.calls).toEqual(['open /w/app', 'open /w/new']);
+	});
+
 	test('a save and changes on disk go to the folder that holds the files', async () => {
 		const { client, fake } = await start({}, { folders: ['file:///w/app', 'file:///w/lib'] });
 		client.open(URI, 'x');

@@ -17,6 +17,8 @@ export interface FakeOptions {
 	openGate?: Promise<void>;
 	/** The start waits for it. */
 	startGate?: Promise<void>;
+	/** Loading the models waits for it. */
+	warmGate?: Promise<void>;
 }
 
 export interface FakeServices {
@@ -100,7 +102,10 @@ function servicesOf(fake: FakeServices): Services {
 	return {
 		bundle,
 		executionProvider: provider,
-		warmUp: async () => ({ ...provider, loadMs: 1 }),
+		async warmUp() {
+			await options.warmGate;
+			return { ...provider, loadMs: 1 };
+		},
 		async openFolder(folder) {
 			called('open', folder);
 			open.add(folder);
