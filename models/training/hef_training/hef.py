@@ -84,6 +84,32 @@ def stacked(batch: list[Example], repos: list[Repo], shift: int = 0) -> torch.Te
 
 
 @torch.no_grad()
+def bag_map(table: torch.Tensor, layout: Layout, repos: list[Repo], sample: int = 4_000) -> tuple[torch.Tensor, torch.Tensor]:
+    """(matrix [d_g, d], bias [d_g]): least squares from a chunk's vector to the mean token embedding of its rarer tokens.
+
+    A projector that starts there gives pseudo-tokens which already mean something to the generator. `table` [V, d_g].
+    """
+    rng = random.Random(0)
+    inputs, outputs = [], []
+    for _ in range(sample):
+        repo = rng.choice(repos)
+        i = rng.randrange(len(repo.table.level))
+        if repo.table.level[i] == "chunk":
+            text = repo.chunks.files[repo.table.file[i]].text[repo.table.start[i] : repo.table.end[i]]
+            ids = torch.tensor(layout.encode(text))
+            inputs.append(repo.table.vectors[i])
+            weights = torch.linspace(0.1, 1.0, len(table))[ids]  # later entries of a byte-pair vocabulary are rarer
+            outputs.append((table[ids] * weights[:, None]).sum(0) / weights.sum())
+    x, y = torch.stack(inputs), torch.stack(outputs)
+    x_mean, y_mean = x.mean(0), y.mean(0)
+    covariance = (x - x_mean).T @ (x - x_mean)
+    ridge = 0.01 * covariance.diagonal().mean() * torch.eye(x.shape[1])
+    matrix = torch.linalg.solve(covariance + ridge, (x - x_mean).T @ (y - y_mean)).T
+    scale = table.std() / ((x - x_mean) @ matrix.T).std()
+    return matrix * scale, 0.3 * y_mean - matrix * scale @ x_mean
+
+
+@torch.no_grad()
 def measure(model: HefModel, repos: list[Repo], held: list[Example]) -> dict[str, float]:
     """Loss on the middles (nats a token): with nodes, without, with wrong nodes."""
     sums = {"hef": 0.0, "none": 0.0, "wrong": 0.0}
@@ -129,6 +155,9 @@ def run(recipe: Recipe, places: Places, minutes: float | None) -> None:
         model.generator.load_state_dict(averaged(pretrained))
     trainer = Trainer(model, config, places.stage("hef"), minutes)
     repos = repos_of(pick(repositories(places, training_names(places)), config.chunks), places, recipe, layout)
+    if trainer.step == 0:
+        model.projector.start_linear(*bag_map(model.generator.model.embed_tokens.weight, layout, repos))
+        trainer.restart_average()
     seed = config.seed + trainer.step + 100_000 * parallel.rank()
     data = make(places, recipe, layout, repos, config.examples // parallel.size(), seed, config.short_prefix)
     held_chunks = sorted(repositories(places, held_out_names(places)), key=lambda c: len(c.flat))[:5]

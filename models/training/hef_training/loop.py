@@ -42,9 +42,12 @@ class Trainer:
         self.model, self.config, self.folder = model, config, folder
         self.budget_s = 60 * (config.minutes if minutes is None else minutes)
         self.optimizers = optimizers(model, config)
-        self.average = {k: v.detach().clone().float() for k, v in model.state_dict().items()}
+        self.restart_average()
         self.step, self.elapsed_s, self.tokens = 0, 0.0, 0
         self.resume()
+
+    def restart_average(self) -> None:
+        self.average = {k: v.detach().clone().float() for k, v in self.model.state_dict().items()}
 
     @property
     def checkpoint(self) -> Path:

@@ -19,3 +19,15 @@ class Projector(nn.Module):
     def forward(self, nodes: torch.Tensor) -> torch.Tensor:
         """[..., d] -> [..., d_g]."""
         return self.w2(nn.functional.gelu(self.w1(nodes)))
+
+    @torch.no_grad()
+    def start_linear(self, matrix: torch.Tensor, bias: torch.Tensor) -> None:
+        """Starts as z -> matrix z + bias, matrix [d_g, d]: GELU(x) - GELU(-x) = x, so pairs of hidden units are exactly linear."""
+        output, used = self.w2.weight.shape[0], 2 * matrix.shape[0]
+        if used > self.w1.weight.shape[0]:
+            return
+        self.w1.bias.zero_()
+        self.w2.weight[:, used:] *= 0.1
+        self.w1.weight[:used] = torch.cat([matrix, -matrix])
+        self.w2.weight[:, :used] = torch.cat([torch.eye(output), -torch.eye(output)], 1)
+        self.w2.bias.copy_(bias)
