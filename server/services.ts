@@ -78,7 +78,7 @@ export interface Services {
 	/** A document was closed. */
 	forget(uri: string): void;
 	report(folder: string): Promise<WorkspaceReport>;
-	/** Paths of the folder's indexed files that are code, in order. */
+	/** Paths of the folder's files that are code, in order. */
 	codeFiles(folder: string): Promise<string[]>;
 	status(): Promise<StatusReport>;
 	/** Ends both workers; never while a model runs. */
@@ -98,6 +98,8 @@ export interface ServicesOptions {
 }
 
 interface OpenFolder {
+	options: OpenOptions;
+	placing?: Promise<void>;
 	/** Undefined for the first moments. */
 	workspace?: Workspace;
 	/** Why the folder could not be opened. */
@@ -139,27 +141,39 @@ export function createServices(options: ServicesOptions): Services {
 	};
 
 	/** Opens the folder in both workers, unless it is closed meanwhile. */
-	const place = async (folder: string, opened: OpenFolder, { watch, exclude }: OpenOptions): Promise<void> => {
-		opened.workspace = await createWorkspace(folder, { exclude, cacheFolder, logger });
-		if (folders.get(folder) !== opened) return;
-		const { storePath } = await indexing.openFolder({ folder, watch, exclude });
-		if (folders.get(folder) !== opened) return;
-		await completion.openFolder({ folder, storePath });
+	const place = async (folder: string, opened: OpenFolder): Promise<void> => {
+		const { watch, exclude } = opened.options;
+		delete opened.failure;
+		try {
+			opened.workspace = await createWorkspace(folder, { exclude, cacheFolder, logger });
+			if (folders.get(folder) !== opened) return;
+			const { storePath } = await indexing.openFolder({ folder, watch, exclude });
+			if (folders.get(folder) !== opened) return;
+			await completion.openFolder({ folder, storePath });
+		} catch (error) {
+			opened.failure = messageOf(error);
+			throw error;
+		}
 	};
 
 	const openFolder = async (folder: string, options: OpenOptions): Promise<void> => {
-		const opened: OpenFolder = {};
+		const opened: OpenFolder = { options };
 		folders.set(folder, opened);
 		try {
-			await place(folder, opened, options).catch((error: unknown) => {
-				opened.failure = messageOf(error);
-				throw error;
-			});
+			opened.placing = place(folder, opened);
+			await opened.placing;
 			if (folders.get(folder) === opened) await reconcile(folder, 'start');
 		} catch (error) {
 			// Closing or clearing ends what was under way, and is no failure.
 			if (folders.get(folder) === opened) throw error;
 		}
+	};
+
+	/** Waits until the folder is open; what could not be opened may open by now. */
+	const untilOpen = async (folder: string): Promise<void> => {
+		const opened = folders.get(folder);
+		await opened?.placing?.catch(() => {});
+		if (opened?.failure !== undefined) await place(folder, opened);
 	};
 
 	const report = async (folder: string): Promise<WorkspaceReport> => {
@@ -190,10 +204,15 @@ export function createServices(options: ServicesOptions): Services {
 			await indexing.request(folder, { paths, reason });
 			await completion.settled();
 		},
-		reconcile,
+		async reconcile(folder, reason) {
+			await untilOpen(folder);
+			return reconcile(folder, reason);
+		},
 		async clear(folder) {
+			await untilOpen(folder);
+			const opened = folders.get(folder);
 			// A copy: what the opening was doing ends here, and is no failure.
-			folders.set(folder, { ...folders.get(folder) });
+			if (opened) folders.set(folder, { ...opened });
 			const { storePath } = await indexing.clear(folder);
 			await completion.openFolder({ folder, storePath });
 			await reconcile(folder, 'clear');

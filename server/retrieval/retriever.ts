@@ -1,8 +1,9 @@
 /**
  * Finds the hierarchy's nodes that say most about what is written at the cursor.
  *
- * Nodes of all levels compete in one search. Left out are chunks whose text stands in the prompt window already, and a
- * container that says the same as a chosen child. Deliberately lacks: models; the query comes as a vector.
+ * Nodes of all levels compete in one search. Left out are chunks and files whose text stands in the prompt window already;
+ * of several nodes of one place (a directory's sibling groups, a file that is one chunk) the best stays.
+ * Deliberately lacks: models; the query comes as a vector.
  */
 import type { RetrievedNode } from 'hef-shared';
 import type { NodeId } from '../base/ids.ts';

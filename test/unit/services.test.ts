@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { silentLogger } from '../../server/base/logger.ts';
 import type { CompletionRequest } from '../../server/completion/types.ts';
 import { loadBundle } from '../../server/inference/bundle.ts';
-import { temporaryFolder } from '../support/temporary-folder.ts';
+import { temporaryFolder, writeFiles } from '../support/temporary-folder.ts';
 import { tinyBundleFolder } from '../support/tiny-bundle.ts';
 
 /** Threads run the compiled server. */
@@ -79,6 +79,11 @@ test('a folder closed, and one cleared, while it is opened are no failures', asy
 	expect((await services.complete({ ...requestIn(folder), fresh: true }))?.nodes).not.toEqual([]);
 	await services.clear(folder);
 	expect(await services.report(folder)).toMatchObject({ state: 'ready', files: 2, stale: 0 });
+
+	const other = temporaryFolder(FILES);
+	await Promise.all([services.openFolder(other, OPEN), services.clear(other)]);
+	expect(await services.report(other)).toMatchObject({ state: 'ready', files: 2 });
+	expect((await services.complete({ ...requestIn(other), fresh: true }))?.nodes).not.toEqual([]);
 });
 
 test('a folder closed or cleared under a completion does not take its index away', async () => {
@@ -103,4 +108,7 @@ test('a folder that cannot be opened has its reason in the status and spoils no 
 		{ folder: missing, state: 'error', message: expect.stringContaining('missing') },
 		{ folder: good, state: 'ready', files: 2 },
 	]);
+	writeFiles(missing, FILES);
+	await services.reconcile(missing, 'command');
+	expect(await services.report(missing)).toMatchObject({ state: 'ready', files: 2 });
 });
