@@ -64,7 +64,7 @@ export const SETTINGS_SCHEMA = {
 		type: 'number',
 		minimum: 0,
 		default: 2_000_000_000,
-		description: 'Size that the indexes of all workspaces may take on disk; the least recently used are removed first.',
+		description: 'Size that the indexes of all workspaces may take on disk. Not enforced yet.',
 	},
 	maxThreads: {
 		type: 'number',

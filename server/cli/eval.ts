@@ -173,6 +173,7 @@ async function runExample(services: Services, folder: string, example: Example, 
 		if (report) scores.push(scoreExample(example, mode, gold, report));
 	}
 	await writeFile(file, original);
+	await services.update(folder, [example.path], 'eval');
 	return scores;
 }
 

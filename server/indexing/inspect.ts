@@ -3,7 +3,8 @@
  *
  * Deliberately lacks any repair: of the cache it writes at most a snapshot of the vector index, so that the next one is quick.
  */
-import type { UpdateReport, WorkspaceReport } from 'hef-shared';
+import type { HnswReport, UpdateReport, WorkspaceReport } from 'hef-shared';
+import type { SpaceId } from '../base/ids.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
 import type { Bundle } from '../inference/bundle.ts';
 import { openWorkspaceView } from '../retrieval/view.ts';
@@ -30,18 +31,26 @@ export async function inspectFolder({ folder, cacheFolder, bundle, exclude }: In
 	const workspace = await createWorkspace(folder, { exclude, cacheFolder });
 	const storePath = existingStorePath(workspaceCacheFolder(cacheFolder, folder));
 	const space = { spaceId: bundle.spaceId, dimension: bundle.manifest.embedder.dimension };
-	if (storePath === undefined) return { ...emptyReport(folder, 'ready'), pending: (await workspace.list()).length };
+	if (storePath === undefined) {
+		return { ...emptyReport(folder, 'off'), message: 'never indexed', pending: (await workspace.list()).length };
+	}
 	const store = openStoreReader({ path: storePath, ...space });
 	try {
 		const report = await describeStore(store, workspace, createHierarchy({ spaceId: bundle.spaceId }));
-		const view = await openWorkspaceView({ storePath, bundle: space });
-		await view.settled();
-		await view.maintain();
-		const hnsw = view.report();
-		await view.close();
-		return { ...report, hnsw };
+		return { ...report, hnsw: await describeVectorIndex(storePath, space) };
 	} finally {
 		await store.close();
+	}
+}
+
+async function describeVectorIndex(storePath: string, space: { spaceId: SpaceId; dimension: number }): Promise<HnswReport> {
+	const view = await openWorkspaceView({ storePath, bundle: space });
+	try {
+		await view.settled();
+		await view.maintain();
+		return view.report();
+	} finally {
+		await view.close();
 	}
 }
 
