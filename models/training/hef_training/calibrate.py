@@ -78,7 +78,7 @@ def fit(features: torch.Tensor, right: torch.Tensor) -> list[float]:
     return [round(v, 4) for v in weights().tolist()]
 
 
-def run(recipe: Recipe, places: Places, bundle: Path, count: int = 600) -> None:
+def run(recipe: Recipe, places: Places, bundle: Path, count: int = 500) -> None:
     layout = Layout(recipe.layout, tokenizer.load(places))
     newlines = tokenizer.newline_ids(layout.tokenizer)
     size = recipe.generator
