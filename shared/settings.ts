@@ -77,7 +77,7 @@ export const SETTINGS_SCHEMA = {
 		type: 'number',
 		minimum: 0,
 		maximum: 1,
-		default: 0.3,
+		default: 0.2,
 		description: 'Suggestions below this confidence are not shown.',
 	},
 	multiLine: {
