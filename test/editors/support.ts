@@ -35,7 +35,7 @@ export function snippet(section: string, language: string, n = 0): string {
 	const blocks = [...text.matchAll(new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``, 'g'))];
 	const block = blocks[n]?.[1];
 	if (block === undefined) throw new Error(`README.md has no ${language} block ${n} under "${section}"`);
-	return block.replaceAll('/path/to/hef-language-server', root).replaceAll(/(minConfidence\W+)0\.3/g, '$10');
+	return block.replaceAll('/path/to/hef-language-server', root).replaceAll(/(minConfidence\W+)0\.\d+/g, '$10');
 }
 
 const SHAPES = `class Circle {
