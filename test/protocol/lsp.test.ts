@@ -1,5 +1,5 @@
 /** The protocol as an editor sees it: a real client and the server over two streams, with fake services behind. */
-import { COMMANDS, type StatusChangedParams, type StatusReport } from 'hef-shared';
+import { COMMANDS, defaultSettings, type StatusChangedParams, type StatusReport } from 'hef-shared';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { CancellationTokenSource, ErrorCodes, type InlineCompletionItem, LSPErrorCodes } from 'vscode-languageserver-protocol/node';
 import { HefError } from '../../server/base/errors.ts';
@@ -358,7 +358,7 @@ describe('settings', () => {
 		expect(message).toContain('hef.minConfidence: expected a number, got "high"');
 		client.open(URI, 'x');
 		await client.inlineCompletion(URI, at(0, 1));
-		expect(fake.requests[0]).toMatchObject({ minConfidence: 0.3, multiLine: 'never' });
+		expect(fake.requests[0]).toMatchObject({ minConfidence: defaultSettings().minConfidence, multiLine: 'never' });
 	});
 
 	test('a setting that the workers were made with restarts them; another does not', async () => {
