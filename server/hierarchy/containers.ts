@@ -57,15 +57,16 @@ export function* innerNodes(levels: readonly Level[]): Generator<PlannedNode> {
 	}
 }
 
-export function levelOf(container: Container): Exclude<NodeLevel, 'chunk'> {
+/** Level of an inner node of the container. Only the root directory's top stands for the repository; groups below it do not. */
+export function levelOf(container: Container, id: NodeId): Exclude<NodeLevel, 'chunk'> {
 	if (container.kind === 'file') return 'file';
-	return container.parent ? 'directory' : 'repository';
+	return container.parent === undefined && topOf(container.levels) === id ? 'repository' : 'directory';
 }
 
 /** Every place of a node inside one container; a directory counts as one place. */
 export function occurrencesIn(container: Container, id: NodeId): Occurrence[] {
 	const { path } = container;
-	if (container.kind === 'directory') return [{ level: levelOf(container), path, startLine: 0, endLine: 0 }];
+	if (container.kind === 'directory') return [{ level: levelOf(container, id), path, startLine: 0, endLine: 0 }];
 	const found: Occurrence[] = [];
 	for (const { id: chunk, startLine, endLine } of container.chunks) {
 		if (chunk === id) found.push({ level: 'chunk', path, startLine, endLine });

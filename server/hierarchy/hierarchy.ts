@@ -189,7 +189,7 @@ class HierarchyTree implements Hierarchy {
 		if (this.#nodes.children(id)?.length === 0) return 'chunk';
 		let finest: NodeLevel = 'repository';
 		for (const owner of this.#nodes.owners(id)) {
-			const level = levelOf(owner);
+			const level = levelOf(owner, id);
 			if (level === 'file') return level;
 			if (level === 'directory') finest = level;
 		}

@@ -205,6 +205,13 @@ function randomEdit(random: Random, files: Files, hierarchy: Hierarchy): void {
 	}
 }
 
+test('the repository is one node, however many groups the root directory has', () => {
+	const files: Files = new Map(Array.from({ length: 60 }, (_, i) => [`f${i}.ts`, [`text ${i}`]]));
+	const { chunk, file, directory, repository } = build(files).nodesByLevel();
+	expect({ chunk, file, repository }).toEqual({ chunk: 60, file: 60, repository: 1 });
+	expect(directory).toBeGreaterThan(60 / 8);
+});
+
 /** One tree that every implementation of the rule must reproduce; `ids` by "file a/b.ts", "directory a", "repository ". */
 interface GoldenCase {
 	name: string;
