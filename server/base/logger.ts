@@ -7,6 +7,16 @@ export interface Logger {
 	debug(message: string): void;
 }
 
+/** A logger that hands every message to one function. */
+export function loggerOf(write: (level: keyof Logger, message: string) => void): Logger {
+	return {
+		error: (message) => write('error', message),
+		warn: (message) => write('warn', message),
+		info: (message) => write('info', message),
+		debug: (message) => write('debug', message),
+	};
+}
+
 export const silentLogger: Logger = { error() {}, warn() {}, info() {}, debug() {} };
 
 /** Writes one line a message to stderr, which no protocol uses; `info` and `debug` only when `verbose`. */

@@ -7,7 +7,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { CompletionReport } from 'hef-shared';
 import { ActivityGate, neverCancelled, SharedFlag } from '../base/cancellation.ts';
 import { invariant, messageOf } from '../base/errors.ts';
-import type { Logger } from '../base/logger.ts';
+import { loggerOf } from '../base/logger.ts';
+import { singleFlight } from '../base/single-flight.ts';
 import { connect, type Local } from '../base/worker-rpc.ts';
 import { loadBundle } from '../inference/bundle.ts';
 import { createModels } from '../inference/models.ts';
@@ -41,12 +42,7 @@ function placed(task: () => Promise<void>): Promise<void> {
 	return result;
 }
 
-const logger: Logger = {
-	error: (message) => emit('log', 'error', message),
-	warn: (message) => emit('log', 'warn', message),
-	info: (message) => emit('log', 'info', message),
-	debug: (message) => emit('log', 'debug', message),
-};
+const logger = loggerOf((level, message) => emit('log', level, message));
 
 async function load() {
 	const bundle = await loadBundle(data.bundleFolder);
@@ -54,15 +50,7 @@ async function load() {
 	const engine = createCompletionEngine({ bundle, models, workspace: (folder) => folders.get(folder), now: () => performance.now() });
 	return { bundle, models, engine };
 }
-let loading: ReturnType<typeof load> | undefined;
-/** Single flight; a failure is not remembered, so that a repaired bundle works without a restart. */
-function loaded(): ReturnType<typeof load> {
-	loading ??= load().catch((error: unknown) => {
-		loading = undefined;
-		throw error;
-	});
-	return loading;
-}
+const loaded = singleFlight(load);
 
 /** Everything that runs a model runs one after the other. */
 let tail: Promise<unknown> = Promise.resolve();
@@ -154,11 +142,11 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 	async dispose() {
 		await placing;
 		// A warm-up that waits for the models takes its turn first.
-		await loading?.catch(() => {});
+		await loaded.current?.catch(() => {});
 		await inTurn(async () => {
 			await Promise.all([...folders.values()].map(({ view }) => view.close()));
 			folders.clear();
-			if (loading) await (await loading).models.dispose();
+			await (await loaded.current)?.models.dispose();
 		});
 	},
 };

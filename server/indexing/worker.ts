@@ -7,7 +7,8 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { ActivityGate } from '../base/cancellation.ts';
 import { systemClock } from '../base/clock.ts';
 import { HefError, invariant, messageOf } from '../base/errors.ts';
-import type { Logger } from '../base/logger.ts';
+import { loggerOf } from '../base/logger.ts';
+import { singleFlight } from '../base/single-flight.ts';
 import { connect, type Local } from '../base/worker-rpc.ts';
 import { createChunker } from '../chunking/chunker.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
@@ -33,27 +34,14 @@ const folders = new Map<string, Promise<OpenFolder>>();
 /** Folders that were closed: the next opening of one waits until its store is. */
 const closing = new Map<string, Promise<void>>();
 
-const logger: Logger = {
-	error: (message) => emit('log', 'error', message),
-	warn: (message) => emit('log', 'warn', message),
-	info: (message) => emit('log', 'info', message),
-	debug: (message) => emit('log', 'debug', message),
-};
+const logger = loggerOf((level, message) => emit('log', level, message));
 
 async function load() {
 	const bundle = await loadBundle(data.bundleFolder);
 	const models = await createModels(bundle, { executionProvider: data.executionProvider, threads: data.threads, logger });
 	return { bundle, models, chunker: createChunker({ countTokens: models.tokenizer.count, logger }) };
 }
-let loading: ReturnType<typeof load> | undefined;
-/** Single flight; a failure is not remembered. */
-function loaded(): ReturnType<typeof load> {
-	loading ??= load().catch((error: unknown) => {
-		loading = undefined;
-		throw error;
-	});
-	return loading;
-}
+const loaded = singleFlight(load);
 
 async function open({ folder, exclude, watch }: FolderOptions): Promise<OpenFolder> {
 	const { bundle, models, chunker } = await loaded();
@@ -149,7 +137,7 @@ const methods: Local<IndexingWorkerMethods> = {
 	},
 	async dispose() {
 		await Promise.all([...closing.values(), ...[...folders.keys()].map(close)]);
-		if (loading) await (await loading).models.dispose();
+		await (await loaded.current)?.models.dispose();
 	},
 };
 

@@ -6,6 +6,7 @@
  */
 import type { ExecutionProviderSetting } from 'hef-shared';
 import type { Logger } from '../base/logger.ts';
+import { singleFlight } from '../base/single-flight.ts';
 import type { Bundle } from './bundle.ts';
 import { createEmbedder } from './embedder.ts';
 import { chooseExecutionProvider, type ExecutionProviderChoice, thisMachine } from './execution-providers.ts';
@@ -57,25 +58,25 @@ export async function createModels(bundle: Bundle, options: ModelsOptions): Prom
 	/** For models so small that the way to a GPU and back takes longer than the run. */
 	const openOnCpu = async (file: string): Promise<ModelSession> => keep(await open({ path: bundle.path(file), provider: 'cpu', threads }));
 
-	const embedder = once(async () => {
+	const embedder = singleFlight(async () => {
 		const state = await provider.chosen();
 		// It reads a text in one run, longer than WebGPU is right about (`pieceSizeOn`); a vector that is off would be stored.
 		const onGpu = state.name !== 'cpu' && state.name !== 'webgpu';
 		const session = onGpu ? await openModel(manifest.embedder.file, state) : await openOnCpu(manifest.embedder.file);
 		return createEmbedder({ session, entry: manifest.embedder, batchSize: onGpu ? GPU_BATCH : 1 });
 	});
-	const fuser = once(async () => {
+	const fuser = singleFlight(async () => {
 		const session = await openModel(manifest.fuser.file, await provider.chosen());
 		return createFuser({ session, entry: manifest.fuser });
 	});
-	const generator = once(async () => {
+	const generator = singleFlight(async () => {
 		const state = await provider.chosen();
 		const session = await openModel(manifest.generator.file, state);
 		const tokenEmbedding = createTokenEmbedding(await openOnCpu(manifest.tokenEmbedding.file));
 		return createGenerator({ session, tokenEmbedding, entry: manifest.generator, pieceSize: () => pieceSizeOn(state.name) });
 	});
 	const projector = (name: 'hef' | 'llavacode') =>
-		once(async (): Promise<Projector | undefined> => {
+		singleFlight(async (): Promise<Projector | undefined> => {
 			const entry = manifest.projectors[name];
 			return entry && createProjector({ session: await openOnCpu(entry.file), entry });
 		});
@@ -111,7 +112,7 @@ function choose(bundle: Bundle, { executionProvider, threads }: ModelsOptions): 
 
 function createProviderState(choose: () => Promise<ExecutionProviderChoice>, logger: Logger) {
 	let now: { name: string; why: string } = { name: 'none', why: 'no model was loaded yet' };
-	const chosen = once(async (): Promise<ProviderState> => {
+	const chosen = singleFlight(async (): Promise<ProviderState> => {
 		let choice = await choose();
 		now = choice;
 		logger.info(`models run on ${choice.name} (${choice.why})`);
@@ -128,16 +129,4 @@ function createProviderState(choose: () => Promise<ExecutionProviderChoice>, log
 		};
 	});
 	return { chosen, report: () => now };
-}
-
-/** Runs a task when first asked and gives its result to all; a failure is forgotten, so that the next who asks tries again. */
-function once<T>(task: () => Promise<T>): () => Promise<T> {
-	let result: Promise<T> | undefined;
-	return () => {
-		result ??= task().catch((error: unknown) => {
-			result = undefined;
-			throw error;
-		});
-		return result;
-	};
 }
