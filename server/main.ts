@@ -106,11 +106,15 @@ async function startServices(settings: Settings, events: ServiceEvents): Promise
 	return createServices({ bundle, settings, cacheFolder: cacheFolder(settings), version, events, logger });
 }
 
-async function openChunkSource(folder: string, tokenizerFile: string) {
+/** UTF-16 units of a token, where no tokenizer is given. */
+const CHARS_PER_TOKEN = 4;
+
+async function openChunkSource(folder: string, tokenizerFile?: string) {
 	const { createChunker } = await import('./chunking/chunker.ts');
 	const { loadTokenizer } = await import('./inference/tokenizer.ts');
 	const { createWorkspace } = await import('./workspace/workspace.ts');
-	const { count } = await loadTokenizer(tokenizerFile, Number.MAX_SAFE_INTEGER);
+	const estimate = { count: (text: string) => Math.ceil(text.length / CHARS_PER_TOKEN) };
+	const { count } = tokenizerFile === undefined ? estimate : await loadTokenizer(tokenizerFile, Number.MAX_SAFE_INTEGER);
 	return { workspace: await createWorkspace(folder), chunker: createChunker({ countTokens: count }) };
 }
 

@@ -10,8 +10,8 @@ import type { ChunksOptions } from './chunks.ts';
 export interface CommandContext {
 	version: string;
 	createServices: CreateServices;
-	/** What cuts a folder's files as indexing does, with the tokenizer of a file. */
-	openChunkSource(folder: string, tokenizerFile: string): Promise<Omit<ChunksOptions, 'out'>>;
+	/** What cuts a folder's files as indexing does, with the tokenizer of a file; without one, tokens are estimated. */
+	openChunkSource(folder: string, tokenizerFile?: string): Promise<Omit<ChunksOptions, 'out'>>;
 	/** The bundle that the settings choose. Throws HefError `bundle-missing` or `bundle-invalid`. */
 	loadBundle(settings: Settings): Promise<Bundle>;
 	/** Health of a folder's cache, read without any model. */

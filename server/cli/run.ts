@@ -11,6 +11,7 @@ import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
 import { evalCommand } from './eval.ts';
 import { indexCommand } from './index-command.ts';
+import { linesCommand } from './lines-command.ts';
 import { statusCommand } from './status.ts';
 
 export const COMMANDS: readonly Command[] = [
@@ -22,6 +23,7 @@ export const COMMANDS: readonly Command[] = [
 	doctorCommand,
 	demoCommand,
 	chunksCommand,
+	linesCommand,
 ];
 
 export function usage(): string {
