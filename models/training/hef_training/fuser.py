@@ -34,7 +34,7 @@ class Fuser(nn.Module):
     def forward(self, children: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
         """children [B, N, d] padded on the right, counts [B] -> parents [B, d], L2 norm 1."""
         hidden = self.body(inputs_embeds=self.w_in(children), use_cache=False).last_hidden_state
-        last = hidden[torch.arange(len(children)), counts - 1]
-        inside = (torch.arange(children.shape[1])[None, :] < counts[:, None]).to(children.dtype)
+        last = hidden[torch.arange(len(children), device=children.device), counts - 1]
+        inside = (torch.arange(children.shape[1], device=children.device)[None, :] < counts[:, None]).to(children.dtype)
         mean = (children * inside[..., None]).sum(1) / counts[:, None]
         return F.normalize((mean + self.w_out(last)).float(), dim=-1)

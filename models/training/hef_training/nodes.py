@@ -27,6 +27,7 @@ class NodeTable:
     start: np.ndarray
     end: np.ndarray
     chunks: np.ndarray  # chunks below the node
+    children: list[list[int]]  # indexes of a node's children in order; none for a chunk; children stand before parents
 
 
 @torch.no_grad()
@@ -54,7 +55,8 @@ def build(chunks: Chunks, vectors: torch.Tensor, fuser: Fuser, space: str = "tra
     for h in range(1, max(height, default=0) + 1):
         fuse_level(nodes, [i for i in range(len(nodes)) if height[i] == h], index, out, fuser)
     files = np.array([file_of.get(node.path, -1) if node.level != "directory" else -1 for node in nodes])
-    return NodeTable(out, [n.level for n in nodes], [n.path for n in nodes], files, start, end, np.array(below))
+    family = [[index[id(child)] for child in node.children] for node in nodes]
+    return NodeTable(out, [n.level for n in nodes], [n.path for n in nodes], files, start, end, np.array(below), family)
 
 
 def fuse_level(nodes: list, picked: list[int], index: dict[int, int], out: torch.Tensor, fuser: Fuser) -> None:
