@@ -1,0 +1,5 @@
+/** The bars of the index: what a change costs, and what scale and crashes do to it. */
+import { runSuite } from '../bars.ts';
+import { insertionIntoDirectory } from './hierarchy.ts';
+
+await runSuite('index', [insertionIntoDirectory]);

@@ -1,0 +1,27 @@
+/**
+ * `npm run bench -- SUITE [ARGUMENTS]`: runs one suite of benchmarks. A suite is a file for Vitest's bench, or a program of
+ * its own that prints a table of bars. Without a suite it says which there are.
+ */
+import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const folder = dirname(fileURLToPath(import.meta.url));
+const vitest = (file) => ['node_modules/vitest/vitest.mjs', 'bench', '--run', join('test/bench', file)];
+const program = (file) => ['--import', './test/bench/typescript.mjs', join('test/bench', file)];
+
+const SUITES = {
+	index: { does: 'the bars of the index: what a change costs, scale, crashes', run: program('index/main.ts') },
+	inference: { does: 'models and tokenizer against the bare runtime', run: vitest('inference.bench.ts') },
+	'vector-index': { does: 'one insertion and one search in the HNSW graph', run: vitest('vector-index.bench.ts') },
+};
+
+const [name, ...rest] = process.argv.slice(2);
+const suite = Object.hasOwn(SUITES, name ?? '') ? SUITES[name] : undefined;
+if (suite) {
+	const { status } = spawnSync(process.execPath, [...suite.run, ...rest], { cwd: join(folder, '..', '..'), stdio: 'inherit' });
+	process.exit(status ?? 1);
+}
+console.error('Usage: npm run bench -- SUITE [ARGUMENTS]\n');
+for (const [each, { does }] of Object.entries(SUITES)) console.error(`  ${each.padEnd(14)}${does}`);
+process.exit(name === undefined ? 0 : 2);
