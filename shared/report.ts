@@ -151,4 +151,6 @@ export interface CompletionReport {
 	context: ContextMode;
 	/** What the answer had to do without, e.g. `index not ready`. */
 	notes?: string[];
+	/** Evaluation only: natural log-probability of the text that should come, and what the confidence was computed from. */
+	evidence?: { gold: { logProb: number; nTokens: number }; features: Record<string, number> };
 }

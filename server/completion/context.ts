@@ -77,7 +77,7 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 			held.set(request.uri, { ...last, place });
 			return { ...withoutTimings(last.context), timingsMs: { embed: embedded - started, retrieve: 0, project: 0 } };
 		}
-		const found = retrieve(view, queryVector, request.k ?? layout.pseudoTokens.max, visible);
+		const found = retrieve(view, queryVector, request.k ?? layout.pseudoTokens.max, visible, request.levels);
 		const entities = entitiesOf(query, view, found);
 		const retrieved = now();
 		const pseudoTokens = await project(found, await models.projector('hef'), 'hef');

@@ -32,6 +32,9 @@ export interface Decoded {
 	nTokens: number;
 	/** Sum over the tokens of log p(token | what came before), natural logarithm; forced bytes condition it. */
 	sumLogProb: number;
+	/** The smallest of these, and the first. */
+	minLogProb: number;
+	firstLogProb: number;
 	reason: StopReason;
 }
 
@@ -41,18 +44,20 @@ export async function decodeGreedily(options: DecodeOptions): Promise<Decoded> {
 	const output = new TextAfter(options.forced, tokenizer);
 	let { logits } = options;
 	let nTokens = 0;
-	let sumLogProb = 0;
+	const logProbs: number[] = [];
 	const result = (reason: StopReason, keep?: number): Decoded => ({
 		text: keep === undefined ? output.text : output.text.slice(0, keep),
 		nTokens,
-		sumLogProb,
+		sumLogProb: logProbs.reduce((sum, each) => sum + each, 0),
+		minLogProb: Math.min(0, ...logProbs),
+		firstLogProb: logProbs[0] ?? 0,
 		reason,
 	});
 	while (nTokens < options.maxNewTokens) {
 		const forced = output.forcedBytes;
 		const allowed = forced.length > 0 ? tokenizer.tokensCompatibleWith(forced) : undefined;
 		const token = allowed ? argmaxOf(logits, allowed) : argmax(logits);
-		sumLogProb += logProbability(logits, token, allowed);
+		logProbs.push(logProbability(logits, token, allowed));
 		if (generator.stopTokens.has(token)) return result('stopToken');
 		output.push(token);
 		nTokens++;
@@ -63,6 +68,27 @@ export async function decodeGreedily(options: DecodeOptions): Promise<Decoded> {
 		if (nTokens < options.maxNewTokens) logits = await generator.decode(token);
 	}
 	return result('length');
+}
+
+/**
+ * Teacher forcing: log p(`text` | prompt, forced), natural logarithm, of one tokenisation of the forced beginning and the text.
+ * The generator stands behind the prompt, and afterwards behind the text.
+ */
+export async function scoreText(
+	options: Pick<DecodeOptions, 'generator' | 'tokenizer' | 'logits' | 'forced'> & { text: string },
+): Promise<{ logProb: number; nTokens: number }> {
+	const { generator, tokenizer, logits, forced, text } = options;
+	const tokens = tokenizer.encode(forced + text);
+	const rows = [logits, ...(tokens.length > 1 ? await generator.decodeMany(tokens.slice(0, -1)) : [])];
+	const output = new TextAfter(forced, tokenizer);
+	let logProb = 0;
+	for (const [i, token] of tokens.entries()) {
+		// As in decoding, what is forced is given: only how it goes on is a choice.
+		const allowed = output.forcedBytes.length > 0 ? tokenizer.tokensCompatibleWith(output.forcedBytes) : undefined;
+		logProb += logProbability(rows[i] as Float32Array, token, allowed);
+		output.push(token);
+	}
+	return { logProb, nTokens: tokens.length };
 }
 
 /** Grows a text token by token in bytes, first swallowing the forced beginning. */

@@ -9,12 +9,12 @@ import type { CompletionReport, StageTimings, TokenCounts } from 'hef-shared';
 import type { Cancellation } from '../base/cancellation.ts';
 import { LineIndex } from '../base/text.ts';
 import type { Bundle } from '../inference/bundle.ts';
-import type { Models } from '../inference/types.ts';
+import type { Models, Prefilled } from '../inference/types.ts';
 import type { SnippetSource } from '../retrieval/snippets.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
-import { confidenceOf } from './confidence.ts';
+import { confidenceOf, featuresOf } from './confidence.ts';
 import { createContextGatherer, type GatheredContext } from './context.ts';
-import { type Decoded, decodeGreedily } from './decode.ts';
+import { type Decoded, decodeGreedily, scoreText } from './decode.ts';
 import { filterCandidate } from './filters.ts';
 import { healPrefix } from './healing.ts';
 import { buildPrompt, cutWindows, type Prompt, type Windows } from './prompt.ts';
@@ -90,7 +90,15 @@ export function createCompletionEngine({ bundle, models, workspace, now }: Engin
 			now,
 		});
 		if (decoded.reason === 'cancelled') return undefined;
-		return { decoded, reused: prefilled.reused, prefillMs: prefilledAt - started, decodeMs: now() - prefilledAt };
+		return { decoded, prefilled, prefillMs: prefilledAt - started, decodeMs: now() - prefilledAt };
+	};
+
+	/** After a completion, so that its times are those of a completion. */
+	const weigh = async (text: string, forced: string, split: Split, { decoded, prefilled }: { decoded: Decoded; prefilled: Prefilled }) => {
+		const generator = await models.generator();
+		generator.truncate(prefilled.positions);
+		const gold = await scoreText({ generator, tokenizer: models.tokenizer, logits: prefilled.logits, forced, text });
+		return { gold, features: featuresOf(decoded, split.linePrefix) };
 	};
 
 	const report = (request: CompletionRequest, parts: Partial<CompletionReport>): CompletionReport => ({
@@ -108,7 +116,7 @@ export function createCompletionEngine({ bundle, models, workspace, now }: Engin
 	const judge = (request: CompletionRequest, split: Split, decoded: Decoded): Pick<CompletionReport, 'items' | 'suppressed'> => {
 		const verdict = filterCandidate({ text: decoded.text, linePrefix: split.linePrefix, suffix: split.suffix });
 		if (verdict.kind === 'refuse') return { items: [], suppressed: verdict.reason };
-		const confidence = confidenceOf(decoded, manifest.confidence);
+		const confidence = confidenceOf(featuresOf(decoded, split.linePrefix), manifest.confidence);
 		if (request.selected !== undefined && !continuesSelection(split.linePrefix, verdict.text, request.selected))
 			return { items: [], suppressed: 'selectedEntryDiffers' };
 		if (confidence < request.minConfidence && !request.explicit) return { items: [], suppressed: 'lowConfidence' };
@@ -130,10 +138,15 @@ export function createCompletionEngine({ bundle, models, workspace, now }: Engin
 			decode: generated.decodeMs,
 			total: now() - started,
 		};
-		const tokens: TokenCounts = { ...prompt.tokens, generated: generated.decoded.nTokens, reused: generated.reused };
+		const tokens: TokenCounts = { ...prompt.tokens, generated: generated.decoded.nTokens, reused: generated.prefilled.reused };
 		const { nodes, notes } = context;
 		const entities = [...(context.entities ?? [])];
-		const answer = report(request, { ...judge(request, split, generated.decoded), nodes, entities, notes, tokens, timingsMs });
+		const evidence = request.gold === undefined ? undefined : await weigh(request.gold, forced, split, generated);
+		const answer = report(request, {
+			...judge(request, split, generated.decoded),
+			...{ nodes, entities, notes, tokens, timingsMs },
+			...(evidence ? { evidence } : {}),
+		});
 		if (!context.provisional && !request.fresh) remembered.add(request, split, answer);
 		return answer;
 	};

@@ -1,5 +1,5 @@
 /** What a completion is asked with. */
-import type { ContextMode, MultiLineMode } from 'hef-shared';
+import type { ContextMode, MultiLineMode, NodeLevel } from 'hef-shared';
 
 export interface CompletionRequest {
 	/** Names the document; any string. */
@@ -26,4 +26,8 @@ export interface CompletionRequest {
 	without?: readonly ('suffix' | 'entities')[];
 	/** Evaluation: pseudo-tokens to use instead of the bundle's K. */
 	k?: number;
+	/** Evaluation: levels of the hierarchy that retrieval may return. Default all. */
+	levels?: readonly NodeLevel[];
+	/** Evaluation: what should come. The report then tells its log-probability and what the confidence was computed from. */
+	gold?: string;
 }

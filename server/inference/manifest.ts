@@ -32,15 +32,18 @@ export interface PromptLayout {
 	prefix: PromptSegment;
 }
 
-/** Weights of the logistic model that turns token log-probabilities (natural logarithm) into a confidence. */
-export interface ConfidenceWeights {
-	intercept: number;
-	sumLogProb: number;
-	meanLogProb: number;
-}
+/**
+ * What the confidence of a suggestion is computed from: natural logarithms of its tokens' probabilities, the number of tokens,
+ * and two facts about the cursor that are 0 or 1.
+ */
+export const CONFIDENCE_FEATURES = ['sumLogProb', 'meanLogProb', 'minLogProb', 'firstLogProb', 'nTokens', 'lineStart', 'midWord'] as const;
+export type ConfidenceFeatures = Readonly<Record<(typeof CONFIDENCE_FEATURES)[number], number>>;
+
+/** Weights of the logistic model that turns these features into a confidence; a weight that is absent is 0. */
+export type ConfidenceWeights = { intercept: number } & Partial<ConfidenceFeatures>;
 
 /** For a bundle that was not calibrated: half sure of a line whose tokens together have probability 1/e. */
-export const UNCALIBRATED: ConfidenceWeights = { intercept: 1.5, sumLogProb: 1.5, meanLogProb: 0 };
+export const UNCALIBRATED: ConfidenceWeights = { intercept: 1.5, sumLogProb: 1.5 };
 
 export interface FileEntry {
 	/** 64 hex digits. */
@@ -196,7 +199,8 @@ function readSegment(part: Fields, name: string): PromptSegment {
 function readConfidence(root: Fields): ConfidenceWeights {
 	const part = root.raw('confidence') === undefined ? undefined : root.object('confidence');
 	if (part?.raw('intercept') === undefined) return UNCALIBRATED;
-	return { intercept: part.number('intercept'), sumLogProb: part.number('sumLogProb'), meanLogProb: part.number('meanLogProb') };
+	const given = CONFIDENCE_FEATURES.filter((name) => part.raw(name) !== undefined);
+	return { intercept: part.number('intercept'), ...Object.fromEntries(given.map((name) => [name, part.number(name)])) };
 }
 
 function checkAgreement(manifest: Manifest, problems: string[]): void {

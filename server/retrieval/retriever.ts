@@ -5,7 +5,7 @@
  * of several nodes of one place (a directory's sibling groups, a file that is one chunk) the best stays.
  * Deliberately lacks: models; the query comes as a vector.
  */
-import type { RetrievedNode } from 'hef-shared';
+import type { NodeLevel, RetrievedNode } from 'hef-shared';
 import type { NodeId } from '../base/ids.ts';
 import type { Occurrence } from '../hierarchy/types.ts';
 import type { Hit, SearchOptions } from '../vector-index/types.ts';
@@ -33,9 +33,16 @@ export interface Retrieved {
 /** A node of the open file is left out when this share of its lines is visible. */
 const VISIBLE_SHARE = 0.5;
 
-/** @returns at most `k` nodes, best first */
-export function retrieve(view: SearchableView, query: Float32Array, k: number, visible: VisibleWindow): Retrieved[] {
-	const filter = (id: NodeId) => !isVisible(view.occurrences(id), visible);
+/** @returns at most `k` nodes, best first; of the given levels only, where some are given */
+export function retrieve(
+	view: SearchableView,
+	query: Float32Array,
+	k: number,
+	visible: VisibleWindow,
+	levels?: readonly NodeLevel[],
+): Retrieved[] {
+	const isAsked = (id: NodeId) => !levels || levels.includes(first(view.occurrences(id))?.level ?? 'chunk');
+	const filter = (id: NodeId) => isAsked(id) && !isVisible(view.occurrences(id), visible);
 	const chosen: Retrieved[] = [];
 	const places = new Set<string>();
 	// Some hits fall out below, so a few more are asked for.

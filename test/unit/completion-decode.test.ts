@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { neverCancelled } from '../../server/base/cancellation.ts';
-import { type DecodeOptions, decodeGreedily } from '../../server/completion/decode.ts';
+import { confidenceOf, featuresOf } from '../../server/completion/confidence.ts';
+import { type DecodeOptions, decodeGreedily, scoreText } from '../../server/completion/decode.ts';
 import { endOfLine } from '../../server/completion/stop-rules.ts';
 import type { Generator } from '../../server/inference/types.ts';
 import { createByteTokenizer, STOP_TOKEN } from '../support/byte-tokenizer.ts';
@@ -86,4 +87,46 @@ test('cancellation is seen after one step', async () => {
 test('an exhausted time budget returns what is there', async () => {
 	let now = 0;
 	expect(await decode('abcdefgh', { timeBudgetMs: 25, now: () => (now += 10) })).toMatchObject({ text: 'abc', reason: 'time' });
+});
+
+test('the log-probability of a given text is that of its tokens, what is forced being given', async () => {
+	const { generator, first } = writes('return 1;');
+	const fed: number[][] = [];
+	const scored = (text: string, forced: string, logits = first) =>
+		scoreText({
+			generator: {
+				...generator,
+				decodeMany: (tokens) => {
+					fed.push([...tokens]);
+					return Promise.resolve(tokens.map((_, i) => preferring(tokenizer.encode('return 1;')[i + 1] as number)));
+				},
+			},
+			tokenizer,
+			logits,
+			forced,
+			text,
+		});
+	const preferred = 5 - Math.log(Math.exp(5) + tokenizer.vocabSize - 1);
+	const right = await scored('return 1;', '');
+	expect(right.nTokens).toBe(9);
+	expect(right.logProb).toBeCloseTo(9 * preferred, 4);
+	expect(fed).toEqual([tokenizer.encode('return 1')]);
+	const wrong = await scored('return 2;', '');
+	expect(wrong.logProb).toBeCloseTo(right.logProb - 5, 4);
+	// A byte tokenizer has one token for each forced byte, so forced bytes cost nothing.
+	const forced = await scored('urn 1;', 'ret');
+	expect(forced).toMatchObject({ nTokens: 9 });
+	expect(forced.logProb).toBeCloseTo(6 * preferred, 4);
+	expect(await scored('', '')).toEqual({ logProb: 0, nTokens: 0 });
+});
+
+test('the confidence is the logistic function of weighted features', async () => {
+	const features = featuresOf(await decode('return 1;'), '\t');
+	expect(features).toMatchObject({ nTokens: 9, lineStart: 1, midWord: 0, minLogProb: features.firstLogProb });
+	expect(features.meanLogProb).toBeCloseTo(features.sumLogProb / 9);
+	expect(features.sumLogProb).toBeCloseTo(10 * features.firstLogProb, 4);
+	expect(featuresOf(await decode('x'), 'const na')).toMatchObject({ lineStart: 0, midWord: 1 });
+	const logit = 0.5 + 2 * features.meanLogProb + 0.25;
+	expect(confidenceOf(features, { intercept: 0.5, meanLogProb: 2, lineStart: 0.25 })).toBeCloseTo(1 / (1 + Math.exp(-logit)));
+	expect(confidenceOf({ ...features, nTokens: 0 }, { intercept: 9 })).toBe(0);
 });

@@ -137,6 +137,27 @@ test('typing one character reuses nearly the whole KV cache and holds the contex
 	expect(typed?.timingsMs).toMatchObject({ embed: 0, retrieve: 0, project: 0 });
 });
 
+test('what should come is scored behind the same prompt, and changes no answer', async () => {
+	const plain = await complete(CODE, { fresh: true });
+	const scored = await complete(CODE, { fresh: true, gold: 'store.get(id);' });
+	expect(texts(scored)).toEqual(texts(plain));
+	expect(plain?.evidence).toBeUndefined();
+	const { gold, features } = scored?.evidence ?? { gold: { logProb: Number.NaN, nTokens: 0 }, features: {} };
+	expect(gold.nTokens).toBeGreaterThan(3);
+	const nonsense = await complete(CODE, { fresh: true, gold: 'zq)}w#;;(' });
+	expect(nonsense?.evidence?.gold.logProb).toBeLessThan(gold.logProb - 5);
+	const own = scored?.items[0]?.insertText ?? '';
+	const itself = await complete(CODE, { fresh: true, gold: own });
+	// The end of the line, which decoding adds, costs something more.
+	expect(itself?.evidence?.gold.logProb).toBeGreaterThanOrEqual((features.sumLogProb as number) - 0.05);
+	expect((await complete(CODE, { fresh: true, gold: 'store.get(id);', context: 'none' }))?.evidence?.gold.logProb).not.toBe(gold.logProb);
+});
+
+test('retrieval can be held to some levels', async () => {
+	expect((await complete(CODE, { fresh: true, levels: ['chunk'] }))?.nodes).toHaveLength(K);
+	expect((await complete(CODE, { fresh: true, levels: ['directory'] }))?.nodes).toEqual([]);
+});
+
 test('a cancelled request answers nothing and leaves the next one right', async () => {
 	const expected = await complete(CODE, { fresh: true });
 	let looks = 0;

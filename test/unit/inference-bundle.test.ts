@@ -30,6 +30,18 @@ test('a bundle loads with typed manifest, id and absolute paths', async () => {
 	expect(bundle.manifest.confidence).toEqual(UNCALIBRATED);
 });
 
+test('weights of the confidence are the ones that the manifest has', async () => {
+	await using copy = await copyTinyBundle();
+	await editManifest(copy.folder, (manifest) => {
+		manifest.confidence = { intercept: -1, sumLogProb: 2, midWord: -0.5, lines: 600 };
+	});
+	expect((await loadBundle(copy.folder)).manifest.confidence).toEqual({ intercept: -1, sumLogProb: 2, midWord: -0.5 });
+	const error = await errorAfterEdit((manifest) => {
+		manifest.confidence = { intercept: -1, nTokens: 'many' };
+	});
+	expect(error.message).toContain('confidence.nTokens: expected a number');
+});
+
 describe('the space', () => {
 	/** The space after one byte of a file changed, with the manifest in step. */
 	async function spaceWithOther(file: string): Promise<string> {
