@@ -7,7 +7,8 @@ from pathlib import Path
 
 from .config import Places, load_recipe
 
-STEPS = ("corpus", "tokenizer", "lm", "chunks", "embedder", "fuser", "hef", "export", "goldens", "calibrate", "evaluate", "status")
+STEPS = ("corpus", "tokenizer", "lm", "chunks", "embedder", "fuser", "hef", "llavacode",
+         "export", "goldens", "calibrate", "evaluate", "status")
 PACKAGE = Path(__file__).resolve().parent.parent
 
 

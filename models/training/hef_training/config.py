@@ -66,9 +66,10 @@ class TrainConfig:
     tokens_per_step: int = 8_192
     batch: int = 32
     lr: float = 3e-3
-    muon_lr: float = 0.02
+    muon_lr: float = 0.02  # 0: AdamW for the matrices too
     weight_decay: float = 0.05
     warmup: int = 40
+    warmup_share: float = 0.0  # the rate also rises over this share of the budget
     decay_share: float = 0.4  # last share of the budget over which the rate falls linearly to zero
     clip: float = 1.0
     seed: int = 1
@@ -118,6 +119,29 @@ class HefConfig(TrainConfig):
 
 
 @dataclass
+class LlavaConfig(TrainConfig):
+    """LlavaCode: only its projector is trained, against the frozen generator."""
+
+    minutes: float = 10.0
+    batch: int = 16  # examples a step
+    lr: float = 1e-3
+    muon_lr: float = 0.0  # all by AdamW
+    weight_decay: float = 0.0
+    warmup_share: float = 0.03
+    decay_share: float = 0.97
+    eval_every: int = 100
+    chunks: int = 12_000  # of the repositories that examples are cut from
+    examples: int = 4_000
+    snippets: int = 10  # chunks of a prompt, by Jaccard similarity
+    cross_entropy: float = 0.9
+    reinforce: float = 0.1
+    alignment: float = 0.1
+    rollout_tokens: int = 50
+    rollouts: int = 8  # examples of a step that are written out greedily
+    ablation_minutes: float = 0.0  # time box of a second run without the alignment term, for the collapse figure
+
+
+@dataclass
 class ExportConfig:
     name: str = "hef-nano"
     description: str = ""
@@ -141,6 +165,7 @@ class Recipe:
     embedder_train: EmbedderTrainConfig = field(default_factory=EmbedderTrainConfig)
     fuser_train: FuserTrainConfig = field(default_factory=FuserTrainConfig)
     hef: HefConfig = field(default_factory=HefConfig)
+    llavacode: LlavaConfig = field(default_factory=LlavaConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
 
 

@@ -19,9 +19,10 @@ from . import generator, onnx_models, tokenizer
 from .config import Places, Recipe
 from .embedder import Embedder
 from .fuser import Fuser
-from .projector import Projector
+from .projector import LlavaProjector, Projector
 
 MAX_EMBEDDER_TOKENS = 512
+LLAVACODE_FILE = "projector-llavacode.onnx"
 
 
 class Models:
@@ -46,7 +47,10 @@ class Models:
             self.projector.load_state_dict(part(hef, "projector."))
             if any(key.startswith("fuser.") for key in hef):
                 self.fuser.load_state_dict(part(hef, "fuser."))
-        for model in (self.generator, self.embedder, self.fuser, self.projector):
+        self.llavacode = LlavaProjector(recipe.embedder.hidden, recipe.generator.hidden)
+        if not self.load(places, "llavacode", self.llavacode):
+            self.llavacode = None  # a bundle without this projector serves every mode but `llavacode`
+        for model in filter(None, (self.generator, self.embedder, self.fuser, self.projector, self.llavacode)):
             model.eval().requires_grad_(False)
 
     def read(self, places: Places, stage: str) -> dict | None:
@@ -76,7 +80,8 @@ def graphs(models: Models, precision: str | None = None) -> dict[str, onnx.Model
     """{file name: graph}; `precision` overrides the recipe's for generator and embedder."""
     recipe, g = models.recipe, models.generator
     table = g.model.embed_tokens.weight.float().numpy()
-    return {
+    second = {LLAVACODE_FILE: onnx_models.llava_projector(arrays(models.llavacode))} if models.llavacode else {}
+    return second | {
         "embedder.onnx": onnx_models.embedder(arrays(models.embedder.model), models.embedder.model.config,
                                               precision or recipe.export.embedder_precision, MAX_EMBEDDER_TOKENS + 1),
         "fuser.onnx": onnx_models.fuser(arrays(models.fuser), models.fuser.body.config, "fp32", recipe.embedder.hidden, recipe.arity),
@@ -90,6 +95,8 @@ def graphs(models: Models, precision: str | None = None) -> dict[str, onnx.Model
 def manifest(models: Models, files: dict[str, dict], trained: dict, confidence: dict) -> dict:
     recipe = models.recipe
     layout, d, d_g = recipe.layout, recipe.embedder.hidden, recipe.generator.hidden
+    projector = {"inputDimension": d, "outputDimension": d_g, "precision": "fp32"}
+    second = {"llavacode": {"file": LLAVACODE_FILE, **projector}} if models.llavacode else {}
     lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
     return {
         "formatVersion": 1,
@@ -102,7 +109,7 @@ def manifest(models: Models, files: dict[str, dict], trained: dict, confidence: 
         "embedder": {"file": "embedder.onnx", "dimension": d, "maxTokens": MAX_EMBEDDER_TOKENS, "append": [tokenizer.EOT],
                      "precision": recipe.export.embedder_precision},
         "fuser": {"file": "fuser.onnx", "dimension": d, "arity": recipe.arity, "precision": "fp32"},
-        "projectors": {"hef": {"file": "projector.onnx", "inputDimension": d, "outputDimension": d_g, "precision": "fp32"}},
+        "projectors": {"hef": {"file": "projector.onnx", **projector}, **second},
         "tokenEmbedding": {"file": "token-embedding.onnx", "precision": "fp16"},
         "generator": {
             "file": "generator.onnx", "hiddenSize": d_g, "layers": recipe.generator.layers, "kvHeads": recipe.generator.kv_heads,

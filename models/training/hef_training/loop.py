@@ -22,7 +22,7 @@ def optimizers(modules: nn.Module, config: TrainConfig) -> list[torch.optim.Opti
     matrices, others = [], []
     for name, parameter in modules.named_parameters():
         if parameter.requires_grad:
-            hidden = parameter.ndim == 2 and "embed_tokens" not in name and "lm_head" not in name
+            hidden = config.muon_lr > 0 and parameter.ndim == 2 and "embed_tokens" not in name and "lm_head" not in name
             (matrices if hidden else others).append(parameter)
     out: list[torch.optim.Optimizer] = []
     if matrices:
@@ -76,8 +76,10 @@ class Trainer:
         temporary.replace(self.checkpoint)
 
     def rate(self) -> float:
-        left = max(0.0, 1.0 - self.elapsed_s / max(1e-9, self.budget_s))
-        return min(1.0, (self.step + 1) / self.config.warmup, max(0.02, left / self.config.decay_share))
+        spent = self.elapsed_s / max(1e-9, self.budget_s)
+        left = max(0.0, 1.0 - spent)
+        rising = (1e-3 + spent) / self.config.warmup_share if self.config.warmup_share else 1.0
+        return min(1.0, (self.step + 1) / self.config.warmup, rising, max(0.02, left / self.config.decay_share))
 
     def log(self, **values: object) -> None:
         if parallel.rank():

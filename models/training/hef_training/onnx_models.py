@@ -107,16 +107,32 @@ def fuser(state: State, config, precision: str, dimension: int, arity: int) -> o
     return g.model()
 
 
+def gelu(g: Graph, x: str) -> str:
+    half = g.op("Mul", [x, g.const("half", np.float32(0.5))])
+    erf = g.op("Erf", [g.op("Mul", [x, g.const("sqrt_half", np.float32(0.5**0.5))])])
+    return g.op("Mul", [half, g.op("Add", [erf, g.const("one_f", np.float32(1))])])
+
+
 def projector(state: State) -> onnx.ModelProto:
     g = Graph("projector")
     output, hidden = state["w2.weight"].shape
     nodes = g.input("nodes", T.FLOAT, ["N", state["w1.weight"].shape[1]])
-    x = g.linear(nodes, "w1", state["w1.weight"], state["w1.bias"], "fp32")
-    half = g.op("Mul", [x, g.const("half", np.float32(0.5))])
-    erf = g.op("Erf", [g.op("Mul", [x, g.const("sqrt_half", np.float32(0.5**0.5))])])
-    x = g.op("Mul", [half, g.op("Add", [erf, g.const("one_f", np.float32(1))])])
+    x = gelu(g, g.linear(nodes, "w1", state["w1.weight"], state["w1.bias"], "fp32"))
     g.rename(g.linear(x, "w2", state["w2.weight"], state["w2.bias"], "fp32"), "pseudo_tokens")
     g.output("pseudo_tokens", T.FLOAT, ["N", output])
+    return g.model()
+
+
+def llava_projector(state: State) -> onnx.ModelProto:
+    """`state` of hef_training.projector.LlavaProjector."""
+    g = Graph("projector-llavacode")
+    x = g.input("nodes", T.FLOAT, ["N", state["w1.weight"].shape[1]])
+    for layer, norm in (("w1", "n1"), ("w2", "n2")):
+        x = gelu(g, g.linear(x, layer, state[layer + ".weight"], state[layer + ".bias"], "fp32"))
+        weights = [g.const(f"{norm}_{part}", state[f"{norm}.{part}"].astype(np.float32)) for part in ("weight", "bias")]
+        x = g.op("LayerNormalization", [x, *weights], axis=-1, epsilon=1e-5)
+    g.rename(g.linear(x, "w3", state["w3.weight"], state["w3.bias"], "fp32"), "pseudo_tokens")
+    g.output("pseudo_tokens", T.FLOAT, ["N", len(state["w3.bias"])])
     return g.model()
 
 
