@@ -19,6 +19,7 @@ import { createCompletionClient } from './completion/client.ts';
 import type { CompletionRequest } from './completion/types.ts';
 import { createIndexingClient } from './indexing/client.ts';
 import { emptyReport } from './indexing/status.ts';
+import type { FileProgress } from './indexing/types.ts';
 import type { Bundle } from './inference/bundle.ts';
 import { looksSecret } from './workspace/path-filter.ts';
 import { sourceKindOf } from './workspace/source-kinds.ts';
@@ -28,11 +29,8 @@ import { createWorkspace } from './workspace/workspace.ts';
 /** More would take the cores that completion and the user's own programs need. */
 const INDEXING_THREADS = 1;
 
-export interface IndexProgress {
+export interface IndexProgress extends FileProgress {
 	folder: string;
-	filesDone: number;
-	filesTotal: number;
-	reason: string;
 }
 
 export interface ServiceEvents {
@@ -70,6 +68,11 @@ export interface Services {
 	update(folder: string, paths: readonly string[], reason: string): Promise<void>;
 	/** Compares the folder with the disk and indexes what differs; resolves when it is published. */
 	reconcile(folder: string, reason: string): Promise<UpdateReport>;
+	/** Documents that the user has open, the one looked at last first: their neighbourhood is indexed before the rest. */
+	prioritise(folder: string, paths: readonly string[]): void;
+	/** Indexing of all folders stops before the next chunk; requests wait. */
+	pause(): Promise<void>;
+	resume(): Promise<void>;
 	/** Deletes the folder's cache and builds it again. */
 	clear(folder: string): Promise<void>;
 	/** Resolves when all that was published is in the view that completion searches. */
@@ -122,6 +125,7 @@ export function createServices(options: ServicesOptions): Services {
 		...common,
 		threads: INDEXING_THREADS,
 		cacheFolder,
+		throttleOnBattery: settings.throttleOnBattery,
 		events: {
 			progress: (folder, progress) => events.progress({ folder, ...progress }),
 			published: (folder, paths) => completion.published(folder, paths),
@@ -131,6 +135,8 @@ export function createServices(options: ServicesOptions): Services {
 	});
 	const bundleReport: BundleReport = { id: bundle.bundleId, name: bundle.manifest.name };
 	const folders = new Map<string, OpenFolder>();
+	/** Open documents by folder, also of folders that are not open yet. */
+	const documents = new Map<string, readonly string[]>();
 	let executionProvider: ExecutionProviderReport | undefined;
 
 	/** Makes the folder's index complete and known to completion. */
@@ -149,7 +155,7 @@ export function createServices(options: ServicesOptions): Services {
 			if (folders.get(folder) !== opened) return;
 			const { storePath } = await indexing.openFolder({ folder, watch, exclude });
 			if (folders.get(folder) !== opened) return;
-			await completion.openFolder({ folder, storePath });
+			await Promise.all([indexing.prioritise(folder, documents.get(folder) ?? []), completion.openFolder({ folder, storePath })]);
 		} catch (error) {
 			opened.failure = messageOf(error);
 			throw error;
@@ -217,6 +223,13 @@ export function createServices(options: ServicesOptions): Services {
 			await completion.openFolder({ folder, storePath });
 			await reconcile(folder, 'clear');
 		},
+		prioritise(folder, paths) {
+			documents.set(folder, paths);
+			// A folder that is still being opened is told then.
+			indexing.prioritise(folder, paths).catch(() => {});
+		},
+		pause: () => indexing.pause(),
+		resume: () => indexing.resume(),
 		settled: () => completion.settled(),
 		complete: (request, signal) => completion.complete(request, signal),
 		forget: (uri) => completion.forget(uri),

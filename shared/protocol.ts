@@ -9,6 +9,10 @@ export const COMMANDS = {
 	reindex: 'hef.reindex',
 	/** Deletes the cache of every open workspace folder and rebuilds; answers a {@link StatusReport}. */
 	clearCache: 'hef.clearCache',
+	/** Stops indexing before the next chunk until {@link COMMANDS.resume}; completions go on. Answers a {@link StatusReport}. */
+	pause: 'hef.pause',
+	/** Answers a {@link StatusReport}. */
+	resume: 'hef.resume',
 	/** Argument: optional document URI. Answers {@link ExplainResult}: why the last suggestion, or why none. */
 	explain: 'hef.explain',
 	/** Sent by the client's accept; the argument is the document's URI. Answers null. */
@@ -17,6 +21,12 @@ export const COMMANDS = {
 
 /** Client → server request. No params; answers a {@link StatusReport}. */
 export const STATUS_REQUEST = 'hef/status';
+/**
+ * Client → server notification, no params: the user came back to the editor. The index is compared with the disk, in case the
+ * watcher missed something. Clients without it lose nothing but time: the same happens when a document is opened after a minute
+ * of silence.
+ */
+export const FOCUS_NOTIFICATION = 'hef/focus';
 /** Server → client notification with {@link StatusChangedParams}, for clients that set `initializationOptions.statusNotifications`. */
 export const STATUS_CHANGED_NOTIFICATION = 'hef/statusChanged';
 

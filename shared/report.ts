@@ -37,6 +37,8 @@ export interface WorkspaceReport {
 	/** Why the state is `error`, `paused` or `off`. */
 	message?: string;
 	files: number;
+	/** Part of the folder's source files that retrieval can search, 0–1. */
+	searchable: number;
 	chunks: number;
 	nodes: number;
 	nodesByLevel: Record<NodeLevel, number>;

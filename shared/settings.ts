@@ -19,6 +19,7 @@ export interface Settings {
 	cacheFolder: string;
 	cacheBudgetBytes: number;
 	maxThreads: number;
+	throttleOnBattery: boolean;
 	minConfidence: number;
 	multiLine: MultiLineMode;
 	debounce: number;
@@ -71,7 +72,12 @@ export const SETTINGS_SCHEMA = {
 		minimum: 0,
 		maximum: 64,
 		default: 0,
-		description: 'Threads of a model run. 0: half of the cores, at least 2 and at most 4.',
+		description: 'Threads of a model run. 0: half of the cores, at least 2 and at most 4. Indexing never uses more than one.',
+	},
+	throttleOnBattery: {
+		type: 'boolean',
+		default: true,
+		description: 'Index at a third of the pace while the machine runs on its battery (where the system tells: Linux).',
 	},
 	minConfidence: {
 		type: 'number',

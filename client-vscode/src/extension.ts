@@ -8,6 +8,7 @@ import { type ExtensionContext, window } from 'vscode';
 import * as cache from './cache.ts';
 import { createClient } from './client.ts';
 import * as explain from './explain.ts';
+import * as focus from './focus.ts';
 import * as lifecycle from './lifecycle.ts';
 import * as log from './log.ts';
 import * as menu from './menu.ts';
@@ -22,7 +23,7 @@ export async function activate(context: ExtensionContext): Promise<void> {
 	try {
 		const client = createClient(context, serverCommands);
 		const features = { context, client, serverCommands, reports: createReportView(context) };
-		for (const feature of [statusBar, menu, toggle, log, status, explain, cache]) feature.activate(features);
+		for (const feature of [statusBar, menu, toggle, log, status, explain, cache, focus]) feature.activate(features);
 		await lifecycle.activate(features);
 	} catch (error) {
 		void window.showErrorMessage(`HEF did not start: ${error instanceof Error ? error.message : String(error)}`);

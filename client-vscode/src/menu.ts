@@ -17,6 +17,8 @@ function entries(): Entry[] {
 		{ command: 'hef.explain', label: '$(question) Why this suggestion, or why none?', needsServer: true },
 		{ command: 'hef.status', label: '$(info) Status', needsServer: true },
 		{ command: 'hef.reindex', label: '$(refresh) Compare the index with the disk', needsServer: true },
+		{ command: 'hef.pause', label: '$(debug-pause) Pause indexing', needsServer: true },
+		{ command: 'hef.resume', label: '$(debug-start) Go on indexing', needsServer: true },
 		{ command: 'hef.clearCache', label: '$(trash) Delete the index and build it again', needsServer: true },
 		{ command: 'hef.restart', label: '$(debug-restart) Restart the server' },
 		{ command: 'hef.showLog', label: '$(output) Show the log' },

@@ -61,7 +61,7 @@ function workspaceSection(report: WorkspaceReport): string {
 	const recall = hnsw.recallAt32 === null ? 'not measured' : hnsw.recallAt32.toFixed(3);
 	return `## ${report.folder}\n\n${lines([
 		`State: ${report.state}${report.message ? ` (${report.message})` : ''}`,
-		`${report.files} files, ${report.chunks} chunks, ${report.nodes} nodes`,
+		`${report.files} files, ${report.chunks} chunks, ${report.nodes} nodes; ${percent(report.searchable)} can be searched`,
 		`Levels: ${Object.entries(levels)
 			.map(([level, n]) => `${n} ${level}`)
 			.join(', ')}`,

@@ -1,5 +1,6 @@
 /** Text output that the commands share: tables, a progress bar, reports in words. */
 import type { UpdateReport, WorkspaceReport } from 'hef-shared';
+import { roughDuration } from '../base/duration.ts';
 import type { IndexProgress } from '../services.ts';
 import type { CommandContext } from './command.ts';
 
@@ -25,11 +26,13 @@ export function table(header: readonly string[], rows: readonly (readonly (strin
 export function createProgressBar(context: CommandContext): { report(progress: IndexProgress): void; end(): void } {
 	let drawn = false;
 	return {
-		report({ filesDone, filesTotal }) {
+		report({ filesDone, filesTotal, remainingMs }) {
 			if (!context.interactive || filesTotal === 0) return;
 			const width = 30;
 			const done = Math.round((width * filesDone) / filesTotal);
-			context.stderr(`\r[${'#'.repeat(done)}${'.'.repeat(width - done)}] ${filesDone} of ${filesTotal} files `);
+			context.stderr(
+				`\r[${'#'.repeat(done)}${'.'.repeat(width - done)}] ${filesDone} of ${filesTotal} files${remainingMs === undefined ? '' : `, ${roughDuration(remainingMs)} left`}\u001b[K `,
+			);
 			drawn = true;
 		},
 		end() {
@@ -49,7 +52,7 @@ export function describeReport(report: WorkspaceReport): string {
 	const lines = [
 		`${report.folder}: ${report.state}${report.message ? ` (${report.message})` : ''}`,
 		`  ${report.files} files, ${report.nodes} nodes: ${chunk} chunks, ${file} file, ${directory} directory, ${repository} repository`,
-		`  ${report.stale} stale, ${report.pending} pending, ${megabytes(report.storeBytes)} on disk`,
+		`  ${report.stale} stale, ${report.pending} pending, ${Math.floor(100 * report.searchable)} % searchable, ${megabytes(report.storeBytes)} on disk`,
 		`  vector index: ${report.hnsw.size} vectors, ${report.hnsw.tombstones} tombstones, recall@32 ${report.hnsw.recallAt32?.toFixed(3) ?? 'not measured'}`,
 	];
 	if (skipped.length > 0) lines.push(`  passed over: ${skipped.join(', ')}`);

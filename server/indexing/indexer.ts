@@ -21,6 +21,8 @@ import { readRecord } from './file-record.ts';
 import { collectGarbage } from './garbage.ts';
 import { Gatekeeper, IndexingStopped } from './gatekeeper.ts';
 import { type KnownFile, KnownFiles } from './known-files.ts';
+import { importsOfFiles } from './neighbourhood.ts';
+import { RemainingTime } from './remaining-time.ts';
 import { findMissingVectors, textOfChunk } from './repair.ts';
 import { Requests } from './requests.ts';
 import { describeIndex } from './status.ts';
@@ -63,6 +65,11 @@ class FolderIndexer implements Indexer {
 	#counters: Counters;
 	#builder: VectorBuilder;
 	#sliceFiles = FIRST_SLICE_FILES;
+	/** The order of work has changed: the slice ends, and the next ones are small again. */
+	#reordered = false;
+	/** How often the order was changed; the last one counts. */
+	#priorities = 0;
+	readonly #remaining: RemainingTime;
 	#lastUpdate: UpdateReport | null = null;
 	#error: string | undefined;
 	/** The hierarchy may be ahead of the store after a failed write. */
@@ -74,7 +81,8 @@ class FolderIndexer implements Indexer {
 
 	constructor(options: IndexerOptions) {
 		this.#options = options;
-		this.#gatekeeper = new Gatekeeper(options.gate);
+		this.#gatekeeper = new Gatekeeper(options);
+		this.#remaining = new RemainingTime(options.clock);
 		this.#counters = new Counters(options.clock.now());
 		this.#builder = this.#createBuilder();
 	}
@@ -100,8 +108,14 @@ class FolderIndexer implements Indexer {
 		return answer;
 	}
 
-	prioritise(paths: readonly string[]): void {
+	async prioritise(paths: readonly string[]): Promise<void> {
 		this.#work.prioritise(paths);
+		this.#reordered = true;
+		const turn = ++this.#priorities;
+		const imported = await importsOfFiles(paths, this.#options.workspace);
+		if (turn !== this.#priorities) return;
+		this.#work.prioritise(paths, imported);
+		this.#reordered = true;
 	}
 
 	pause(): void {
@@ -110,6 +124,7 @@ class FolderIndexer implements Indexer {
 
 	resume(): void {
 		this.#gatekeeper.resume();
+		this.#remaining.restart();
 	}
 
 	async idle(): Promise<void> {
@@ -163,6 +178,7 @@ class FolderIndexer implements Indexer {
 		this.#counters = new Counters(this.#options.clock.now());
 		this.#builder = this.#createBuilder();
 		this.#sliceFiles = FIRST_SLICE_FILES;
+		this.#remaining.restart();
 		this.#error = undefined;
 		try {
 			if (this.#mustReload) await this.load();
@@ -202,15 +218,16 @@ class FolderIndexer implements Indexer {
 		const { clock, hierarchy } = this.#options;
 		const slice: Slice = { items: [], records: new Map(), published: [], filesWithModel: 0 };
 		const started = clock.now();
+		this.#reordered = false;
 		while (slice.filesWithModel < this.#sliceFiles && Math.abs(clock.now() - started) < SLICE_MS) {
 			const item = this.#work.take();
 			if (!item) break;
 			slice.items.push(item);
 			await this.#indexFile(item, slice);
-			this.#reportProgress();
-			if (this.#requests.hasIncoming) break;
+			this.#reportProgress(item);
+			if (this.#requests.hasIncoming || this.#reordered) break;
 		}
-		this.#sliceFiles = Math.min(this.#sliceFiles * 2, LARGEST_SLICE_FILES);
+		this.#sliceFiles = this.#reordered ? FIRST_SLICE_FILES : Math.min(this.#sliceFiles * 2, LARGEST_SLICE_FILES);
 		this.#mustReload = true;
 		const delta = hierarchy.commit();
 		this.#counters.nodesRemoved += delta.removed.length;
@@ -264,8 +281,10 @@ class FolderIndexer implements Indexer {
 	async #finish(): Promise<void> {
 		const { store, events, hierarchy } = this.#options;
 		const report = this.#updateReport();
-		await store.write({ meta: [[LAST_UPDATE_KEY, JSON.stringify(report)]] });
-		this.#lastUpdate = report;
+		if (!isNoNews(report) || !this.#lastUpdate) {
+			await store.write({ meta: [[LAST_UPDATE_KEY, JSON.stringify(report)]] });
+			this.#lastUpdate = report;
+		}
 		await collectGarbage(store, hierarchy, () => this.#gatekeeper.checkpoint());
 		this.#working = false;
 		events.updated(report);
@@ -304,10 +323,22 @@ class FolderIndexer implements Indexer {
 		return this.#counters.report(this.#builder, this.#options.clock.now());
 	}
 
-	#reportProgress(): void {
+	#reportProgress({ file }: WorkItem): void {
 		const filesDone = ++this.#counters.filesDone;
-		this.#options.events.progress({ filesDone, filesTotal: filesDone + this.#work.size, reason: this.#counters.reason });
+		this.#remaining.done(file?.sizeBytes ?? 0);
+		const remainingMs = this.#remaining.estimate(this.#work.sizeBytes);
+		this.#options.events.progress({
+			filesDone,
+			filesTotal: filesDone + this.#work.size,
+			reason: this.#counters.reason,
+			...(remainingMs === undefined ? {} : { remainingMs }),
+		});
 	}
+}
+
+/** A look at the user's return that found nothing does not hide what the last update did. */
+function isNoNews({ reason, filesChanged, chunksEmbedded, nodesFused, nodesRemoved }: UpdateReport): boolean {
+	return reason === 'focus' && filesChanged + chunksEmbedded + nodesFused + nodesRemoved === 0;
 }
 
 /** A file that was never indexed and never will be says as little as one whose content is known. */

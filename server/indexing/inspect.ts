@@ -13,7 +13,7 @@ import type { StoreReader } from '../store/types.ts';
 import type { Workspace } from '../workspace/types.ts';
 import { createWorkspace } from '../workspace/workspace.ts';
 import { KnownFiles } from './known-files.ts';
-import { emptyReport } from './status.ts';
+import { emptyReport, share } from './status.ts';
 import { LAST_UPDATE_KEY } from './types.ts';
 
 export interface InspectOptions {
@@ -77,6 +77,7 @@ async function describeStore(
 		...emptyReport(workspace.folder, 'ready'),
 		pending,
 		files: known.size - passedOver,
+		searchable: share(known.size, pending),
 		chunks: hierarchy.chunkCount,
 		nodes: hierarchy.nodeCount,
 		nodesByLevel: hierarchy.nodesByLevel(),

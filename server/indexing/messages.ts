@@ -1,6 +1,6 @@
 /** What the LSP thread and the indexing worker say to each other. */
 import type { ExecutionProviderSetting, UpdateReport, WorkspaceReport } from 'hef-shared';
-import type { IndexRequest } from './types.ts';
+import type { FileProgress, IndexRequest } from './types.ts';
 
 export interface IndexingWorkerData {
 	bundleFolder: string;
@@ -10,6 +10,8 @@ export interface IndexingWorkerData {
 	cacheFolder: string;
 	/** `ActivityGate`: raised while a completion runs. */
 	gate: SharedArrayBuffer;
+	/** Work at a third of the pace while the machine runs on its battery. Default no. */
+	throttleOnBattery?: boolean;
 }
 
 export interface FolderOptions {
@@ -26,8 +28,9 @@ export interface IndexingWorkerMethods {
 	closeFolder(folder: string): void;
 	/** Indexes and publishes; see {@link Indexer.request}. */
 	request(folder: string, request: IndexRequest): UpdateReport;
-	/** Files that the user has open: they and their folders come first. */
+	/** Files that the user has open: they, what they import and their folders come first. */
 	prioritise(folder: string, paths: readonly string[]): void;
+	/** Also folders that are opened later. */
 	pause(): void;
 	resume(): void;
 	/** Empties the store, which then lies elsewhere; what refills it is a request of its own. */
@@ -39,7 +42,7 @@ export interface IndexingWorkerMethods {
 /** Events of the worker for the LSP thread. */
 export interface IndexingEvents {
 	log(level: 'error' | 'warn' | 'info' | 'debug', message: string): void;
-	progress(folder: string, progress: { filesDone: number; filesTotal: number; reason: string }): void;
+	progress(folder: string, progress: FileProgress): void;
 	published(folder: string, paths: string[] | 'all'): void;
 	updated(folder: string, report: UpdateReport): void;
 	/** Something the user should read. */

@@ -29,6 +29,7 @@ export function describeIndex(
 		state,
 		...(message ? { message } : {}),
 		files: known.size - passedOver,
+		searchable: share(known.size, waiting.filter((path) => !known.get(path)).length),
 		chunks: hierarchy.chunkCount,
 		nodes: hierarchy.nodeCount,
 		nodesByLevel: hierarchy.nodesByLevel(),
@@ -42,6 +43,11 @@ export function describeIndex(
 	};
 }
 
+/** What part of all files is known. */
+export function share(known: number, unknown: number): number {
+	return known + unknown === 0 ? 1 : known / (known + unknown);
+}
+
 /** The report of a folder of which nothing is indexed, or not yet. */
 export function emptyReport(folder: string, state: WorkspaceState, message?: string): WorkspaceReport {
 	return {
@@ -49,6 +55,7 @@ export function emptyReport(folder: string, state: WorkspaceState, message?: str
 		state,
 		...(message === undefined ? {} : { message }),
 		files: 0,
+		searchable: 0,
 		chunks: 0,
 		nodes: 0,
 		nodesByLevel: { chunk: 0, file: 0, directory: 0, repository: 0 },

@@ -25,13 +25,24 @@ export interface IndexerOptions {
 	fuser(): Promise<Fuser>;
 	/** `idle` is awaited before each run of a model, so that completions come first. */
 	gate: { idle(): Promise<void> };
+	/** Whether to rest between two chunks. Default never. */
+	onBattery?(): boolean;
 	clock: Clock;
 	logger: Logger;
 	events: IndexerEvents;
 }
 
+/** How far the work under way is. */
+export interface FileProgress {
+	filesDone: number;
+	filesTotal: number;
+	reason: string;
+	/** From the pace of the last half minute; absent while nobody can tell. */
+	remainingMs?: number;
+}
+
 export interface IndexerEvents {
-	progress(progress: { filesDone: number; filesTotal: number; reason: string }): void;
+	progress(progress: FileProgress): void;
 	/** The store holds new content of these files; `all` after it was emptied. */
 	published(paths: string[] | 'all'): void;
 	/** All work is done, or given up. */
@@ -52,8 +63,8 @@ export interface Indexer {
 	 * @returns counters of all work that was done together with this, once the request's own files are in the store
 	 */
 	request(request: IndexRequest): Promise<UpdateReport>;
-	/** Files that the user has open: they and their folders come first. */
-	prioritise(paths: readonly string[]): void;
+	/** Files that the user has open, the last looked at first: they, what they import and their folders come first. */
+	prioritise(paths: readonly string[]): Promise<void>;
 	/** Stops before the next chunk. Requests are kept. */
 	pause(): void;
 	resume(): void;

@@ -2,7 +2,7 @@
  * Which files wait to be indexed, for whom, and in which order.
  *
  * Guarantees: a path waits once, however often it is asked for, and keeps every request that asked; named paths come
- * first, then open files, then their folders, then what changed last.
+ * first, then open files, then what they import, then their folders, then what changed last.
  */
 import type { SourceFile } from '../workspace/types.ts';
 
@@ -22,9 +22,16 @@ export class WorkList {
 	#order: WorkItem[] | undefined;
 	#openFiles: ReadonlySet<string> = new Set();
 	#openFolders: ReadonlySet<string> = new Set();
+	#imported: (path: string) => boolean = () => false;
+	#sizeBytes = 0;
 
 	get size(): number {
 		return this.#items.size;
+	}
+
+	/** Bytes of all files that wait. */
+	get sizeBytes(): number {
+		return this.#sizeBytes;
 	}
 
 	paths(): Iterable<string> {
@@ -35,20 +42,28 @@ export class WorkList {
 	add(path: string, file: SourceFile | undefined, options: { urgent: boolean; request: symbol }): void {
 		const waiting = this.#items.get(path);
 		const requests = (waiting?.requests ?? new Set()).add(options.request);
+		this.#sizeBytes += (file?.sizeBytes ?? 0) - (waiting?.file?.sizeBytes ?? 0);
 		this.#items.set(path, { path, file, urgent: options.urgent || (waiting?.urgent ?? false), requests });
 		this.#order = undefined;
 	}
 
-	prioritise(paths: readonly string[]): void {
+	/** Open files, and which others they import. */
+	prioritise(paths: readonly string[], imported: (path: string) => boolean = () => false): void {
+		this.#imported = imported;
 		this.#openFiles = new Set(paths);
 		this.#openFolders = new Set(paths.map(folderOf));
 		this.#order = undefined;
 	}
 
 	take(): WorkItem | undefined {
-		this.#order ??= [...this.#items.values()].sort((a, b) => this.#rank(b) - this.#rank(a) || mtimeOf(a) - mtimeOf(b));
+		this.#order ??= [...this.#items.values()]
+			.map((item) => ({ item, rank: this.#rank(item) }))
+			.sort((a, b) => b.rank - a.rank || mtimeOf(a.item) - mtimeOf(b.item))
+			.map(({ item }) => item);
 		const next = this.#order.pop();
-		if (next) this.#items.delete(next.path);
+		if (!next) return undefined;
+		this.#items.delete(next.path);
+		this.#sizeBytes -= next.file?.sizeBytes ?? 0;
 		return next;
 	}
 
@@ -59,6 +74,7 @@ export class WorkList {
 
 	clear(): void {
 		this.#items.clear();
+		this.#sizeBytes = 0;
 		this.#order = undefined;
 	}
 
@@ -66,7 +82,8 @@ export class WorkList {
 	#rank(item: WorkItem): number {
 		if (item.urgent) return 0;
 		if (this.#openFiles.has(item.path)) return 1;
-		return this.#openFolders.has(folderOf(item.path)) ? 2 : 3;
+		if (this.#imported(item.path)) return 2;
+		return this.#openFolders.has(folderOf(item.path)) ? 3 : 4;
 	}
 }
 

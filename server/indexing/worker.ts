@@ -8,6 +8,7 @@ import { ActivityGate } from '../base/cancellation.ts';
 import { systemClock } from '../base/clock.ts';
 import { HefError, invariant, messageOf } from '../base/errors.ts';
 import { loggerOf } from '../base/logger.ts';
+import { createPowerSource } from '../base/power.ts';
 import { singleFlight } from '../base/single-flight.ts';
 import { connect, type Local } from '../base/worker-rpc.ts';
 import { createChunker } from '../chunking/chunker.ts';
@@ -30,6 +31,8 @@ interface OpenFolder {
 	store: Store;
 	stopWatching(): Promise<void>;
 }
+const power = createPowerSource({ clock: systemClock });
+let paused = false;
 const folders = new Map<string, Promise<OpenFolder>>();
 /** Folders that were closed: the next opening of one waits until its store is. */
 const closing = new Map<string, Promise<void>>();
@@ -60,6 +63,7 @@ async function open({ folder, exclude, watch }: FolderOptions): Promise<OpenFold
 		embedder: () => models.embedder(),
 		fuser: () => models.fuser(),
 		gate,
+		onBattery: () => data.throttleOnBattery === true && power.onBattery(),
 		clock: systemClock,
 		logger,
 		events: {
@@ -68,6 +72,7 @@ async function open({ folder, exclude, watch }: FolderOptions): Promise<OpenFold
 			updated: (report) => emit('updated', folder, report),
 		},
 	});
+	if (paused) indexer.pause();
 	const onChange = (paths: string[], reason: 'files' | 'rules' | 'branch') => {
 		const request = reason === 'files' ? { paths, reason: 'watch' } : { paths: 'all' as const, reason };
 		indexer.request(request).catch((error: unknown) => logger.error(`${folder}: ${messageOf(error)}`));
@@ -122,10 +127,16 @@ const methods: Local<IndexingWorkerMethods> = {
 	},
 	async prioritise(folder, paths) {
 		const { indexer } = await opened(folder);
-		indexer.prioritise(paths);
+		await indexer.prioritise(paths);
 	},
-	pause: () => everyFolder(({ indexer }) => indexer.pause()),
-	resume: () => everyFolder(({ indexer }) => indexer.resume()),
+	async pause() {
+		paused = true;
+		await everyFolder(({ indexer }) => indexer.pause());
+	},
+	async resume() {
+		paused = false;
+		await everyFolder(({ indexer }) => indexer.resume());
+	},
 	async clear(folder) {
 		const { indexer, store } = await opened(folder);
 		await indexer.clear();

@@ -1,6 +1,7 @@
 /** `workspace/executeCommand` and the `hef/status` request. */
 import { COMMANDS, STATUS_REQUEST, type StatusReport } from 'hef-shared';
 import { ErrorCodes, ResponseError } from 'vscode-languageserver';
+import { messageOf } from '../base/errors.ts';
 import { guarded } from './guard.ts';
 import type { ServerState } from './server.ts';
 
@@ -10,7 +11,10 @@ export function registerCommands({ connection, session, suggester, logger }: Ser
 	/** Runs for every open folder, then answers the status. */
 	const forEachFolder = async (task: (folder: string) => Promise<unknown>): Promise<StatusReport> => {
 		const { workspaces } = await session.status();
-		await Promise.all(workspaces.map(({ folder }) => task(folder)));
+		const tasks = workspaces.map(({ folder }) => task(folder));
+		// While indexing is paused nobody can wait for it; what was asked for is done afterwards.
+		if (session.paused) for (const begun of tasks) begun.catch((error: unknown) => logger.warn(messageOf(error)));
+		else await Promise.all(tasks);
 		return session.status();
 	};
 
@@ -18,6 +22,14 @@ export function registerCommands({ connection, session, suggester, logger }: Ser
 		[COMMANDS.status]: () => session.status(),
 		[COMMANDS.reindex]: () => forEachFolder(async (folder) => session.services?.reconcile(folder, 'command')),
 		[COMMANDS.clearCache]: () => forEachFolder(async (folder) => session.services?.clear(folder)),
+		[COMMANDS.pause]: async () => {
+			await session.pause();
+			return session.status();
+		},
+		[COMMANDS.resume]: async () => {
+			await session.resume();
+			return session.status();
+		},
 		[COMMANDS.explain]: async ([uri]) => suggester.lastAnswer(typeof uri === 'string' ? uri : undefined),
 		[COMMANDS.accepted]: async () => null,
 	};

@@ -11,7 +11,9 @@ import { defaultSettings, type Settings, type StatusChangedParams, type StatusRe
 import { HefError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { emptyReport } from '../indexing/status.ts';
+
 import type { CreateServices, IndexProgress, ServiceEvents, Services } from '../services.ts';
+import { progressText } from './progress.ts';
 
 export interface SessionOptions {
 	version: string;
@@ -32,18 +34,38 @@ export interface Session {
 	/** Undefined while starting, off, or failed: {@link state} says which. */
 	readonly services: Services | undefined;
 	readonly state: StatusChangedParams;
+	readonly paused: boolean;
+	/** Stops indexing, also across restarts of the services, until {@link resume}. */
+	pause(): Promise<void>;
+	resume(): Promise<void>;
 	/** Takes new settings and restarts what depends on them. */
 	configure(settings: Settings): Promise<void>;
 	addFolder(uri: string): Promise<void>;
 	removeFolder(uri: string): Promise<void>;
 	/** The workspace folder of a document and its path in there; the innermost of nested folders. */
 	locate(uri: string): { folder?: string; path: string };
+	/** The documents that are open, the one looked at last first. */
+	setOpenDocuments(uris: readonly string[]): void;
+	/** Compares all folders with the disk, unless that was done a moment ago. */
+	reconcile(reason: string): void;
 	status(): Promise<StatusReport>;
 	dispose(): Promise<void>;
 }
 
+/** A comparison with the disk is not repeated so soon. */
+const RECONCILE_AGAIN_MS = 10_000;
+
 /** Settings that the workers are made with. */
-const RESTARTING: readonly (keyof Settings)[] = ['enabled', 'bundle', 'executionProvider', 'cacheFolder', 'maxThreads', 'exclude', 'trace'];
+const RESTARTING: readonly (keyof Settings)[] = [
+	'enabled',
+	'bundle',
+	'executionProvider',
+	'cacheFolder',
+	'maxThreads',
+	'throttleOnBattery',
+	'exclude',
+	'trace',
+];
 
 export function createSession({ version, createServices, logger, events }: SessionOptions): Session {
 	let settings = defaultSettings();
@@ -54,6 +76,11 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	const opening = new Set<string>();
 	/** Folders being indexed. */
 	const indexing = new Set<string>();
+	let paused = false;
+	let documents: readonly string[] = [];
+	/** What each folder was told of them. */
+	const told = new Map<string, string>();
+	let reconciledAt = 0;
 	let begun = false;
 	/** Services whose worker died are started again once, so that a crash that comes back does not go on for ever. */
 	let mayRevive = true;
@@ -69,10 +96,20 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		events.statusChanged(next);
 	};
 
+	const locate: Session['locate'] = (uri) => {
+		const file = folderOf(uri);
+		if (file === undefined) return { path: uri.slice(uri.lastIndexOf('/') + 1) };
+		const inside = [...folders].filter((folder) => file.startsWith(withSlash(folder))).sort((a, b) => b.length - a.length);
+		const [folder] = inside;
+		if (folder === undefined) return { path: file.slice(file.lastIndexOf('/') + 1) };
+		return { folder, path: file.slice(withSlash(folder).length).replaceAll('\\', '/') };
+	};
+
 	const idleReport = (folder: string) => emptyReport(folder, state.kind === 'error' ? 'error' : 'off', state.message);
 
 	const showReady = () => {
-		if (opening.size + indexing.size === 0) setState({ kind: 'ready', message: 'Ready' });
+		if (paused) setState({ kind: 'paused', message: 'Indexing is paused' });
+		else if (opening.size + indexing.size === 0) setState({ kind: 'ready', message: 'Ready' });
 	};
 
 	const idle = (folder: string) => {
@@ -86,7 +123,9 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			if (!services) return;
 			const share = progress.filesTotal === 0 ? 1 : progress.filesDone / progress.filesTotal;
 			indexing.add(progress.folder);
-			setState({ kind: 'indexing', message: `Indexing ${progress.filesDone} of ${progress.filesTotal} files`, progress: share });
+			const { filesDone, filesTotal, remainingMs } = progress;
+			if (!paused)
+				setState({ kind: 'indexing', message: `Indexing ${progressText({ filesDone, filesTotal, remainingMs })}`, progress: share });
 			events.progress(progress);
 		},
 		updated(folder, update) {
@@ -129,6 +168,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		try {
 			const started = await createServices(settings, serviceEvents);
 			services = started;
+			if (paused) await started.pause();
 			const { name, why, loadMs } = await started.warmUp();
 			logger.info(`bundle ${started.bundle.name} on ${name} (${why}) in ${Math.round(loadMs)} ms`);
 			for (const folder of folders) void open(started, folder);
@@ -143,14 +183,27 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		const running = services;
 		services = undefined;
 		opening.clear();
+		told.clear();
 		for (const folder of indexing) idle(folder);
 		await running?.dispose();
+	};
+
+	/** Which documents of the folder are open, if that is news. */
+	const tellDocuments = (running: Services, folder: string): void => {
+		const paths = documents.flatMap((uri) => {
+			const place = locate(uri);
+			return place.folder === folder ? [place.path] : [];
+		});
+		if ((told.get(folder) ?? '') === paths.join('\n')) return;
+		told.set(folder, paths.join('\n'));
+		running.prioritise(folder, paths);
 	};
 
 	/** Not awaited: a large folder is open long after the first completion. */
 	const open = async (running: Services, folder: string): Promise<void> => {
 		opening.add(folder);
-		setState({ kind: 'indexing', message: `Opening ${basename(folder)}` });
+		tellDocuments(running, folder);
+		if (!paused) setState({ kind: 'indexing', message: `Opening ${basename(folder)}` });
 		try {
 			await running.openFolder(folder, { watch: true, exclude: settings.exclude });
 		} catch (error) {
@@ -170,6 +223,21 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		},
 		get state() {
 			return state;
+		},
+		get paused() {
+			return paused;
+		},
+		async pause() {
+			paused = true;
+			await services?.pause();
+			if (services && state.kind !== 'starting') showReady();
+		},
+		async resume() {
+			paused = false;
+			await services?.resume();
+			if (!services || state.kind === 'starting') return;
+			if (opening.size + indexing.size > 0) setState({ kind: 'indexing', message: 'Indexing' });
+			else showReady();
 		},
 		configure(next) {
 			const restart = !begun || RESTARTING.some((key) => JSON.stringify(next[key]) !== JSON.stringify(settings[key]));
@@ -197,13 +265,18 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			if (indexing.has(folder)) idle(folder);
 			if (services && state.kind !== 'starting') showReady();
 		},
-		locate(uri) {
-			const file = folderOf(uri);
-			if (file === undefined) return { path: uri.slice(uri.lastIndexOf('/') + 1) };
-			const inside = [...folders].filter((folder) => file.startsWith(withSlash(folder))).sort((a, b) => b.length - a.length);
-			const [folder] = inside;
-			if (folder === undefined) return { path: file.slice(file.lastIndexOf('/') + 1) };
-			return { folder, path: file.slice(withSlash(folder).length).replaceAll('\\', '/') };
+		locate,
+		setOpenDocuments(uris) {
+			documents = uris;
+			if (services) for (const folder of folders) tellDocuments(services, folder);
+		},
+		reconcile(reason) {
+			const now = Date.now();
+			if (Math.abs(now - reconciledAt) < RECONCILE_AGAIN_MS) return;
+			reconciledAt = now;
+			for (const folder of folders) {
+				services?.reconcile(folder, reason).catch((error: unknown) => logger.warn(`${folder}: ${messageOf(error)}`));
+			}
 		},
 		async status() {
 			if (services) return services.status();

@@ -1,7 +1,14 @@
-/** Documents and folders: saves and file events go to the index, closed documents are forgotten. */
+/**
+ * Documents and folders: saves and file events go to the index, which also learns what the user has open and when it may have
+ * missed something; closed documents are forgotten.
+ */
+import { FOCUS_NOTIFICATION } from 'hef-shared';
 import type { DidChangeWatchedFilesParams, InitializeParams } from 'vscode-languageserver';
 import { messageOf } from '../base/errors.ts';
 import type { ServerState } from './server.ts';
+
+/** A document opened after so long without any event stands for the user's return, in editors that do not tell of it. */
+const AWAY_MS = 60_000;
 
 /** @returns what to do once the client is initialized */
 export function registerSync(
@@ -22,8 +29,28 @@ export function registerSync(
 		}
 	};
 
+	/** The document that the user touched last comes first. */
+	const open: string[] = [];
+	let touchedAt = Date.now();
+	const touch = (uri: string) => {
+		touchedAt = Date.now();
+		if (open[0] === uri) return;
+		if (open.includes(uri)) open.splice(open.indexOf(uri), 1);
+		open.unshift(uri);
+		session.setOpenDocuments(open);
+	};
+
+	documents.onDidOpen(({ document }) => {
+		const wasAway = Math.abs(Date.now() - touchedAt) > AWAY_MS;
+		touch(document.uri);
+		if (wasAway) session.reconcile('focus');
+	});
+	documents.onDidChangeContent(({ document }) => touch(document.uri));
+	connection.onNotification(FOCUS_NOTIFICATION, () => session.reconcile('focus'));
 	documents.onDidSave(({ document }) => update([document.uri], 'save'));
 	documents.onDidClose(({ document }) => {
+		open.splice(open.indexOf(document.uri), 1);
+		session.setOpenDocuments(open);
 		suggester.forget(document.uri);
 		session.services?.forget(document.uri);
 	});

@@ -1,5 +1,5 @@
 /** The protocol as an editor sees it: a real client and the server over two streams, with fake services behind. */
-import { COMMANDS, defaultSettings, type StatusChangedParams, type StatusReport } from 'hef-shared';
+import { COMMANDS, defaultSettings, FOCUS_NOTIFICATION, type StatusChangedParams, type StatusReport } from 'hef-shared';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { CancellationTokenSource, ErrorCodes, type InlineCompletionItem, LSPErrorCodes } from 'vscode-languageserver-protocol/node';
 import { HefError } from '../../server/base/errors.ts';
@@ -477,6 +477,48 @@ describe('commands and status', () => {
 		expect(await client.execute<StatusReport>(COMMANDS.reindex)).toMatchObject({ bundle: { name: 'fake' } });
 		expect(await client.execute<StatusReport>(COMMANDS.clearCache)).toMatchObject({ bundle: { name: 'fake' } });
 		expect(fake.calls.slice(2)).toEqual(['reconcile /w/app command', 'reconcile /w/lib command', 'clear /w/app', 'clear /w/lib']);
+	});
+
+	test('pause and resume: told to the services and the status, kept across a restart; reindex does not wait meanwhile', async () => {
+		const { client, fake } = await start();
+		await client.execute<StatusReport>(COMMANDS.pause);
+		expect(fake.calls.at(-1)).toBe('pause');
+		await client.untilStatus('paused');
+		// Work that ends late changes nothing.
+		fake.events.progress({ folder: '/w/app', filesDone: 1, filesTotal: 2, reason: 'start' });
+		fake.events.updated('/w/app', UPDATE);
+		fake.options.reconcileGate = new Promise(() => {});
+		expect(await client.execute<StatusReport>(COMMANDS.reindex)).toMatchObject({ bundle: { name: 'fake' } });
+		client.settings = { exclude: ['x'] };
+		void client.connection.sendNotification('workspace/didChangeConfiguration', { settings: null });
+		await vi.waitFor(() => expect(fake.starts.length).toBe(2));
+		await vi.waitFor(() => expect(fake.calls.slice(-2)).toEqual(['pause', 'open /w/app']));
+		const before = client.received.length;
+		await client.execute<StatusReport>(COMMANDS.resume);
+		const kinds = client.received.slice(before).flatMap(({ params }) => (params as Partial<StatusChangedParams>).kind ?? []);
+		expect(kinds.at(-1)).toBe('ready');
+		expect(fake.calls.at(-1)).toBe('resume');
+	});
+
+	test('open documents are told, the last touched first, also those opened before the folder', async () => {
+		const { client, fake } = create();
+		await client.initialize({ folders: ['file:///w/app'], untilReady: false });
+		client.open(URI, 'x');
+		await client.untilStatus('ready');
+		const other = 'file:///w/app/b.ts';
+		client.open(other, 'y');
+		client.change(URI, 'xx');
+		client.change(URI, 'xxx');
+		client.close(URI);
+		await client.status();
+		expect(fake.priorities).toEqual(['/w/app src/a.ts', '/w/app b.ts,src/a.ts', '/w/app src/a.ts,b.ts', '/w/app b.ts']);
+	});
+
+	test('the return to the window compares the folders with the disk, at most every ten seconds', async () => {
+		const { client, fake } = await start();
+		for (let i = 0; i < 3; i++) void client.connection.sendNotification(FOCUS_NOTIFICATION);
+		await client.status();
+		expect(fake.calls.filter((call) => call.startsWith('reconcile'))).toEqual(['reconcile /w/app focus']);
 	});
 
 	test('explain before any request is null', async () => {

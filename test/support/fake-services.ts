@@ -15,6 +15,8 @@ export interface FakeOptions {
 	startError?: Error | undefined;
 	/** Opening a folder waits for it. */
 	openGate?: Promise<void>;
+	/** A comparison with the disk waits for it. */
+	reconcileGate?: Promise<void>;
 	/** The start waits for it. */
 	startGate?: Promise<void>;
 	/** Loading the models waits for it. */
@@ -26,6 +28,8 @@ export interface FakeServices {
 	/** `method argument …`, in order. */
 	calls: string[];
 	requests: CompletionRequest[];
+	/** `folder paths` of what should be indexed first, in order. */
+	priorities: string[];
 	/** The settings of each start. */
 	starts: Settings[];
 	/** Events of the services that run now. */
@@ -67,6 +71,7 @@ export function createFakeServices(options: FakeOptions = {}): FakeServices {
 	const fake: FakeServices = {
 		calls,
 		requests: [],
+		priorities: [],
 		starts: [],
 		nRunning: 0,
 		options,
@@ -87,7 +92,7 @@ export function createFakeServices(options: FakeOptions = {}): FakeServices {
 }
 
 function servicesOf(fake: FakeServices): Services {
-	const { calls, requests, options } = fake;
+	const { calls, requests, priorities, options } = fake;
 	const provider = { name: 'cpu', why: 'a fake' };
 	const bundle = { id: 'fake-id', name: 'fake' };
 	const open = new Set<string>();
@@ -119,8 +124,12 @@ function servicesOf(fake: FakeServices): Services {
 		update: async (folder, paths, reason) => called('update', folder, paths.join(','), reason),
 		async reconcile(folder, reason) {
 			called('reconcile', folder, reason);
+			await options.reconcileGate;
 			return UPDATE;
 		},
+		prioritise: (folder, paths) => void priorities.push(`${folder} ${paths.join(',')}`),
+		pause: async () => called('pause'),
+		resume: async () => called('resume'),
 		clear: async (folder) => called('clear', folder),
 		settled: async () => {},
 		async complete(request, signal) {
@@ -143,6 +152,7 @@ function folderReport(folder: string): WorkspaceReport {
 		folder,
 		state: 'ready',
 		files: 1,
+		searchable: 1,
 		chunks: 1,
 		nodes: 3,
 		nodesByLevel: { chunk: 1, file: 1, directory: 0, repository: 1 },

@@ -21,6 +21,7 @@ afterAll(() => rm(folder, { recursive: true }));
 const workspaceReport: WorkspaceReport = {
 	folder: '/w',
 	state: 'ready',
+	searchable: 1,
 	files: 1,
 	chunks: 1,
 	nodes: 3,

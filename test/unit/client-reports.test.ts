@@ -72,6 +72,7 @@ describe('status', () => {
 			{
 				folder: '/w/app',
 				state: 'ready',
+				searchable: 1,
 				files: 12,
 				chunks: 40,
 				nodes: 60,

@@ -1,11 +1,12 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { describe, expect, test, vi } from 'vitest';
+import type { Clock } from '../../server/base/clock.ts';
 import { HefError } from '../../server/base/errors.ts';
 import type { NodeId, SpaceId } from '../../server/base/ids.ts';
 import { silentLogger } from '../../server/base/logger.ts';
 import { createHierarchy } from '../../server/hierarchy/hierarchy.ts';
 import { createIndexer } from '../../server/indexing/indexer.ts';
-import type { IndexerOptions } from '../../server/indexing/types.ts';
+import type { FileProgress, IndexerOptions } from '../../server/indexing/types.ts';
 import { createMemoryStore } from '../../server/store/memory-store.ts';
 import type { Store } from '../../server/store/types.ts';
 import {
@@ -35,7 +36,7 @@ async function setUp({ files = {}, workspace = createFakeWorkspace(files), store
 	const chunker = createFakeChunker();
 	const hierarchy = createHierarchy({ spaceId });
 	const published: (string[] | 'all')[] = [];
-	const progress: { filesDone: number; filesTotal: number }[] = [];
+	const progress: FileProgress[] = [];
 	const indexer = await createIndexer({
 		workspace,
 		store,
@@ -212,12 +213,64 @@ describe('order', () => {
 
 	test('open files, then their folders, then the last changed; the first slice is small', async () => {
 		const running = await setUp({ files: many });
-		running.indexer.prioritise(['d2/f2.py']);
+		await running.indexer.prioritise(['d2/f2.py']);
 		await running.index();
 		const order = running.published.flat();
 		expect(order.slice(0, 10)).toEqual(['d2/f2.py', ...[38, 34, 30, 26, 22, 18, 14, 10, 6].map((i) => `d2/f${i}.py`)]);
 		expect(order.slice(10, 13)).toEqual(['d3/f39.py', 'd1/f37.py', 'd0/f36.py']);
 		expect(running.published[0]?.length).toBe(4);
+	});
+
+	test('what an open file imports comes right after it, before its folder', async () => {
+		const files = { ...many, 'd2/f2.py': 'from d0.f4 import x\nfrom ..d1 import f5\n' };
+		const running = await setUp({ files });
+		await running.indexer.prioritise(['d2/f2.py']);
+		await running.index();
+		const order = running.published.flat();
+		expect(order[0]).toBe('d2/f2.py');
+		expect(order.slice(1, 3).sort()).toEqual(['d0/f4.py', 'd1/f5.py']);
+		expect(order.slice(3, 12).every((path) => path.startsWith('d2/'))).toBe(true);
+	});
+
+	test('a file opened in the middle of a build is searchable after the next small slice', async () => {
+		let opened = 0;
+		const running = await setUp({
+			files: many,
+			onEmbed: () => {
+				if (running.embedder.texts.length !== 10) return;
+				opened = running.published.flat().length;
+				void running.indexer.prioritise(['d1/f1.py']);
+			},
+		});
+		await running.index();
+		const order = running.published.flat();
+		// The slice under way is cut short; the file is in the next.
+		expect(order.indexOf('d1/f1.py')).toBeLessThanOrEqual(opened + 8);
+		expect(order.slice(order.indexOf('d1/f1.py') + 1, order.indexOf('d1/f1.py') + 5).every((path) => path.startsWith('d1/'))).toBe(true);
+	});
+
+	test('the status says how much can be searched while the rest waits', async () => {
+		const shares: number[] = [];
+		const running = await setUp({ files: many, onEmbed: () => shares.push(running.indexer.report().searchable) });
+		await running.index();
+		expect(shares[0]).toBeLessThan(0.1);
+		expect(shares.at(-1)).toBeGreaterThan(0.5);
+		expect([...shares].sort((a, b) => a - b)).toEqual(shares);
+		expect(running.indexer.report().searchable).toBe(1);
+	});
+
+	test('the remaining time follows the pace', async () => {
+		const clock = createManualClock();
+		const running = await setUp({ files: many, onEmbed: () => clock.advance(500), options: { clock } });
+		await running.index();
+		const told = running.progress.filter(({ remainingMs }) => remainingMs !== undefined);
+		expect(running.progress[0]?.remainingMs).toBeUndefined();
+		expect(told.length).toBeGreaterThan(20);
+		// Half a second a file.
+		for (const { filesDone, filesTotal, remainingMs } of told) {
+			const expected = (filesTotal - filesDone) * 500;
+			expect(Math.abs((remainingMs ?? 0) - expected)).toBeLessThanOrEqual(0.2 * expected + 1);
+		}
 	});
 
 	test('a saved file does not wait for the rest, and its request is answered when it is published', async () => {
@@ -259,6 +312,27 @@ describe('pause, stop and completions', () => {
 		await done;
 		await running.indexer.idle();
 		await expectComplete(running);
+	});
+
+	test('on battery, work rests twice as long as it took; not otherwise', async () => {
+		const clock = createManualClock();
+		let onBattery = true;
+		const rests: number[] = [];
+		const schedule: Clock['schedule'] = (ms, callback) => {
+			rests.push(ms);
+			callback();
+			return () => {};
+		};
+		const options = { clock: { ...clock, schedule }, onBattery: () => onBattery };
+		const running = await setUp({ files: project(), onEmbed: () => clock.advance(40), options });
+		await running.index();
+		expect(rests.length).toBeGreaterThanOrEqual(running.embedder.texts.length - 1);
+		expect(new Set(rests)).toEqual(new Set([80]));
+		onBattery = false;
+		running.workspace.write('src/a.py', lines(10, 'z'));
+		rests.length = 0;
+		await running.save('src/a.py');
+		expect(rests).toEqual([]);
 	});
 
 	test('waits for the gate before each run of a model', async () => {
