@@ -1,6 +1,7 @@
 /**
- * One HNSW graph and the ids of its labels. Labels are given in order and never reused: hnswlib replaces a deleted slot at
- * several times the price of an insertion and leaves stale links behind.
+ * One HNSW graph of fixed capacity and the ids of its labels. Its memory is reserved at once and touched as it fills, so that
+ * no insertion waits for a copy. Labels are given in order and never reused: hnswlib replaces a deleted slot at several times
+ * the price of an insertion and leaves stale links behind.
  */
 import hnswlib from 'hnswlib-node';
 import { invariant } from '../base/errors.ts';
@@ -12,12 +13,9 @@ export interface GraphParameters {
 	/** Links of a vector on each layer. */
 	m: number;
 	efConstruction: number;
-	efSearch: number;
+	/** Vectors that fit in, deleted ones among them. */
+	capacity: number;
 }
-
-const FIRST_CAPACITY = 1024;
-/** Each growth copies the graph, so it grows by a quarter. */
-const GROWTH = 1.25;
 
 export class HnswGraph {
 	readonly parameters: GraphParameters;
@@ -30,19 +28,18 @@ export class HnswGraph {
 	private constructor(parameters: GraphParameters, native: hnswlib.HierarchicalNSW, ids: NodeId[], deleted: Iterable<NodeId>) {
 		this.parameters = parameters;
 		this.#native = native;
-		this.#native.setEf(parameters.efSearch);
 		this.#ids = ids;
 		for (const [label, id] of ids.entries()) this.#labels.set(id, label);
 		for (const id of deleted) this.#deleted.add(id);
 	}
 
-	static empty(parameters: GraphParameters, capacity = FIRST_CAPACITY): HnswGraph {
+	static empty(parameters: GraphParameters): HnswGraph {
 		const native = new hnswlib.HierarchicalNSW('cosine', parameters.dimension);
-		native.initIndex(Math.max(capacity, FIRST_CAPACITY), parameters.m, parameters.efConstruction);
+		native.initIndex(parameters.capacity, parameters.m, parameters.efConstruction);
 		return new HnswGraph(parameters, native, [], []);
 	}
 
-	/** Reads a graph file that was written for exactly these ids. Throws what hnswlib throws. */
+	/** Reads a graph file that was written for exactly these ids; it keeps the capacity it had. Throws what hnswlib throws. */
 	static async read(parameters: GraphParameters, file: string, ids: NodeId[], deleted: Iterable<NodeId>): Promise<HnswGraph> {
 		const native = new hnswlib.HierarchicalNSW('cosine', parameters.dimension);
 		await native.readIndex(file);
@@ -62,12 +59,22 @@ export class HnswGraph {
 		return this.#deleted.size;
 	}
 
+	/** No label is left. */
+	get full(): boolean {
+		return this.#ids.length >= this.#native.getMaxElements();
+	}
+
 	get labelled(): readonly NodeId[] {
 		return this.#ids;
 	}
 
 	get deleted(): ReadonlySet<NodeId> {
 		return this.#deleted;
+	}
+
+	/** Whether the id has a label here, deleted or not. */
+	knows(id: NodeId): boolean {
+		return this.#labels.has(id);
 	}
 
 	has(id: NodeId): boolean {
@@ -81,14 +88,15 @@ export class HnswGraph {
 		return this.#native.getPoint(label);
 	}
 
+	/** A deleted id comes back at no cost. */
 	add(id: NodeId, vector: number[]): void {
 		const known = this.#labels.get(id);
 		if (known !== undefined) {
 			if (this.#deleted.delete(id)) this.#native.unmarkDelete(known);
 			return;
 		}
+		invariant(!this.full, 'a vector is added to a graph with room');
 		const label = this.#ids.length;
-		if (label >= this.#native.getMaxElements()) this.#native.resizeIndex(Math.ceil(this.#native.getMaxElements() * GROWTH));
 		this.#native.addPoint(vector, label);
 		this.#ids.push(id);
 		this.#labels.set(id, label);
@@ -101,13 +109,13 @@ export class HnswGraph {
 		this.#deleted.add(id);
 	}
 
-	search(query: number[], k: number, filter?: (id: NodeId) => boolean): Hit[] {
+	/** Hits in no order. @param ef candidates looked at; `k` when that is more */
+	search(query: number[], k: number, ef: number, filter?: (id: NodeId) => boolean): Hit[] {
 		const wanted = Math.min(k, this.size);
 		if (wanted <= 0) return [];
+		this.#native.setEf(Math.max(ef, wanted));
 		const allows = filter && ((label: number) => filter(this.#ids[label] as NodeId));
 		const { neighbors, distances } = this.#native.searchKnn(query, wanted, allows);
-		return neighbors
-			.map((label, i) => ({ id: this.#ids[label] as NodeId, score: 1 - (distances[i] as number) }))
-			.sort((a, b) => b.score - a.score);
+		return neighbors.map((label, i) => ({ id: this.#ids[label] as NodeId, score: 1 - (distances[i] as number) }));
 	}
 }

@@ -1,19 +1,17 @@
 /**
- * Approximate search in an HNSW graph (hnswlib).
+ * Approximate search in HNSW graphs (hnswlib): several of fixed capacity, searched one after the other, their hits merged.
  *
- * Guarantees: recall@32 of at least 0.95 against exact search on clustered vectors at the default parameters; a deleted
- * vector is never found; a deleted and re-added one costs nothing; a snapshot is taken back only when every byte of it
- * passes its checksum.
+ * Guarantees: recall@32 of at least 0.95 against exact search on clustered vectors at the default parameters, up to a million
+ * of them; growing copies nothing; what is rebuilt at a time is at most one graph's capacity; a deleted vector is never found;
+ * a deleted and re-added one costs nothing; of a snapshot only graphs are taken back whose every byte passes its checksum.
  *
  * Deliberately lacks: threads. An insertion takes 0.2 to 2 ms and blocks; the caller slices its work.
  */
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { invariant } from '../base/errors.ts';
 import type { NodeId } from '../base/ids.ts';
 import { checkDimension } from './exact-index.ts';
 import { type GraphParameters, HnswGraph } from './hnsw-graph.ts';
+import { Snapshots } from './snapshots.ts';
 import type { GraphIndex, Hit, SearchOptions } from './types.ts';
 
 export interface HnswOptions {
@@ -23,126 +21,112 @@ export interface HnswOptions {
 	m?: number;
 	/** Candidates looked at for each insertion. Default 200. */
 	efConstruction?: number;
-	/** Candidates looked at for each search, at least `k`. Default 160. */
+	/** Candidates looked at for each search of a single graph, at least `k`; several graphs share the work. Default 160. */
 	efSearch?: number;
+	/** Vectors in one graph. Its memory is reserved at once and used as it fills. Default 131,072. */
+	graphCapacity?: number;
 	/** Share of deleted vectors from which compacting pays, 0–1. Default 0.4. */
 	maxTombstoneShare?: number;
 }
 
-const GRAPH_FILE = 'vectors.hnsw';
-const SIDECAR_FILE = 'vectors.json';
-const SNAPSHOT_VERSION = 1;
 /** Below this, deleted vectors cost too little to care. */
 const MIN_TOMBSTONES = 500;
-
-/** What the graph file cannot say itself. */
-interface Sidecar {
-	version: number;
-	dimension: number;
-	m: number;
-	graphCrc32: number;
-	/** 32 hex digits for each label in order. */
-	ids: string;
-	deleted: number[];
-	/** Over `ids` and `deleted`. */
-	crc32: number;
-}
+/** Compacting joins graphs that fill one together up to this share. */
+const JOINED_FILL = 0.8;
+/** Hits asked for beyond `k`, so that a filter that leaves out a few needs no second search. */
+const FILTER_MARGIN = 16;
 
 export function createHnswIndex(options: HnswOptions): GraphIndex {
-	return new HnswIndex(options, HnswGraph.empty(parametersOf(options)));
+	return new HnswIndex(options, [], new Snapshots());
 }
 
-/** The snapshot in `folder`, or undefined when there is none or anything about it is doubtful. */
+/** The snapshot in `folder` as far as it is intact, or undefined when nothing of it is. */
 export async function loadHnswIndex(folder: string, options: HnswOptions): Promise<GraphIndex | undefined> {
-	const parameters = parametersOf(options);
-	try {
-		const sidecar = JSON.parse(await readFile(join(folder, SIDECAR_FILE), 'utf8')) as Sidecar;
-		const { version, dimension, m, ids, deleted } = sidecar;
-		if (version !== SNAPSHOT_VERSION || dimension !== parameters.dimension || m !== parameters.m) return undefined;
-		if (sidecar.crc32 !== sidecarChecksum(ids, deleted)) return undefined;
-		const file = join(folder, GRAPH_FILE);
-		if ((await fileChecksum(file)) !== sidecar.graphCrc32) return undefined;
-		const list = ids.match(/.{32}/g) ?? [];
-		const graph = await HnswGraph.read(
-			parameters,
-			file,
-			list as NodeId[],
-			deleted.map((label) => list[label] as NodeId),
-		);
-		return new HnswIndex(options, graph);
-	} catch {
-		return undefined;
-	}
+	const snapshots = new Snapshots();
+	const graphs = await snapshots.load(folder, parametersOf(options));
+	return graphs.length > 0 ? new HnswIndex(options, graphs, snapshots) : undefined;
 }
 
 class HnswIndex implements GraphIndex {
 	readonly dimension: number;
+	readonly #parameters: GraphParameters;
+	readonly #efSearch: number;
 	readonly #maxTombstoneShare: number;
-	#graph: HnswGraph;
-	/** Being built by {@link compact}; takes part in every change until it takes over. */
-	#next: HnswGraph | undefined;
+	readonly #snapshots: Snapshots;
+	/** An id is in at most one of them, the deleted ones included. */
+	#graphs: HnswGraph[];
+	/** Takes over from some graphs once it has all their vectors; until then it takes part in every change of theirs. */
+	#successor: { of: ReadonlySet<HnswGraph>; graph: HnswGraph } | undefined;
 	#saving = false;
 
-	constructor(options: HnswOptions, graph: HnswGraph) {
+	constructor(options: HnswOptions, graphs: HnswGraph[], snapshots: Snapshots) {
 		this.dimension = options.dimension;
+		this.#parameters = parametersOf(options);
+		this.#efSearch = options.efSearch ?? 160;
 		this.#maxTombstoneShare = options.maxTombstoneShare ?? 0.4;
-		this.#graph = graph;
+		this.#graphs = graphs;
+		this.#snapshots = snapshots;
 	}
 
 	get size(): number {
-		return this.#graph.size;
+		return this.#graphs.reduce((sum, graph) => sum + graph.size, 0);
 	}
 
 	get tombstones(): number {
-		return this.#graph.tombstones;
+		return this.#graphs.reduce((sum, graph) => sum + graph.tombstones, 0);
 	}
 
 	get worthCompacting(): boolean {
-		const { tombstones, size } = this.#graph;
-		return tombstones >= MIN_TOMBSTONES && tombstones > (tombstones + size) * this.#maxTombstoneShare;
+		return this.#graphs.some((graph) => this.#isWorthCompacting(graph));
 	}
 
 	has(id: NodeId): boolean {
-		return this.#graph.has(id);
+		return this.#graphs.some((graph) => graph.has(id));
 	}
 
 	*ids(): Iterable<NodeId> {
-		for (const id of this.#graph.labelled) if (this.#graph.has(id)) yield id;
+		for (const graph of this.#graphs) for (const id of graph.labelled) if (graph.has(id)) yield id;
 	}
 
 	add(id: NodeId, vector: Float32Array): void {
-		if (this.#graph.has(id)) return;
+		const known = this.#graphs.find((graph) => graph.knows(id));
+		if (known?.has(id)) return;
 		checkDimension(vector, this.dimension);
 		invariant(!this.#saving, 'nothing is added to a graph while it is written');
 		const numbers = Array.from(vector);
-		this.#graph.add(id, numbers);
-		this.#next?.add(id, numbers);
+		const target = known ?? this.#graphWithRoom();
+		target.add(id, numbers);
+		if (this.#successor?.of.has(target)) this.#follow(this.#successor.graph, id, numbers);
 	}
 
 	remove(id: NodeId): void {
 		invariant(!this.#saving, 'nothing is removed from a graph while it is written');
-		this.#graph.remove(id);
-		this.#next?.remove(id);
+		for (const graph of this.#graphs) graph.remove(id);
+		this.#successor?.graph.remove(id);
 	}
 
 	search(query: Float32Array, k: number, { filter }: SearchOptions = {}): Hit[] {
 		checkDimension(query, this.dimension);
-		return this.#graph.search(Array.from(query), k, filter);
+		const numbers = Array.from(query);
+		if (!filter) return this.#searchAll(numbers, k);
+		// Calling back for every candidate costs more than the search itself, and few are left out as a rule.
+		const hits = this.#searchAll(numbers, k + FILTER_MARGIN);
+		const allowed = hits.filter(({ id }) => filter(id)).slice(0, k);
+		return allowed.length === k || hits.length === this.size ? allowed : this.#searchAll(numbers, k, filter);
 	}
 
 	async compact(pause: () => Promise<void> | undefined): Promise<void> {
-		if (this.#next) return;
-		const old = this.#graph;
-		const next = HnswGraph.empty(old.parameters, Math.ceil(old.size * 1.1));
-		this.#next = next;
-		try {
-			for (const id of [...this.ids()]) {
-				if (old.has(id) && !next.has(id)) next.add(id, old.vector(id));
-				await pause();
+		if (this.#successor) return;
+		for (let old = this.#worthReplacing(); old.size > 0; old = this.#worthReplacing()) {
+			const successor = { of: old, graph: HnswGraph.empty(this.#parameters) };
+			this.#successor = successor;
+			try {
+				for (const graph of old) await this.#moveInto(successor.graph, graph, pause);
+				if (this.#successor !== successor) return;
+				this.#graphs = [...this.#graphs.filter((graph) => !old.has(graph)), successor.graph];
+			} finally {
+				this.#successor = undefined;
 			}
-			this.#graph = next;
-		} finally {
-			this.#next = undefined;
 		}
 	}
 
@@ -150,49 +134,64 @@ class HnswIndex implements GraphIndex {
 		invariant(!this.#saving, 'a graph is written once at a time');
 		this.#saving = true;
 		try {
-			await writeSnapshot(folder, this.#graph);
+			await this.#snapshots.save(folder, this.#graphs, this.#parameters);
 		} finally {
 			this.#saving = false;
 		}
 	}
+
+	async #moveInto(successor: HnswGraph, old: HnswGraph, pause: () => Promise<void> | undefined): Promise<void> {
+		for (const id of [...old.labelled]) {
+			if (old.has(id) && !successor.knows(id)) this.#follow(successor, id, old.vector(id));
+			await pause();
+			if (!this.#successor) return;
+		}
+	}
+
+	/** So much may come back while a graph is replaced that its successor cannot hold it; the successor is given up then. */
+	#follow(successor: HnswGraph, id: NodeId, vector: number[]): void {
+		if (successor.full && !successor.knows(id)) this.#successor = undefined;
+		else successor.add(id, vector);
+	}
+
+	#searchAll(query: number[], k: number, filter?: (id: NodeId) => boolean): Hit[] {
+		// The nearest of all are spread over the graphs, so that each has to be right about fewer.
+		const ef = Math.ceil(this.#efSearch / Math.sqrt(this.#graphs.length));
+		const hits = this.#graphs.flatMap((graph) => graph.search(query, k, ef, filter));
+		return hits.sort((a, b) => b.score - a.score).slice(0, k);
+	}
+
+	/** A graph that is being replaced may grow too: its successor has room for it. */
+	#graphWithRoom(): HnswGraph {
+		const found = this.#graphs.find((graph) => !graph.full && !this.#successor?.of.has(graph));
+		if (found) return found;
+		const graph = HnswGraph.empty(this.#parameters);
+		this.#graphs.push(graph);
+		return graph;
+	}
+
+	#isWorthCompacting({ tombstones, size }: HnswGraph): boolean {
+		return tombstones >= MIN_TOMBSTONES && tombstones > (tombstones + size) * this.#maxTombstoneShare;
+	}
+
+	/** The graph with the most deleted vectors, and small ones that fit in with it; empty when nothing pays. */
+	#worthReplacing(): Set<HnswGraph> {
+		const byTombstones = [...this.#graphs].sort((a, b) => b.tombstones - a.tombstones);
+		const worst = byTombstones.find((graph) => this.#isWorthCompacting(graph));
+		const joined = new Set<HnswGraph>();
+		if (!worst) return joined;
+		joined.add(worst);
+		let size = worst.size;
+		for (const graph of this.#graphs) {
+			if (graph === worst || size + graph.size > this.#parameters.capacity * JOINED_FILL) continue;
+			joined.add(graph);
+			size += graph.size;
+		}
+		return joined;
+	}
 }
 
 function parametersOf(options: HnswOptions): GraphParameters {
-	const { dimension, m = 16, efConstruction = 200, efSearch = 160 } = options;
-	return { dimension, m, efConstruction, efSearch };
-}
-
-/** The sidecar goes last: without one that fits, the graph file counts for nothing. */
-async function writeSnapshot(folder: string, graph: HnswGraph): Promise<void> {
-	await mkdir(folder, { recursive: true });
-	const temporary = { graph: join(folder, `${GRAPH_FILE}.new`), sidecar: join(folder, `${SIDECAR_FILE}.new`) };
-	try {
-		const ids = graph.labelled.join('');
-		const deleted = [...graph.labelled.entries()].flatMap(([label, id]) => (graph.deleted.has(id) ? [label] : []));
-		await graph.write(temporary.graph);
-		const { dimension, m } = graph.parameters;
-		const graphCrc32 = await fileChecksum(temporary.graph);
-		const sidecar: Sidecar = { version: SNAPSHOT_VERSION, dimension, m, graphCrc32, ids, deleted, crc32: sidecarChecksum(ids, deleted) };
-		await writeFile(temporary.sidecar, JSON.stringify(sidecar));
-		await rename(temporary.graph, join(folder, GRAPH_FILE));
-		await rename(temporary.sidecar, join(folder, SIDECAR_FILE));
-	} finally {
-		await rm(temporary.graph, { force: true });
-		await rm(temporary.sidecar, { force: true });
-	}
-}
-
-function sidecarChecksum(ids: string, deleted: readonly number[]): number {
-	return crc32(deleted.join(), crc32(ids));
-}
-
-async function fileChecksum(path: string): Promise<number> {
-	const file = await open(path, 'r');
-	try {
-		let sum = 0;
-		for await (const piece of file.createReadStream({ autoClose: false, highWaterMark: 1 << 20 })) sum = crc32(piece as Buffer, sum);
-		return sum;
-	} finally {
-		await file.close();
-	}
+	const { dimension, m = 16, efConstruction = 200, graphCapacity = 131_072 } = options;
+	return { dimension, m, efConstruction, capacity: graphCapacity };
 }
