@@ -88,9 +88,10 @@ class LmConfig(TrainConfig):
 
 @dataclass
 class EmbedderTrainConfig(TrainConfig):
-    batch: int = 96  # pairs a step
+    batch: int = 256  # pairs a step
+    negatives: int = 512  # further chunks of the same repositories
     lr: float = 1e-3
-    muon_lr: float = 0.005
+    muon_lr: float = 0.002
     eval_every: int = 200
     temperature: float = 0.05
     max_query: int = 128
@@ -109,13 +110,16 @@ class FuserTrainConfig(TrainConfig):
 
 @dataclass
 class HefConfig(TrainConfig):
-    chunks: int = 30_000  # chunks that are embedded for this stage
-    examples: int = 20_000
+    chunks: int = 300_000  # repositories are taken, those of middle size first, up to this many chunks
     before_weight: float = 0.3  # weight of prefix tokens in the loss; the middle has weight one
     projector_hidden: int = 512
-    no_nodes: float = 0.2  # share of examples without pseudo-tokens, so that `none` stays in distribution
+    no_nodes: float = 0.4  # share of the tokens without pseudo-tokens, so that `none` stays in distribution
+    rebuild: float = 0.15  # share of the tokens in chunks that are written out with their own node among others
+    oracle: float = 0.4  # share of examples with a chunk that defines a name of the middle put among the nodes
     short_prefix: float = 0.5  # share of examples whose prefix is cut short, so that pseudo-tokens matter
     end_to_end: bool = False
+    stage: str = "hef"  # folder of the checkpoint; an end-to-end stage of another name starts from the averaged weights of "hef"
+    refresh_every: int = 100  # end-to-end: steps between two renewals of the cached vectors
 
 
 @dataclass

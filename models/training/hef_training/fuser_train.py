@@ -13,12 +13,13 @@ import torch.nn.functional as F
 
 from . import tokenizer
 from .config import Places, Recipe
-from .embedder import Embedder
-from .embedder_train import embed_rows, passage_rows
+from .embedder import PASSAGE, Embedder
+from .embedder_train import embed_rows
 from .fuser import Fuser
 from .layout import Layout
 from .loop import Trainer, averaged
 from .pairs import Chunks, held_out_names, repositories, training_names
+from .tokens import tokenise
 
 
 @torch.no_grad()
@@ -32,7 +33,9 @@ def chunk_vectors(places: Places, recipe: Recipe, layout: Layout, chunks: Chunks
     model = Embedder(recipe.embedder, recipe.tokenizer.vocab_size)
     model.load_state_dict(averaged(checkpoint))
     model.eval()
-    vectors = embed_rows(model, passage_rows(layout, [chunks.text(i) for i in range(len(chunks.flat))], 512))
+    files = tokenise(chunks, layout, places.work / "tokens")
+    rows = [files.slice(f, *chunks.files[f].spans[c])[:512] for f, c in chunks.flat]
+    vectors = torch.cat([embed_rows(model, rows[at : at + 4096], PASSAGE) for at in range(0, len(rows), 4096)])
     torch.save(vectors.half(), cache)
     return vectors
 

@@ -1,4 +1,5 @@
-"""Step `hef`: trains projector and generator on prompts with retrieved nodes (HEF, "separate": the fuser is frozen).
+"""Step `hef`: trains projector and generator on prompts with retrieved nodes (HEF, "separate": the fuser is frozen; `end_to_end`:
+the fuser learns too, from the loss of the generator).
 
 The loss is on the whole body, with the weight on the middle; half of the prompts have a short prefix, so that what the nodes
 know is worth reading. A share of the steps has no nodes at all (the pre-training examples), so that `none` and `snippets` stay
@@ -6,23 +7,25 @@ in distribution. Held-out losses are taken on the same middles with the retrieve
 """
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import numpy as np
 import torch
 from torch import nn
 
-from . import generator, lm, nodes, parallel, tokenizer
+from . import end_to_end, generator, lm, nodes, parallel, tokenizer
 from .config import HefConfig, Places, Recipe
 from .data import IGNORE, by_length, training_repositories
 from .embedder import Embedder
 from .fuser import Fuser
 from .fuser_train import chunk_vectors, pick
-from .hef_data import Example, Repo, examples, query_embedder
+from .hef_data import Drawing, Example, Repo
 from .layout import Layout
 from .loop import Trainer, averaged
 from .pairs import Chunks, held_out_names, repositories, training_names
 from .projector import Projector
+from .tokens import tokenised
 
 
 class HefModel(nn.Module):
@@ -40,28 +43,24 @@ class HefModel(nn.Module):
         return generator.hidden_states(self.generator, embeds=torch.cat([pseudo, embeds], 1))[:, vectors.shape[1] :]
 
 
-def repos_of(chosen: list[Chunks], places: Places, recipe: Recipe, layout: Layout) -> list[Repo]:
+def fuser_of(places: Places, recipe: Recipe) -> Fuser:
+    """The fuser of the contrastive stage, or an untrained one (the mean of the children)."""
     fuser = Fuser(recipe.fuser, recipe.embedder.hidden)
     checkpoint = places.stage("fuser") / "checkpoint.pt"
     if checkpoint.exists():
         fuser.load_state_dict(averaged(checkpoint))
-    fuser.eval()
-    return [Repo(c, nodes.build(c, chunk_vectors(places, recipe, layout, c), fuser)) for c in chosen]
+    return fuser.eval()
 
 
-def make(places: Places, recipe: Recipe, layout: Layout, repos: list[Repo], count: int, seed: int, short: float) -> list[Example]:
-    """`count` examples over all repositories, in proportion to the square root of their size."""
+def embedder_of(places: Places, recipe: Recipe) -> Embedder:
     model = Embedder(recipe.embedder, recipe.tokenizer.vocab_size)
     model.load_state_dict(averaged(places.stage("embedder") / "checkpoint.pt"))
-    model.eval()
-    embed, rng = query_embedder(model, layout), random.Random(seed)
-    sizes = np.sqrt([len(r.chunks.flat) for r in repos])
-    out: list[Example] = []
-    for r, repo in enumerate(repos):
-        share = int(count * sizes[r] / sizes.sum()) + 1
-        out += examples(rng, r, repo, layout, embed, share, short, recipe.layout.pseudo, 0.6)
-    rng.shuffle(out)
-    return out
+    return model.eval()
+
+
+def repos_of(chosen: list[Chunks], places: Places, recipe: Recipe, layout: Layout, fuser: Fuser) -> list[Repo]:
+    files = tokenised(chosen, layout, places)
+    return [Repo(c, nodes.build(c, chunk_vectors(places, recipe, layout, c), fuser), f) for c, f in zip(chosen, files)]
 
 
 def tensors(batch: list[Example], before_weight: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -73,8 +72,10 @@ def tensors(batch: list[Example], before_weight: float) -> tuple[torch.Tensor, t
     return ids, targets, weights
 
 
-def stacked(batch: list[Example], repos: list[Repo], shift: int = 0) -> torch.Tensor:
+def stacked(batch: list[Example], repos: list[Repo], shift: int = 0, fuser: Fuser | None = None) -> torch.Tensor:
     """[B, K, d] best node first, K that of the shortest in the batch; `shift` takes another repository's nodes."""
+    if fuser is not None:
+        return end_to_end.stacked([repo.table for repo in repos], [(e.repo, e.nodes) for e in batch], fuser)
     k = min(len(e.nodes) for e in batch)
     rows = []
     for e in batch:
@@ -125,24 +126,39 @@ def measure(model: HefModel, repos: list[Repo], held: list[Example]) -> dict[str
 
 
 class Mixture:
-    """Endless steps of examples with nodes and pre-training prompts without."""
+    """Endless steps: examples with nodes, chunks written out with their own node, and pre-training prompts without nodes."""
 
-    def __init__(self, config: HefConfig, data: list[Example], plain: lm.Examples, seed: int) -> None:
-        self.config, self.data, self.plain, self.rng = config, data, plain, random.Random(seed)
-        self.queue: list[Example] = []
+    def __init__(self, config: HefConfig, drawing: Drawing, plain: lm.Examples, pseudo: int, seed: int) -> None:
+        self.config, self.drawing, self.plain, self.pseudo, self.rng = config, drawing, plain, pseudo, random.Random(seed)
 
     def step(self) -> tuple[list[list[Example]], list[tuple[torch.Tensor, torch.Tensor]]]:
-        """(batches with nodes, batches of (ids, targets) without)."""
-        without = self.config.no_nodes * self.config.tokens_per_step
-        picked, total = [], 0
-        while total < self.config.tokens_per_step - without:
-            if not self.queue:
-                self.queue = self.rng.sample(self.data, len(self.data))
-            example = self.queue.pop()
-            picked.append(example)
-            total += len(example.prompt.context) + len(example.prompt.body) + len(example.nodes)
-        size = lambda e: len(e.prompt.context) + len(e.prompt.body) + 32  # noqa: E731
-        return by_length(picked, size, 2500), self.plain.batches(int(without)) if without else []
+        """(batches with nodes, each of one K; batches of (ids, targets) without)."""
+        config, budget = self.config, self.config.tokens_per_step
+        size = lambda e: len(e.prompt.context) + len(e.prompt.body) + len(e.nodes)  # noqa: E731
+        k = self.pseudo if self.rng.random() < 0.75 else self.rng.choice((4, 10, 20))
+        retrieved = self.fill(lambda: self.drawing.next(), budget * (1 - config.no_nodes - config.rebuild), size, k)
+        few = self.rng.choice((1, 2, 4, 8, self.pseudo))
+        rebuilt = self.fill(lambda: self.drawing.rebuilding(few), budget * config.rebuild, size, few)
+        plain = self.plain.batches(int(config.no_nodes * budget)) if config.no_nodes else []
+        return by_length(retrieved, size, 2500) + by_length(rebuilt, size, 2500), plain
+
+    def fill(self, draw, tokens: float, size, k: int) -> list[Example]:
+        picked: list[Example] = []
+        total, tries = 0, 0
+        while total < tokens and tries < 1000:
+            tries += 1
+            example = draw()
+            if example:
+                example.nodes = example.nodes[:k]
+                picked.append(example)
+                total += size(example)
+        return picked
+
+
+def shard(chosen: list[Chunks]) -> list[Chunks]:
+    """This process's share of the repositories: every process holds the vectors of its own only."""
+    by_size = sorted(chosen, key=lambda c: -len(c.flat))
+    return sorted(by_size[parallel.rank() :: parallel.size()], key=lambda c: c.name)
 
 
 def run(recipe: Recipe, places: Places, minutes: float | None) -> None:
@@ -153,23 +169,36 @@ def run(recipe: Recipe, places: Places, minutes: float | None) -> None:
     pretrained = places.stage("lm") / "checkpoint.pt"
     if pretrained.exists():
         model.generator.load_state_dict(averaged(pretrained))
-    trainer = Trainer(model, config, places.stage("hef"), minutes)
-    repos = repos_of(pick(repositories(places, training_names(places)), config.chunks), places, recipe, layout)
+    fuser = fuser_of(places, recipe)
+    if config.end_to_end:
+        model.fuser = fuser
+    trainer = Trainer(model, config, places.stage(config.stage), minutes)
+    repos = repos_of(shard(pick(repositories(places, training_names(places)), config.chunks)), places, recipe, layout, fuser)
     if trainer.step == 0:
-        model.projector.start_linear(*bag_map(model.generator.model.embed_tokens.weight, layout, repos))
+        starting = places.stage("hef") / "checkpoint.pt"
+        if config.end_to_end and starting.exists():
+            model.load_state_dict(averaged(starting), strict=False)
+        else:
+            model.projector.start_linear(*bag_map(model.generator.model.embed_tokens.weight, layout, repos))
         trainer.restart_average()
     seed = config.seed + trainer.step + 100_000 * parallel.rank()
-    data = make(places, recipe, layout, repos, config.examples // parallel.size(), seed, config.short_prefix)
-    held_chunks = sorted(repositories(places, held_out_names(places)), key=lambda c: len(c.flat))[:5]
-    held_repos = repos_of(held_chunks, places, recipe, layout)
-    held = make(places, recipe, layout, held_repos, 300, 3, config.short_prefix / 2) if held_repos and not parallel.rank() else []
+    embedder = embedder_of(places, recipe)
+    held_chunks = sorted(repositories(places, held_out_names(places)), key=lambda c: len(c.flat))[:5] if not parallel.rank() else []
+    held_repos = repos_of(held_chunks, places, recipe, layout, fuser)
+    held = []
+    if held_repos:
+        drawn = Drawing(held_repos, layout, embedder, dataclasses.replace(config, oracle=0.0, short_prefix=config.short_prefix / 2), 3)
+        held = [drawn.next() for _ in range(300)]
     plain = lm.Examples(training_repositories(places), layout, recipe.lm, seed + 1000)
-    mixture = Mixture(config, data, plain, seed)
-    print(f"hef: {len(data)} examples of {len(repos)} repositories, {len(held)} held out", flush=True)
+    mixture = Mixture(config, Drawing(repos, layout, embedder, config, seed), plain, recipe.layout.pseudo, seed)
+    learned = fuser if config.end_to_end else None
+    print(f"hef: {sum(len(r.table.level) for r in repos)} nodes of {len(repos)} repositories, {len(held)} examples held out", flush=True)
 
     def step() -> tuple[dict[str, float], int]:
+        if learned is not None and trainer.step % config.refresh_every == config.refresh_every - 1:
+            end_to_end.refresh([repo.table for repo in repos + held_repos], fuser)
         batches, without = mixture.step()
-        parts = [(stacked(b, repos), *tensors(b, config.before_weight)) for b in batches]
+        parts = [(stacked(b, repos, fuser=learned), *tensors(b, config.before_weight)) for b in batches]
         parts += [(None, ids, targets, torch.full(targets.shape, config.before_weight)) for ids, targets in without]
         whole = sum((weights * (targets != IGNORE)).sum() for _, _, targets, weights in parts)
         total = 0.0

@@ -1,8 +1,10 @@
-"""Examples of the `hef` stage: serving prompts with the nodes that retrieval answers at their cursor.
+"""Examples of the `hef` stage: serving prompts with the nodes that retrieval answers at their cursor, drawn while training goes on.
 
-Everything the server would do is done here once per example: the query is the text before the cursor, nodes come by cosine from
-all levels, entities are the definitions of imported and retrieved places that the prompt does not show. What is kept is small:
-token ids, node indexes, and the place of the cursor in the body.
+Everything the server would do is done for each example: the query is the text before the cursor, nodes come by cosine from all
+levels, entities are the definitions of imported and retrieved places that the prompt does not show. Two kinds beside it teach the
+generator to read pseudo-tokens at all, which retrieval alone is too weak a signal for: a chunk that defines a name of the
+continuation is put among the nodes now and then, and a chunk is written out with its own node among others (autoencoding, as in
+ICAE and xRAG).
 """
 from __future__ import annotations
 
@@ -14,12 +16,17 @@ import numpy as np
 import torch
 
 from . import nodes
+from .config import HefConfig
 from .context import IDENTIFIER
+from .embedder import QUERY
+from .embedder_train import embed_rows
 from .layout import Layout, Prompt
 from .pairs import Chunks
+from .tokens import TokenisedFiles
 
-QUERY_CHARS = 1600
+QUERY_TOKENS = 512
 PER_FILE = 12
+ENTITY_SHARE = 0.6
 IMPORT = re.compile(r"from\s*['\"]([^'\"\n]+)['\"]|^\s*from\s+([\w.]+)\s+import\b|^\s*import\s+([\w.]+)", re.M)
 
 
@@ -45,8 +52,10 @@ class Draft:
 class Repo:
     """One repository with its node table and lookups for entities."""
 
-    def __init__(self, chunks: Chunks, table: nodes.NodeTable) -> None:
-        self.chunks, self.table = chunks, table
+    def __init__(self, chunks: Chunks, table: nodes.NodeTable, tokens: TokenisedFiles) -> None:
+        self.chunks, self.table, self.tokens = chunks, table, tokens
+        self.leaves = np.flatnonzero(np.array([level == "chunk" for level in table.level]))  # in the order of chunks.flat per file
+        self.leaf_of = {(table.file[i], table.start[i]): i for i in self.leaves}
         self.starts = [np.cumsum([0, *(len(line) + 1 for line in file.text.split("\n"))]) for file in chunks.files]
         self.by_stem: dict[str, list[int]] = {}
         for f, file in enumerate(chunks.files):
@@ -98,40 +107,80 @@ def draft(rng: random.Random, chunks: Chunks, short: float) -> Draft | None:
     return Draft(f, start, cursor, min(end, cursor + 600), rng.random() < 0.85)
 
 
-def examples(rng: random.Random, r: int, repo: Repo, layout: Layout, embed, count: int, short: float, k: int, with_entities: float) -> list[Example]:
-    """`count` examples of repository `r`; `embed` maps texts to query vectors [n, d]."""
-    drafts: list[Draft] = []
-    for _ in range(count * 4):
-        made = draft(rng, repo.chunks, short)
-        if made:
-            drafts.append(made)
-        if len(drafts) == count:
-            break
-    files = repo.chunks.files
-    queries = embed([files[d.file].text[max(0, d.cursor - QUERY_CHARS) : d.cursor] or "\n" for d in drafts])
-    out = []
-    for d, query in zip(drafts, queries):
-        text, path = files[d.file].text, files[d.file].path
+class Drawing:
+    """Endless examples of a few repositories, each in proportion to the square root of its size."""
+
+    def __init__(self, repos: list[Repo], layout: Layout, embedder, config: HefConfig, seed: int) -> None:
+        self.repos, self.layout, self.embedder, self.config = repos, layout, embedder, config
+        self.rng = random.Random(seed)
+        self.weights = [len(repo.chunks.flat) ** 0.5 for repo in repos]
+        self.queue: list[Example] = []
+
+    def next(self) -> Example:
+        while not self.queue:
+            self.refill()
+        return self.queue.pop()
+
+    def refill(self, count: int = 48) -> None:
+        drafts: list[tuple[int, Draft]] = []
+        while len(drafts) < count:
+            r = self.rng.choices(range(len(self.repos)), self.weights)[0]
+            made = draft(self.rng, self.repos[r].chunks, self.config.short_prefix)
+            if made and made.cursor > 20:
+                drafts.append((r, made))
+        rows = [self.repos[r].tokens.before(d.file, d.cursor, QUERY_TOKENS) for r, d in drafts]
+        with torch.no_grad():
+            queries = embed_rows(self.embedder, [row if len(row) else self.repos[0].tokens.ids[:1] for row in rows], QUERY)
+        for (r, d), query in zip(drafts, queries):
+            example = self.example(r, d, query)
+            if example:
+                self.queue.append(example)
+
+    def example(self, r: int, d: Draft, query: torch.Tensor) -> Example | None:
+        repo, rng = self.repos[r], self.rng
+        text, path = repo.chunks.files[d.file].text, repo.chunks.files[d.file].path
         after = text[d.end : d.end + 800]
         may = nodes.allowed(repo.table, d.file, path, min(d.start, d.cursor), d.end + 350)
-        found = nodes.retrieve(repo.table, query, may, k)
-        names = repo.entities(d, found, text[d.start : d.cursor] + (after[:350] if d.with_suffix else "")) if rng.random() < with_entities else None
-        before = layout.encode(text[d.start : d.cursor])
-        prompt = layout.prompt(text[d.start : d.end], after if d.with_suffix else None, names, extra=160, end=d.with_suffix or d.end == len(text))
-        whole = len(prompt.body) - 1 - (1 if d.with_suffix or d.end == len(text) else 0)
-        written = whole - min(whole, len(before)) if d.end > d.cursor else 0
-        middle = len(prompt.body) - max(1, written) - (1 if d.with_suffix or d.end == len(text) else 0)
-        if len(prompt.body) > 6 and len(found):
-            out.append(Example(prompt, max(1, middle), r, found.astype(np.int32)))
-    return out
+        found = nodes.retrieve(repo.table, query, may, self.layout.config.pseudo)
+        if len(found) < self.layout.config.pseudo:
+            return None
+        if rng.random() < self.config.oracle:
+            found = self.with_defining(repo, d, text[d.cursor : d.end], may, found)
+        visible = text[d.start : d.cursor] + (after[:350] if d.with_suffix else "")
+        names = repo.entities(d, found, visible) if rng.random() < ENTITY_SHARE else None
+        ended = d.with_suffix or d.end == len(text)
+        prompt = self.layout.prompt(text[d.start : d.end], after if d.with_suffix else None, names, extra=160, end=ended)
+        whole = len(prompt.body) - 1 - ended
+        before = len(self.layout.encode(text[d.start : d.cursor]))
+        written = whole - min(whole, before) if d.end > d.cursor else 0
+        middle = len(prompt.body) - max(1, written) - ended
+        return Example(prompt, max(1, middle), r, found.astype(np.int32)) if len(prompt.body) > 6 else None
 
+    def with_defining(self, repo: Repo, d: Draft, middle: str, may: np.ndarray, found: np.ndarray) -> np.ndarray:
+        """Puts chunks that define names of the middle in random places among the nodes."""
+        found = found.copy()
+        for name in dict.fromkeys(IDENTIFIER.findall(middle)):
+            homes = [i for i in repo.chunks.definers.get(name, ()) if repo.chunks.flat[i][0] != d.file]
+            if not 0 < len(homes) <= 3:
+                continue
+            f, c = repo.chunks.flat[self.rng.choice(homes)]
+            leaf = repo.leaf_of.get((f, repo.chunks.files[f].spans[c][0]))
+            if leaf is not None and may[leaf] and leaf not in found:
+                found[self.rng.randrange(len(found))] = leaf
+        return found
 
-def query_embedder(model, layout: Layout):
-    """Texts -> [n, d] with the embedder's averaged weights."""
-    from .embedder_train import embed_rows, query_rows
-
-    @torch.no_grad()
-    def embed(texts: list[str]) -> torch.Tensor:
-        return embed_rows(model, query_rows(layout, texts, 512))
-
-    return embed
+    def rebuilding(self, k: int) -> Example | None:
+        """A chunk written out with its own node at a random place among `k` nodes near it."""
+        r = self.rng.choices(range(len(self.repos)), self.weights)[0]
+        repo = self.repos[r]
+        leaf = int(self.rng.choice(repo.leaves))
+        row = repo.tokens.slice(int(repo.table.file[leaf]), int(repo.table.start[leaf]), int(repo.table.end[leaf]))[:200]
+        if len(row) < 16 or len(repo.leaves) < 2 * k:
+            return None
+        others = [i for i in self.rng.sample(range(len(repo.table.level)), 4 * k) if i != leaf]
+        scores = repo.table.vectors[others] @ repo.table.vectors[leaf]
+        chosen = [others[i] for i in torch.topk(scores, k - 1).indices.tolist()]
+        chosen.insert(self.rng.randrange(k), leaf)
+        prompt = self.layout.prompt("", None)
+        prompt.body = [prompt.body[0], *row.tolist()]
+        return Example(prompt, 1, r, np.array(chosen, np.int32))

@@ -21,6 +21,7 @@ class Pair:
     query: str
     chunk: int  # index into Chunks.flat
     file: int
+    cursor: int  # character in the text of `file`; the query ends there
     defines: bool  # the chunk defines a name that the next lines use
 
 
@@ -76,16 +77,16 @@ class Chunks:
                 homes.append((len(found), rng.random(), rng.choice(found)))
         query = text[max(0, cursor - rng.choice((300, 600, 1000, max_chars))) : cursor]
         if homes:
-            return Pair(query, min(homes)[2] if rng.random() < 0.5 else rng.choice(homes)[2], f, True)
+            return Pair(query, min(homes)[2] if rng.random() < 0.5 else rng.choice(homes)[2], f, cursor, True)
         if only_defining or rng.random() < 0.5:
             return None
         near = [c for c, (s, e) in enumerate(self.files[f].spans) if e <= cursor - len(query) or s >= cursor]
         if near and rng.random() < 0.6:
-            return Pair(query, self.first[f] + rng.choice(near), f, False)
+            return Pair(query, self.first[f] + rng.choice(near), f, cursor, False)
         other = rng.choice(self.folders[self.files[f].path.rpartition("/")[0]])
         if other == f:
             return None
-        return Pair(query, self.first[other] + rng.randrange(len(self.files[other].spans)), f, False)
+        return Pair(query, self.first[other] + rng.randrange(len(self.files[other].spans)), f, cursor, False)
 
 
 def line_starts(text: str) -> list[int]:
