@@ -1,12 +1,13 @@
 /**
- * The language model with its KV cache.
+ * The language model with the KV caches of its last prompts.
  *
- * Guarantees: positions equal to the cache's are not computed again; a long prefill looks at its cancellation between pieces;
+ * Guarantees: positions equal to those of a kept prompt are not computed again; a long prefill looks at its cancellation between pieces;
  * a failed or cancelled run leaves the cache with exactly the positions that were computed.
  * Deliberately lacks: sampling, stop rules and text (`completion/decode.ts`).
  */
 import { HefError, invariant } from '../base/errors.ts';
-import { type Cell, KvCache } from './kv-cache.ts';
+import type { Cell } from './kv-cache.ts';
+import { KvPool } from './kv-pool.ts';
 import type { Manifest } from './manifest.ts';
 import { type Feeds, floats, floatsOf, int32s, int64s, type ModelSession } from './session.ts';
 import type { TokenEmbedding } from './token-embedding.ts';
@@ -22,13 +23,14 @@ export interface GeneratorOptions {
 
 export function createGenerator({ session, tokenEmbedding, entry, pieceSize }: GeneratorOptions): Generator {
 	const { hiddenSize, layers, kvHeads, headDim, vocabSize, maxPositions } = entry;
-	const cache = new KvCache(entry);
+	const pool = new KvPool(entry);
 	const names = Array.from({ length: layers }, (_, layer) => [`key_${layer}`, `value_${layer}`]).flat();
 	const newRows = names.map((name) => `new_${name}`);
 	let running = false;
 
 	/** Reads `cells` at the end of the cache; logits `[cells.length - logitsFrom, vocabSize]`. */
 	const extend = async (cells: readonly Cell[], embeddings: Float32Array, logitsFrom: number): Promise<Float32Array> => {
+		const cache = pool.current;
 		const past = cache.length;
 		const size = cells.length;
 		cache.reserve(past + size);
@@ -66,7 +68,7 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize }: G
 
 	/** Logits after each token. */
 	const append = (tokens: readonly number[]): Promise<Float32Array[]> =>
-		alone(cache.length + tokens.length, async () => {
+		alone(pool.current.length + tokens.length, async () => {
 			const rows: Float32Array[] = [];
 			while (rows.length < tokens.length) {
 				const piece = tokens.slice(rows.length, rows.length + pieceSize());
@@ -85,14 +87,14 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize }: G
 			invariant(cells.length > 0, 'a prompt has at least one position');
 			return alone(cells.length, async () => {
 				// The last position always runs: its logits are the answer.
-				const reused = Math.min(cache.commonPrefix(cells), cells.length - 1);
-				cache.truncate(reused);
+				if (cancellation.aborted) return undefined;
+				const reused = pool.select(cells, cells.length - 1);
 				for (let start = reused; ; ) {
-					if (cancellation.aborted) return undefined;
 					const end = Math.min(start + pieceSize(), cells.length);
 					const embeddings = await embeddingsOf(prompt, start, end, hiddenSize, tokenEmbedding);
 					const logits = await extend(cells.slice(start, end), embeddings, end - start - 1);
 					if (end === cells.length) return { logits, positions: end, reused };
+					if (cancellation.aborted) return undefined;
 					start = end;
 				}
 			});
@@ -102,7 +104,7 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize }: G
 			return logits as Float32Array;
 		},
 		decodeMany: append,
-		truncate: (length) => cache.truncate(length),
+		truncate: (length) => (length === 0 ? pool.clear() : pool.current.truncate(length)),
 	};
 }
 

@@ -56,6 +56,22 @@ export class KvCache {
 		if (length < this.#cells.length) this.#cells.length = length;
 	}
 
+	/** Takes over the first `length` positions of another cache of the same shape. */
+	copyFrom(other: KvCache, length: number): void {
+		const { kvHeads, headDim } = this.#shape;
+		this.truncate(0);
+		this.reserve(length);
+		const width = length * headDim;
+		for (const [i, buffer] of this.#buffers.entries()) {
+			const from = other.#buffers[i] as Float32Array;
+			for (let head = 0; head < kvHeads; head++) {
+				const start = head * other.#capacity * headDim;
+				buffer.set(from.subarray(start, start + width), head * this.#capacity * headDim);
+			}
+		}
+		for (let at = 0; at < length; at++) this.#cells.push(other.#cells[at] as Cell);
+	}
+
 	/** Makes room for `length` positions in all, at most the shape's maximum. */
 	reserve(length: number): void {
 		const { layers, kvHeads, headDim, maxPositions } = this.#shape;

@@ -57,19 +57,19 @@ export interface Prefilled {
 }
 
 /**
- * The language model with its KV cache. One prompt at a time; calls must not overlap.
+ * The language model with the KV caches of its last few prompts. One prompt at a time; calls must not overlap.
  */
 export interface Generator {
 	readonly vocabSize: number;
 	readonly maxPositions: number;
 	readonly stopTokens: ReadonlySet<number>;
-	/** Runs the prompt, reusing the longest common prefix with what the cache holds. Undefined when cancelled between pieces. */
+	/** Runs the prompt, reusing the longest common prefix with any prompt that is kept. Undefined when cancelled between pieces. */
 	prefill(prompt: readonly PromptPart[], cancellation: Cancellation): Promise<Prefilled | undefined>;
 	/** Appends one token and returns the logits `[vocabSize]` after it. */
 	decode(token: number): Promise<Float32Array>;
 	/** Appends tokens and returns the logits after each, `[tokens.length][vocabSize]`. */
 	decodeMany(tokens: readonly number[]): Promise<Float32Array[]>;
-	/** Forgets all positions from `length` on. */
+	/** Forgets all positions of the current prompt from `length` on; 0 forgets the other prompts too. */
 	truncate(length: number): void;
 }
 

@@ -1,0 +1,65 @@
+/**
+ * The KV caches of the last few prompts: two places or two files between which the user goes back and forth keep what was
+ * computed for each, and a context that was renewed in the background does not cost the one in use.
+ *
+ * Guarantees: a cache is overwritten only when it is the one used longest ago, or when little is lost; at most
+ * {@link mostCaches} exist, each as large as its longest prompt. Deliberately lacks: the documents behind the prompts; equal
+ * beginnings are found by comparing what was read.
+ */
+import { type Cell, KvCache, type KvShape } from './kv-cache.ts';
+
+/** Memory for all caches of a generator, unless two need more. */
+const BUDGET_BYTES = 64 << 20;
+const FEWEST = 2;
+const MOST = 4;
+/** Capacity of a usual prompt's cache, in positions. */
+const USUAL_CAPACITY = 1024;
+/** Positions at the end of a cache that are not worth a copy of what stands before them: a generated line, a deleted word. */
+const SMALL_LOSS = 64;
+
+/** How many caches fit into the budget: 4 of a small model, 2 of one with a billion parameters. */
+export function mostCaches({ layers, kvHeads, headDim, maxPositions }: KvShape): number {
+	const bytes = 2 * layers * kvHeads * headDim * Math.min(maxPositions, USUAL_CAPACITY) * Float32Array.BYTES_PER_ELEMENT;
+	return Math.min(MOST, Math.max(FEWEST, Math.floor(BUDGET_BYTES / bytes)));
+}
+
+export class KvPool {
+	readonly #shape: KvShape;
+	readonly #most: number;
+	/** The one used last stands first. */
+	#caches: [KvCache, ...KvCache[]];
+
+	constructor(shape: KvShape, most = mostCaches(shape)) {
+		this.#shape = shape;
+		this.#most = most;
+		this.#caches = [new KvCache(shape)];
+	}
+
+	/** The cache that runs read and write. */
+	get current(): KvCache {
+		return this.#caches[0];
+	}
+
+	/** Makes the cache current that begins most like `cells`, cut to at most `most` common positions. Returns how many they are. */
+	select(cells: readonly Cell[], most: number): number {
+		const prefixes = this.#caches.map((cache) => Math.min(cache.commonPrefix(cells), most));
+		const reused = Math.max(...prefixes);
+		const best = this.#caches[prefixes.indexOf(reused)] as KvCache;
+		const target = best.length - reused <= SMALL_LOSS ? best : (this.#spare() ?? best);
+		if (target !== best) target.copyFrom(best, reused);
+		target.truncate(reused);
+		this.#caches = [target, ...this.#caches.filter((cache) => cache !== target)];
+		return reused;
+	}
+
+	clear(): void {
+		this.#caches = [new KvCache(this.#shape)];
+	}
+
+	/** An empty cache while there may be more, then the one used longest ago. */
+	#spare(): KvCache | undefined {
+		const empty = this.#caches.find(({ length }) => length === 0);
+		if (empty) return empty;
+		return this.#caches.length < this.#most ? new KvCache(this.#shape) : this.#caches.at(-1);
+	}
+}
