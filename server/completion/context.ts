@@ -3,23 +3,22 @@
  * (`llavacode`), raw similar chunks (`snippets`).
  *
  * What was gathered is *held* while the user types in one line, and through a line change when the query hardly moved:
- * a renewed context sits in front of everything else in the prompt and would cost the whole KV cache.
+ * a renewed context sits in front of everything else in the prompt and would cost the whole KV cache. A request near a held
+ * place is served from it, marked as stale, and the context renewed when nobody waits ({@link ContextGatherer.gather}).
  */
 import type { RetrievedNode } from 'hef-shared';
-import { LRUCache } from 'lru-cache';
 import type { PromptLayout } from '../inference/manifest.ts';
-import type { Embedder, Models, Projector, Tokenizer } from '../inference/types.ts';
+import type { Embedder, Models, Tokenizer } from '../inference/types.ts';
 import { type Retrieved, retrieve, type VisibleWindow } from '../retrieval/retriever.ts';
 import type { SnippetSource } from '../retrieval/snippets.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
 import { selectEntities } from './entities.ts';
+import { createHeldContexts, type Held, type Place } from './held-contexts.ts';
+import { createProjections } from './projections.ts';
 import type { Context } from './prompt.ts';
 import type { CompletionRequest } from './types.ts';
 
-/** Cosine similarity of queries above which a held context survives a change of line. */
-const SAME_QUERY = 0.97;
 const SNIPPETS = 10;
-const PROJECTIONS_KEPT = 4096;
 
 export interface GatheredContext extends Context {
 	nodes: RetrievedNode[];
@@ -27,6 +26,8 @@ export interface GatheredContext extends Context {
 	notes: string[];
 	/** Asked again, the answer may hold more: the index was not there yet. */
 	provisional?: true;
+	/** Gathered for a place nearby, or before the index changed. */
+	stale?: true;
 	timingsMs: { embed: number; retrieve: number; project: number };
 }
 
@@ -48,48 +49,51 @@ export interface ContextQuery {
 	visibleText: string;
 }
 
-interface Held {
-	place: string;
-	generation: number;
-	query: Float32Array;
-	context: GatheredContext;
-}
+/** A context, and the vector that found it where one did. */
+type Gathered = Pick<Held<GatheredContext>, 'context' | 'query'>;
 
 export interface ContextGatherer {
-	gather(query: ContextQuery): Promise<GatheredContext>;
+	/**
+	 * @param renew takes the time to renew a stale context. Without, one is renewed only where none is held nearby
+	 */
+	gather(query: ContextQuery, renew?: boolean): Promise<GatheredContext>;
+	/** Whether the query's place has a context that {@link gather} need not renew. */
+	isHeld(query: ContextQuery): boolean;
 	forget(uri: string): void;
 }
 
 export function createContextGatherer({ models, layout, now }: ContextOptions): ContextGatherer {
-	const held = new LRUCache<string, Held>({ max: 16 });
-	const projections = new LRUCache<string, Float32Array>({ max: PROJECTIONS_KEPT });
+	const held = createHeldContexts<GatheredContext>();
+	const projections = createProjections();
 	const nothing = (...notes: string[]): GatheredContext => ({ nodes: [], notes, timingsMs: { embed: 0, retrieve: 0, project: 0 } });
 
-	const hefContext = async (query: ContextQuery, view: WorkspaceView): Promise<GatheredContext> => {
+	/** What is held for the place, if anything: undefined asks for a new context. */
+	const heldFor = (place: Place, view: WorkspaceView, renew: boolean): GatheredContext | undefined => {
+		const here = held.at(place);
+		if (here?.generation === view.generation) return withoutTimings(here.context);
+		const near = renew ? undefined : (here ?? held.near(place));
+		return near && { ...withoutTimings(near.context), stale: true };
+	};
+
+	const hefContext = async (query: ContextQuery, view: WorkspaceView): Promise<Gathered> => {
 		const { request, visible } = query;
-		const place = `${visible.path}\0${request.context}\0${lineOf(query.prefix)}`;
-		const last = request.fresh ? undefined : held.get(request.uri);
-		if (last && last.place === place) return withoutTimings(last.context);
 		const started = now();
-		const queryVector = await embedQuery(query.prefix, await models.embedder(), models.tokenizer);
-		const embedded = now();
-		if (last && last.generation === view.generation && samePath(last.place, place) && dot(last.query, queryVector) >= SAME_QUERY) {
-			held.set(request.uri, { ...last, place });
-			return { ...withoutTimings(last.context), timingsMs: { embed: embedded - started, retrieve: 0, project: 0 } };
-		}
-		const found = retrieve(view, queryVector, request.k ?? layout.pseudoTokens.max, visible, request.levels);
+		const vector = await embedQuery(query.prefix, await models.embedder(), models.tokenizer);
+		const embed = now() - started;
+		const same = request.fresh ? undefined : held.similar(placeOf(query), view.generation, vector);
+		if (same) return { query: vector, context: { ...withoutTimings(same.context), timingsMs: { embed, retrieve: 0, project: 0 } } };
+		const found = retrieve(view, vector, request.k ?? layout.pseudoTokens.max, visible, request.levels);
 		const entities = entitiesOf(query, view, found);
 		const retrieved = now();
-		const pseudoTokens = await project(found, await models.projector('hef'), 'hef');
+		const pseudoTokens = await project(found, 'hef');
 		const context: GatheredContext = {
 			...(pseudoTokens ? { pseudoTokens } : {}),
 			entities,
 			nodes: found.map(({ node }) => node),
 			notes: [],
-			timingsMs: { embed: embedded - started, retrieve: retrieved - embedded, project: now() - retrieved },
+			timingsMs: { embed, retrieve: retrieved - started - embed, project: now() - retrieved },
 		};
-		held.set(request.uri, { place, generation: view.generation, query: queryVector, context });
-		return context;
+		return { query: vector, context };
 	};
 
 	const entitiesOf = ({ request, prefix, visibleText }: ContextQuery, view: WorkspaceView, found: readonly Retrieved[]): string[] => {
@@ -106,44 +110,46 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 		});
 	};
 
-	const project = async (found: readonly Retrieved[], projector: Projector | undefined, name: string): Promise<Context['pseudoTokens']> => {
-		if (!projector || found.length === 0) return undefined;
-		const keys = found.map(({ id }) => `${name}:${id}`);
-		const missing = found.filter((_, i) => !projections.has(keys[i] as string));
-		if (missing.length > 0) {
-			const rows = await projector.project(missing.map(({ vector }) => vector));
-			const width = rows.length / missing.length;
-			for (const [i, { id }] of missing.entries()) projections.set(`${name}:${id}`, rows.slice(i * width, (i + 1) * width));
-		}
-		return { keys, embeddings: concatenate(keys.map((key) => projections.get(key) as Float32Array)) };
+	const project = async (found: readonly Pick<Retrieved, 'id' | 'vector'>[], name: 'hef' | 'llavacode') => {
+		const projector = await models.projector(name);
+		return projector && projections.of(found, projector, name);
 	};
 
-	const similarChunks = async (query: ContextQuery, view: WorkspaceView, source: SnippetSource): Promise<GatheredContext> => {
+	const similarChunks = async (query: ContextQuery, view: WorkspaceView, source: SnippetSource): Promise<Gathered> => {
 		const started = now();
 		const snippets = await source.similar(query.prefix, SNIPPETS, query.visible);
 		const context: GatheredContext = { ...nothing(), nodes: snippets.map(({ node }) => node) };
 		context.timingsMs.retrieve = now() - started;
-		if (query.request.context === 'snippets') return { ...context, snippets: snippets.map(({ text }) => text) };
+		if (query.request.context === 'snippets') return { context: { ...context, snippets: snippets.map(({ text }) => text) } };
 		const found = snippets.flatMap(({ id, node }) => {
 			const vector = view.vector(id);
 			return vector ? [{ id, node, vector }] : [];
 		});
 		const projected = now();
-		const pseudoTokens = await project(found, await models.projector('llavacode'), 'llavacode');
+		const pseudoTokens = await project(found, 'llavacode');
 		context.timingsMs.project = now() - projected;
-		return pseudoTokens ? { ...context, pseudoTokens } : { ...context, notes: ['the bundle has no llavacode projector'] };
+		return { context: pseudoTokens ? { ...context, pseudoTokens } : { ...context, notes: ['the bundle has no llavacode projector'] } };
 	};
 
 	return {
-		async gather(query) {
+		async gather(query, renew = false) {
 			const { view, snippets, request } = query;
 			if (request.context === 'none') return nothing();
 			if (request.folder === undefined) return nothing('the file lies in no workspace folder: completed from the open file alone');
 			if (!view || view.size === 0) return { ...nothing('the index is not ready: completed from the open file alone'), provisional: true };
-			if (request.context === 'hef') return hefContext(query, view);
-			return snippets ? similarChunks(query, view, snippets) : nothing();
+			const place = placeOf(query);
+			const known = request.fresh ? undefined : heldFor(place, view, renew);
+			if (known) return known;
+			// What is published meanwhile is taken up with the next renewal.
+			const { generation } = view;
+			if (request.context !== 'hef' && !snippets) return nothing();
+			const gathered =
+				request.context === 'hef' ? await hefContext(query, view) : await similarChunks(query, view, snippets as SnippetSource);
+			held.add(place, { generation, ...gathered });
+			return gathered.context;
 		},
-		forget: (uri) => held.delete(uri),
+		isHeld: (query) => query.view === undefined || held.at(placeOf(query))?.generation === query.view.generation,
+		forget: (uri) => held.forget(uri),
 	};
 }
 
@@ -158,25 +164,12 @@ function withoutTimings(context: GatheredContext): GatheredContext {
 	return { ...context, timingsMs: { embed: 0, retrieve: 0, project: 0 } };
 }
 
+function placeOf({ request, visible, prefix }: ContextQuery): Place {
+	return { uri: request.uri, kind: `${visible.path}\0${request.context}`, line: lineOf(prefix) };
+}
+
 function lineOf(prefix: string): number {
 	let lines = 0;
 	for (let at = prefix.indexOf('\n'); at !== -1; at = prefix.indexOf('\n', at + 1)) lines++;
 	return lines;
-}
-
-function samePath(a: string, b: string): boolean {
-	return a.slice(0, a.lastIndexOf('\0')) === b.slice(0, b.lastIndexOf('\0'));
-}
-
-function dot(a: Float32Array, b: Float32Array): number {
-	let sum = 0;
-	for (let i = 0; i < a.length; i++) sum += (a[i] as number) * (b[i] as number);
-	return sum;
-}
-
-function concatenate(rows: readonly Float32Array[]): Float32Array {
-	const width = rows[0]?.length ?? 0;
-	const all = new Float32Array(rows.length * width);
-	for (const [i, row] of rows.entries()) all.set(row, i * width);
-	return all;
 }

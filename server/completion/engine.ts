@@ -2,7 +2,8 @@
  * One completion, from the text around the cursor to a suggestion or the reason for none.
  *
  * Guarantees: never waits for the index; cancelled requests answer undefined within one decode step or one piece of the
- * prefill; every answer carries what stood behind it (nodes, tokens, times).
+ * prefill; every answer carries what stood behind it (nodes, tokens, times). What the next request will need can be computed
+ * before it comes ({@link CompletionEngine.prepareNext}): it changes how long an answer takes, never what it says.
  * Deliberately lacks: threads, LSP, and any state of a request that another could overwrite.
  */
 import type { CompletionReport, StageTimings, TokenCounts } from 'hef-shared';
@@ -13,11 +14,13 @@ import type { Models, Prefilled } from '../inference/types.ts';
 import type { SnippetSource } from '../retrieval/snippets.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
 import { confidenceOf, featuresOf } from './confidence.ts';
-import { createContextGatherer, type GatheredContext } from './context.ts';
+import { type ContextQuery, createContextGatherer } from './context.ts';
 import { type Decoded, decodeGreedily, scoreText } from './decode.ts';
 import { filterCandidate } from './filters.ts';
 import { healPrefix } from './healing.ts';
+import { nextPlace } from './next-place.ts';
 import { buildPrompt, cutWindows, type Prompt, type Windows } from './prompt.ts';
+import { countNewlines, inMiddleOfLine, type Split, splitAt } from './split.ts';
 import { beginsBlock, endOfBlock, endOfLine } from './stop-rules.ts';
 import { createSuggestionCache } from './suggestion-cache.ts';
 import type { CompletionRequest } from './types.ts';
@@ -36,19 +39,16 @@ export interface EngineOptions {
 }
 
 export interface CompletionEngine {
-	/** Undefined when cancelled. Calls must not overlap. */
+	/** The answer that needs no model, if there is one. May be called while another method runs. */
+	recall(request: CompletionRequest): CompletionReport | undefined;
+	/** Undefined when cancelled. Calls of this and the methods below must not overlap. */
 	complete(request: CompletionRequest, cancellation: Cancellation): Promise<CompletionReport | undefined>;
+	/** Renews the context of a place and reads its prompt, so that a request there has only new tokens to read. */
+	prepare(request: CompletionRequest, cancellation: Cancellation): Promise<void>;
+	/** Prepares what will likely be asked after an answered request: its place where the context was stale, and the next line. */
+	prepareNext(request: CompletionRequest, answer: CompletionReport, cancellation: Cancellation): Promise<void>;
 	/** Forgets what is held for a document. */
 	forget(uri: string): void;
-}
-
-/** The text of a request, cut at the cursor, with `\n` line ends. */
-interface Split {
-	prefix: string;
-	suffix: string;
-	/** Line of the cursor up to it. */
-	linePrefix: string;
-	crlf: boolean;
 }
 
 export function createCompletionEngine({ bundle, models, workspace, now }: EngineOptions): CompletionEngine {
@@ -56,6 +56,8 @@ export function createCompletionEngine({ bundle, models, workspace, now }: Engin
 	const layout = manifest.prompt;
 	const gatherer = createContextGatherer({ models, layout, now });
 	const remembered = createSuggestionCache();
+	/** Answered requests whose context is worth renewing. */
+	const outdated = new WeakSet<CompletionReport>();
 
 	const windowsOf = (split: Split, request: CompletionRequest) => {
 		const healed = healPrefix(split.prefix, models.tokenizer);
@@ -63,12 +65,12 @@ export function createCompletionEngine({ bundle, models, workspace, now }: Engin
 		return { forced: healed.forced, windows: cutWindows(healed.kept, suffix, layout, models.tokenizer) };
 	};
 
-	const gather = (split: Split, windows: Windows, request: CompletionRequest): Promise<GatheredContext> => {
+	const contextQuery = (split: Split, windows: Windows, request: CompletionRequest): ContextQuery => {
 		const place = request.folder === undefined ? undefined : workspace(request.folder);
 		const visibleText = split.prefix.slice(windows.prefixStart) + split.suffix.slice(0, windows.suffixLength);
 		const startLine = countNewlines(split.prefix, windows.prefixStart);
 		const visible = { path: request.path, startLine, endLine: startLine + countNewlines(visibleText) };
-		return gatherer.gather({ request, view: place?.view, snippets: place?.snippets, prefix: split.prefix, visible, visibleText });
+		return { request, view: place?.view, snippets: place?.snippets, prefix: split.prefix, visible, visibleText };
 	};
 
 	const generate = async (prompt: Prompt, forced: string, split: Split, request: CompletionRequest, cancellation: Cancellation) => {
@@ -126,7 +128,7 @@ export function createCompletionEngine({ bundle, models, workspace, now }: Engin
 	const run = async (request: CompletionRequest, split: Split, cancellation: Cancellation, started: number) => {
 		const { forced, windows } = windowsOf(split, request);
 		const tokenized = now();
-		const context = await gather(split, windows, request);
+		const context = await gatherer.gather(contextQuery(split, windows, request));
 		if (cancellation.aborted) return undefined;
 		const prompt = buildPrompt(windows, context, layout, models.tokenizer);
 		const generated = await generate(prompt, forced, split, request, cancellation);
@@ -148,40 +150,52 @@ export function createCompletionEngine({ bundle, models, workspace, now }: Engin
 			...(evidence ? { evidence } : {}),
 		});
 		if (!context.provisional && !request.fresh) remembered.add(request, split, answer);
+		if (context.stale) outdated.add(answer);
 		return answer;
 	};
 
+	const recall = (request: CompletionRequest, split: Split, started: number): CompletionReport | undefined => {
+		if (!request.explicit && inMiddleOfLine(split)) return report(request, { suppressed: 'middleOfLine' });
+		const known = request.fresh ? undefined : remembered.find(request, split);
+		return known && { ...known, timingsMs: { ...report(request, {}).timingsMs, total: now() - started } };
+	};
+
+	const prepare = async (request: CompletionRequest, split: Split, cancellation: Cancellation): Promise<void> => {
+		const { windows } = windowsOf(split, request);
+		const context = await gatherer.gather(contextQuery(split, windows, request), true);
+		if (cancellation.aborted) return;
+		const generator = await models.generator();
+		await generator.prefill(buildPrompt(windows, context, layout, models.tokenizer).parts, cancellation);
+	};
+
+	const isHeld = (request: CompletionRequest, split: Split): boolean =>
+		gatherer.isHeld(contextQuery(split, windowsOf(split, request).windows, request));
+
 	return {
+		recall: (request) => recall(request, splitAt(request.text, request.offset), now()),
 		async complete(request, cancellation) {
 			const started = now();
 			const split = splitAt(request.text, request.offset);
-			if (!request.explicit && inMiddleOfLine(split)) return report(request, { suppressed: 'middleOfLine' });
-			const known = request.fresh ? undefined : remembered.find(request, split);
-			if (known) return { ...known, timingsMs: { ...report(request, {}).timingsMs, total: now() - started } };
+			const known = recall(request, split, started);
+			if (known) return known;
 			return run(request, split, cancellation, started);
+		},
+		async prepare(request, cancellation) {
+			const split = splitAt(request.text, request.offset);
+			if (!recall(request, split, 0)) await prepare(request, split, cancellation);
+		},
+		async prepareNext(request, answer, cancellation) {
+			if (outdated.has(answer)) await prepare(request, splitAt(request.text, request.offset), cancellation);
+			const next = request.context === 'none' ? undefined : nextPlace(request, answer);
+			if (!next || cancellation.aborted) return;
+			const split = splitAt(next.text, next.offset);
+			if (!isHeld(next, split)) await prepare(next, split, cancellation);
 		},
 		forget(uri) {
 			gatherer.forget(uri);
 			remembered.forget(uri);
 		},
 	};
-}
-
-function splitAt(text: string, offset: number): Split {
-	const normalise = (part: string) => part.replaceAll('\r\n', '\n');
-	const prefix = normalise(text.slice(0, offset));
-	return {
-		prefix,
-		suffix: normalise(text.slice(offset)),
-		linePrefix: prefix.slice(prefix.lastIndexOf('\n') + 1),
-		crlf: text.includes('\r\n'),
-	};
-}
-
-/** Something other than closing punctuation stands right of the cursor: a suggestion there disturbs more than it helps. */
-function inMiddleOfLine({ suffix }: Split): boolean {
-	const rest = suffix.split('\n', 1)[0] ?? '';
-	return !/^\s*[)>}\]"'`]*\s*[:{;,]?\s*$/.test(rest);
 }
 
 function wantsBlock(request: CompletionRequest, { linePrefix, suffix }: Split): boolean {
@@ -206,10 +220,4 @@ function itemAt(request: CompletionRequest, text: string, replaces: number, conf
 		range: { start: lines.positionAt(request.offset), end: lines.positionAt(request.offset + replaces) },
 		confidence,
 	};
-}
-
-function countNewlines(text: string, end = text.length): number {
-	let n = 0;
-	for (let at = text.indexOf('\n'); at !== -1 && at < end; at = text.indexOf('\n', at + 1)) n++;
-	return n;
 }

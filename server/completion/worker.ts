@@ -1,11 +1,13 @@
 /**
  * The completion thread: query embedder, retrieval, projector and generator, and the HNSW graph that they search.
  *
- * Requests run one at a time; the views follow the store in short turns between decode steps.
+ * Requests run one at a time; the views follow the store in short turns between decode steps; what the next request will need
+ * is computed in idle moments.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { CompletionReport } from 'hef-shared';
 import { ActivityGate, neverCancelled, SharedFlag } from '../base/cancellation.ts';
+import { systemClock } from '../base/clock.ts';
 import { invariant, messageOf } from '../base/errors.ts';
 import { loggerOf } from '../base/logger.ts';
 import { singleFlight } from '../base/single-flight.ts';
@@ -23,6 +25,7 @@ import type {
 	CompletionWorkerMethods,
 	FolderPlace,
 } from './messages.ts';
+import { createTurns } from './turns.ts';
 import type { CompletionRequest } from './types.ts';
 
 invariant(parentPort, 'the completion worker runs in a worker thread');
@@ -52,17 +55,21 @@ async function load() {
 }
 const loaded = singleFlight(load);
 
-/** Everything that runs a model runs one after the other. */
-let tail: Promise<unknown> = Promise.resolve();
-function inTurn<T>(task: () => Promise<T>): Promise<T> {
-	const result = tail.then(task);
-	tail = result.catch(() => {});
-	return result;
-}
+const turns = createTurns({ clock: systemClock, failed: (error) => logger.warn(`preparing the next completion: ${messageOf(error)}`) });
+/** Shorter than the pause between two keystrokes, longer than a program that replays them needs. */
+const QUIET_MS = 20;
 
 async function complete(engine: CompletionEngine, request: CompletionRequest, flag: SharedFlag): Promise<CompletionReport | null> {
-	if (flag.aborted) return null;
-	return (await engine.complete(request, flag)) ?? null;
+	const known = engine.recall(request);
+	if (known) return known;
+	gate.enter();
+	try {
+		const answer = await turns.run(async () => (flag.aborted ? undefined : engine.complete(request, flag)));
+		if (answer && !request.fresh) turns.whenIdle(QUIET_MS, (cancellation) => engine.prepareNext(request, answer, cancellation));
+		return answer ?? null;
+	} finally {
+		gate.leave();
+	}
 }
 
 async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
@@ -80,7 +87,7 @@ async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
 /** Closes the view of a folder that is no longer in the map, once no completion searches it any more. */
 async function closeView(open: OpenFolder | undefined): Promise<void> {
 	if (!open) return;
-	await inTurn(async () => {});
+	await turns.run(async () => {});
 	await open.view.close();
 }
 
@@ -88,7 +95,7 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 	async warmUp() {
 		const started = performance.now();
 		const { bundle, models, engine } = await loaded();
-		await inTurn(async () => {
+		await turns.run(async () => {
 			await models.embedder();
 			await models.projector('hef');
 			const request: CompletionRequest = {
@@ -125,13 +132,8 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 		await open?.view.apply(paths);
 	},
 	async complete(request, cancelFlag) {
-		gate.enter();
-		try {
-			const { engine } = await loaded();
-			return await inTurn(() => complete(engine, request, new SharedFlag(cancelFlag)));
-		} finally {
-			gate.leave();
-		}
+		const { engine } = await loaded();
+		return complete(engine, request, new SharedFlag(cancelFlag));
 	},
 	vectorIndex: (folder) => folders.get(folder)?.view.report(),
 	forget: (uri) => loaded().then(({ engine }) => engine.forget(uri)),
@@ -143,7 +145,7 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 		await placing;
 		// A warm-up that waits for the models takes its turn first.
 		await loaded.current?.catch(() => {});
-		await inTurn(async () => {
+		await turns.run(async () => {
 			await Promise.all([...folders.values()].map(({ view }) => view.close()));
 			folders.clear();
 			await (await loaded.current)?.models.dispose();
