@@ -11,7 +11,7 @@ export interface Turns {
 	/** Runs the task alone, after those that wait. Drops the work for idle moments, what is under way too. */
 	run<T>(task: () => Promise<T>): Promise<T>;
 	/** Runs the work after `quietMs` milliseconds without a task. Failures go to `failed`. */
-	whenIdle(quietMs: number, work: (cancellation: Cancellation) => Promise<void>): void;
+	whenIdle(quietMs: number, work: (cancellation: Cancellation) => Promise<unknown>): void;
 }
 
 export interface TurnsOptions {

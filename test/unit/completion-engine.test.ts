@@ -1,7 +1,7 @@
 /** The engine on the shipped bundle: real tokenizer and models, a small view made by hand. */
 import { fileURLToPath } from 'node:url';
-import type { CompletionReport } from 'hef-shared';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { CompletionReport, TokenCounts } from 'hef-shared';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { neverCancelled } from '../../server/base/cancellation.ts';
 import type { NodeId } from '../../server/base/ids.ts';
 import { silentLogger } from '../../server/base/logger.ts';
@@ -156,6 +156,55 @@ test('what should come is scored behind the same prompt, and changes no answer',
 test('retrieval can be held to some levels', async () => {
 	expect((await complete(CODE, { fresh: true, levels: ['chunk'] }))?.nodes).toHaveLength(K);
 	expect((await complete(CODE, { fresh: true, levels: ['directory'] }))?.nodes).toEqual([]);
+});
+
+describe('the next line', () => {
+	const first = CODE;
+	const second = CODE.replace('$0', 'read(id);\n\t\t$0');
+	const positions = ({ pseudo, entities, suffix, prefix, reused = 0 }: TokenCounts) => pseudo + entities + suffix + prefix - reused;
+	const typed = { explicit: false };
+
+	test('is served from the context nearby at once, and from its own once that was prepared', async () => {
+		engine.forget('file:///workspace/session.ts');
+		const answer = (await complete(first, typed)) as CompletionReport;
+		const near = await complete(second, typed);
+		expect(near?.timingsMs).toMatchObject({ embed: 0, retrieve: 0, project: 0 });
+		expect(near?.nodes).toEqual(answer.nodes);
+		engine.forget('file:///workspace/session.ts');
+		await complete(first, typed);
+		await engine.prepare(request(second, typed), neverCancelled);
+		const prepared = await complete(second, typed);
+		expect(prepared?.timingsMs).toMatchObject({ embed: 0, retrieve: 0, project: 0 });
+		expect(positions(prepared?.tokens as TokenCounts)).toBe(1);
+		expect(texts(prepared)).toEqual(texts(await complete(second, { ...typed, fresh: true })));
+	});
+
+	test('is prepared after an answer, and the line in use keeps its cache', async () => {
+		engine.forget('file:///workspace/session.ts');
+		const typedFirst = request(first, typed);
+		const answer = (await engine.complete(typedFirst, neverCancelled)) as CompletionReport;
+		await engine.prepareNext(typedFirst, answer, neverCancelled);
+		const written = `${CODE.replace('$0', `${answer.items[0]?.insertText ?? ''}\n\t\tz$0`)}`;
+		const next = await complete(written, typed);
+		expect(next?.timingsMs).toMatchObject({ embed: 0, retrieve: 0, project: 0 });
+		expect(positions(next?.tokens as TokenCounts)).toBeLessThanOrEqual(8);
+		const back = await complete(CODE.replace('$0', 'zq$0'), typed);
+		expect(positions(back?.tokens as TokenCounts)).toBeLessThanOrEqual(8);
+	});
+
+	test('far away the context is renewed before the answer', async () => {
+		engine.forget('file:///workspace/session.ts');
+		await complete(first, typed);
+		const far = await complete(`${'// line\n'.repeat(20)}${second}`, typed);
+		expect(far?.timingsMs.embed).toBeGreaterThan(0);
+	});
+
+	test('preparing is dropped when it is told to stop', async () => {
+		engine.forget('file:///workspace/session.ts');
+		await engine.prepare(request(second, typed), { aborted: true });
+		const answer = await complete(second, { ...typed, fresh: true });
+		expect(answer?.tokens.generated).toBeGreaterThan(0);
+	});
 });
 
 test('a cancelled request answers nothing and leaves the next one right', async () => {
