@@ -154,10 +154,8 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 }
 
 /** Embeds the last tokens that the embedder can read of the text before the cursor: `[dimension]`, L2 norm 1. */
-async function embedQuery(prefix: string, embedder: Embedder, tokenizer: Tokenizer): Promise<Float32Array> {
-	const ids = tokenizer.encode(prefix.slice(-embedder.maxTokens * 8)).slice(-embedder.maxTokens);
-	const [vector] = await embedder.embed([ids]);
-	return vector as Float32Array;
+function embedQuery(prefix: string, embedder: Embedder, tokenizer: Tokenizer): Promise<Float32Array> {
+	return embedder.embedQuery(tokenizer.encode(prefix.slice(-embedder.maxTokens * 8)));
 }
 
 function withoutTimings(context: GatheredContext): GatheredContext {

@@ -17,7 +17,7 @@ export interface EmbedderOptions {
 }
 
 export function createEmbedder({ session, entry, batchSize }: EmbedderOptions): Embedder {
-	const { dimension, maxTokens, append } = entry;
+	const { dimension, maxTokens, append, query } = entry;
 
 	const runBatch = async (rows: readonly (readonly number[])[]): Promise<Float32Array> => {
 		const width = Math.max(...rows.map((row) => row.length));
@@ -27,23 +27,28 @@ export function createEmbedder({ session, entry, batchSize }: EmbedderOptions): 
 		return floatsOf(await session.run(feeds), 'embedding');
 	};
 
+	const embedRows = async (rows: readonly number[][]): Promise<Float32Array[]> => {
+		invariant(
+			rows.every((row) => row.length > 0),
+			'a text to embed has at least one token',
+		);
+		const order = rows.map((_, i) => i).sort((a, b) => (rows[a] as number[]).length - (rows[b] as number[]).length);
+		const vectors = new Array<Float32Array>(rows.length);
+		for (let start = 0; start < order.length; start += batchSize) {
+			const batch = order.slice(start, start + batchSize);
+			const data = await runBatch(batch.map((i) => rows[i] as number[]));
+			for (const [row, i] of batch.entries()) vectors[i] = data.slice(row * dimension, (row + 1) * dimension);
+		}
+		return vectors;
+	};
+
 	return {
 		dimension,
 		maxTokens,
-		async embed(inputs) {
-			const rows = inputs.map((ids) => [...ids.slice(0, maxTokens), ...append]);
-			invariant(
-				rows.every((row) => row.length > 0),
-				'a text to embed has at least one token',
-			);
-			const order = rows.map((_, i) => i).sort((a, b) => (rows[a] as number[]).length - (rows[b] as number[]).length);
-			const vectors = new Array<Float32Array>(rows.length);
-			for (let start = 0; start < order.length; start += batchSize) {
-				const batch = order.slice(start, start + batchSize);
-				const data = await runBatch(batch.map((i) => rows[i] as number[]));
-				for (const [row, i] of batch.entries()) vectors[i] = data.slice(row * dimension, (row + 1) * dimension);
-			}
-			return vectors;
+		embed: (inputs) => embedRows(inputs.map((ids) => [...ids.slice(0, maxTokens), ...append])),
+		async embedQuery(ids) {
+			const [vector] = await embedRows([[...query.before, ...ids.slice(-maxTokens), ...query.append]]);
+			return vector as Float32Array;
 		},
 	};
 }

@@ -62,6 +62,12 @@ export interface ProjectorEntry extends ModelEntry {
 	outputDimension: number;
 }
 
+/** Ids around a query before it is embedded, an instruction for instance; not counted in `maxTokens`. */
+export interface QueryMarks {
+	before: readonly number[];
+	append: readonly number[];
+}
+
 export interface Manifest {
 	name: string;
 	description: string;
@@ -69,8 +75,8 @@ export interface Manifest {
 	/** Every file of the bundle but the manifest, by name. */
 	files: Readonly<Record<string, FileEntry>>;
 	tokenizer: { file: string; vocabSize: number };
-	/** `append`: ids put after every text before it is embedded; not counted in `maxTokens`. */
-	embedder: ModelEntry & { dimension: number; maxTokens: number; append: readonly number[] };
+	/** `append`: ids put after every chunk before it is embedded; not counted in `maxTokens`. `query`: what stands around a query. */
+	embedder: ModelEntry & { dimension: number; maxTokens: number; append: readonly number[]; query: QueryMarks };
 	fuser: ModelEntry & { dimension: number; arity: number };
 	projectors: Readonly<Partial<Record<ProjectorName, ProjectorEntry>>>;
 	tokenEmbedding: ModelEntry;
@@ -107,6 +113,7 @@ export function parseManifest(value: unknown): { manifest: Manifest; problems: [
 			dimension: part.count('dimension'),
 			maxTokens: part.count('maxTokens'),
 			append: part.ids('append'),
+			query: readQueryMarks(part),
 		})),
 		fuser: readPart(root, 'fuser', (part) => ({ ...readModel(part), dimension: part.count('dimension'), arity: part.count('arity', 2) })),
 		projectors: readProjectors(root),
@@ -134,6 +141,13 @@ function readPart<T>(root: Fields, name: string, read: (part: Fields) => T): T {
 
 function readModel(part: Fields): ModelEntry {
 	return { file: part.text('file'), precision: part.text('precision') };
+}
+
+/** Queries are embedded as chunks are where the manifest says nothing else. */
+function readQueryMarks(embedder: Fields): QueryMarks {
+	if (embedder.raw('query') === undefined) return { before: [], append: embedder.ids('append') };
+	const marks = embedder.object('query');
+	return { before: marks.ids('before'), append: marks.ids('append') };
 }
 
 function readFiles(root: Fields): Record<string, FileEntry> {
@@ -216,7 +230,12 @@ function checkAgreement(manifest: Manifest, problems: string[]): void {
 	if (tokenizer.vocabSize > generator.vocabSize) {
 		problems.push(`tokenizer.vocabSize ${tokenizer.vocabSize} is more than generator.vocabSize ${generator.vocabSize}`);
 	}
-	const ids: Record<string, readonly number[]> = { 'embedder.append': embedder.append, 'generator.stopTokens': generator.stopTokens };
+	const ids: Record<string, readonly number[]> = {
+		'embedder.append': embedder.append,
+		'embedder.query.before': embedder.query.before,
+		'embedder.query.append': embedder.query.append,
+		'generator.stopTokens': generator.stopTokens,
+	};
 	for (const [name, segment] of Object.entries(prompt)) if ('before' in segment) ids[`prompt.${name}.before`] = segment.before;
 	for (const [field, list] of Object.entries(ids)) {
 		const outside = list.filter((id) => id >= generator.vocabSize);

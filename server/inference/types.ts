@@ -23,10 +23,12 @@ export interface Tokenizer {
 
 export interface Embedder {
 	readonly dimension: number;
-	/** Most tokens of a text; the rest is cut off at the front for queries, at the end for chunks, by the caller. */
+	/** Most tokens of a text; the rest is cut off, at the end of a chunk and at the front of a query. */
 	readonly maxTokens: number;
-	/** `[n, dimension]` f32, each of L2 norm 1, one for each list of token ids. */
+	/** `[n, dimension]` f32, each of L2 norm 1, one for each chunk's token ids. */
 	embed(inputs: readonly (readonly number[])[]): Promise<Float32Array[]>;
+	/** `[dimension]` f32 of L2 norm 1, to be compared with those of chunks. */
+	embedQuery(ids: readonly number[]): Promise<Float32Array>;
 }
 
 export interface Fuser {

@@ -41,19 +41,19 @@ export function createFakeChunker(): Chunker & { chunked: string[] } {
 /** A vector that depends on the tokens alone. `texts` lists what was embedded. */
 export function createFakeEmbedder(options: { dimension: number; onRun?: (text: string) => void }): Embedder & { texts: string[] } {
 	const texts: string[] = [];
+	const embedOne = (ids: readonly number[]): Float32Array => {
+		const text = String.fromCodePoint(...ids);
+		options.onRun?.(text);
+		texts.push(text);
+		const random = createRandom(Number.parseInt(hashText(text).slice(0, 8), 16));
+		return unit(Float32Array.from({ length: options.dimension }, () => random.normal()));
+	};
 	return {
 		dimension: options.dimension,
 		maxTokens: 512,
 		texts,
-		async embed(inputs) {
-			return inputs.map((ids) => {
-				const text = String.fromCodePoint(...ids);
-				options.onRun?.(text);
-				texts.push(text);
-				const random = createRandom(Number.parseInt(hashText(text).slice(0, 8), 16));
-				return unit(Float32Array.from({ length: options.dimension }, () => random.normal()));
-			});
-		},
+		embed: async (inputs) => inputs.map(embedOne),
+		embedQuery: async (ids) => embedOne(ids),
 	};
 }
 

@@ -463,7 +463,9 @@ describe('failures', () => {
 	test('vectors of another length than 1 never reach the store', async () => {
 		const running = await setUp({
 			files: { 'a.py': lines(2, 'a') },
-			options: { embedder: async () => ({ dimension, maxTokens: 512, embed: async () => [new Float32Array(dimension).fill(Number.NaN)] }) },
+			options: {
+				embedder: async () => ({ ...createFakeEmbedder({ dimension }), embed: async () => [new Float32Array(dimension).fill(Number.NaN)] }),
+			},
 		});
 		await running.index();
 		expect(running.indexer.report().message).toContain('hef-language-server doctor');

@@ -25,6 +25,10 @@ test('a bundle loads with typed manifest, id and absolute paths', async () => {
 	const bundle = await loadBundle(tinyBundleFolder);
 	expect(bundle.manifest.name).toBe('tiny');
 	expect(bundle.manifest.embedder.append).toEqual([2]);
+	expect(bundle.manifest.embedder.query, 'queries are embedded as chunks are, unless the manifest says otherwise').toEqual({
+		before: [],
+		append: [2],
+	});
 	expect(bundle.bundleId).toMatch(/^[0-9a-f]{16}$/);
 	expect(bundle.path('generator.onnx')).toBe(join(tinyBundleFolder, 'generator.onnx'));
 	expect(bundle.manifest.confidence).toEqual(UNCALIBRATED);
