@@ -22,6 +22,12 @@ export function table(header: readonly string[], rows: readonly (readonly (strin
 	return `${[line(first), widths.map((width) => '-'.repeat(width)).join('  '), ...others.map(line)].join('\n')}\n`;
 }
 
+/** The same as a Markdown table. */
+export function markdownTable(header: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+	const line = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`;
+	return `${[line(header), `|${'---|'.repeat(header.length)}`, ...rows.map(line)].join('\n')}\n`;
+}
+
 /** Redraws one line on a terminal; silent elsewhere. */
 export function createProgressBar(context: CommandContext): { report(progress: IndexProgress): void; end(): void } {
 	let drawn = false;

@@ -23,7 +23,7 @@ export interface CompletionRequest {
 	/** Evaluation: no answer from caches, nothing held from an earlier request. */
 	fresh?: boolean;
 	/** Evaluation: context parts to leave out. */
-	without?: readonly ('suffix' | 'entities')[];
+	without?: readonly ('suffix' | 'entities' | 'copy')[];
 	/** Evaluation: pseudo-tokens to use instead of the bundle's K. */
 	k?: number;
 	/** Evaluation: levels of the hierarchy that retrieval may return. Default all. */

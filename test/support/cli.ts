@@ -18,7 +18,7 @@ export function runCli(args: readonly string[], options: { env?: NodeJS.ProcessE
 		const child = execFile(
 			process.execPath,
 			[SERVER, ...args],
-			{ env: { ...process.env, ...options.env }, timeout: options.timeoutMs ?? 120_000, maxBuffer: 1e9 },
+			{ env: { ...process.env, ...options.env }, timeout: options.timeoutMs ?? 240_000, maxBuffer: 1e9 },
 			(_, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }),
 		);
 	});

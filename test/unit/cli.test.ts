@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HefError } from '../../server/base/errors.ts';
 import type { CommandContext } from '../../server/cli/command.ts';
 import { drawCursors } from '../../server/cli/cursors.ts';
-import { scoreLine, summarizeScores } from '../../server/cli/eval-scores.ts';
+import { scoreLine, summarizeScores } from '../../server/cli/evaluation/scores.ts';
 import { runCommand, usage } from '../../server/cli/run.ts';
 import type { CompletionRequest } from '../../server/completion/types.ts';
 import type { Services } from '../../server/services.ts';
@@ -197,7 +197,7 @@ describe('scores', () => {
 
 	test('what is shown is what passes the default threshold', () => {
 		const score = (em: boolean, confidence: number) => ({
-			...{ id: '', mode: 'hef' as const, gold: '', prediction: '', identifierMatch: em, suppressed: null },
+			...{ id: '', repo: '', mode: 'hef', mid: false, gold: '', prediction: '', identifierMatch: em, suppressed: null },
 			...{ em, es: em ? 1 : 0, confidence, ttftMs: 10, totalMs: 20 },
 		});
 		expect(summarizeScores([score(true, 0.99), score(false, 0.01), score(false, 0.99), score(true, 0.01)])).toMatchObject({

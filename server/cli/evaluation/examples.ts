@@ -1,0 +1,52 @@
+/** Benchmark lines on disk (`benchmarks/README.md` has the format; `lines` writes it), and where their cursors stand. */
+import { readFile } from 'node:fs/promises';
+import { HefError, messageOf } from '../../base/errors.ts';
+
+export interface Example {
+	id: string;
+	language: string;
+	repo: string;
+	path: string;
+	/** Unicode code points, as Python counts. */
+	offset: number;
+	gold: string;
+	/** Column in the gold line (code points) at which a mid-line cursor stands. */
+	mid?: number;
+}
+
+/** An example's file as it is while typing, and what should come. */
+export interface Cursor {
+	/** The file on disk: without the gold line. */
+	saved: string;
+	/** The document up to the cursor, and after it. */
+	prefix: string;
+	suffix: string;
+	gold: string;
+}
+
+/** @throws HefError `workspace-unreadable` */
+export async function readExamples(file: string): Promise<Example[]> {
+	try {
+		const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line.trim() !== '');
+		return lines.map((line) => JSON.parse(line) as Example);
+	} catch (error) {
+		throw new HefError('workspace-unreadable', `cannot read examples from ${file}: ${messageOf(error)}`, { cause: error });
+	}
+}
+
+/** Evenly spread, so that a limited run sees every repository. */
+export function sample(examples: readonly Example[], limit: number): Example[] {
+	if (examples.length <= limit) return [...examples];
+	return Array.from({ length: limit }, (_, i) => examples[Math.floor((i * examples.length) / limit)] as Example);
+}
+
+/** @param text of the whole file, with `\n` line ends */
+export function cursorOf({ offset, gold, mid = 0 }: Example, text: string, atMid: boolean): Cursor {
+	const points = [...text];
+	const goldPoints = [...gold];
+	const cut = atMid ? mid : 0;
+	const before = points.slice(0, offset).join('');
+	const suffix = points.slice(offset + goldPoints.length).join('');
+	const typed = goldPoints.slice(0, cut).join('');
+	return { saved: before + suffix, prefix: before + typed, suffix, gold: goldPoints.slice(cut).join('') };
+}

@@ -1,0 +1,72 @@
+/** The commands of the evaluation as a user runs them, on a small repository and random weights. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import type { EvalReport } from '../../server/cli/evaluation/report.ts';
+import { runCli, TINY_BUNDLE } from '../support/cli.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
+
+const LIBRARY = Array.from(
+	{ length: 6 },
+	(_, i) => `export function helper${i}(value: number): number {\n\treturn value * ${i};\n}\n`,
+).join('\n');
+const USER = `import { ${Array.from({ length: 6 }, (_, i) => `helper${i}`).join(', ')} } from './library.ts';
+
+export function total(start: number): number {
+${Array.from({ length: 6 }, (_, i) => `\tconst part${i} = helper${i}(start + ${i});`).join('\n')}
+	return part0 + part1 + part2;
+}
+`;
+/** Two repositories that differ in their names. */
+const repositories = () =>
+	temporaryFolder({
+		'one/src/library.ts': LIBRARY,
+		'one/src/user.ts': USER,
+		'two/src/library.ts': LIBRARY.replaceAll('helper', 'assist'),
+		'two/src/user.ts': USER.replaceAll('helper', 'assist'),
+	});
+
+async function cli(...args: string[]) {
+	const result = await runCli(args);
+	if (result.code !== 0) throw new Error(`exit code ${result.code}: ${result.stderr}`);
+	return result;
+}
+
+test('lines are drawn, completed in every mode, compared and plotted', async () => {
+	const repos = repositories();
+	const { stdout: lines } = await cli('lines', '--repos', repos, '--kind', 'xfile', '--count', '4');
+	const drawn = lines
+		.trim()
+		.split('\n')
+		.map((line) => JSON.parse(line) as { repo: string; kind: string });
+	expect(drawn.map(({ repo, kind }) => [repo, kind])).toEqual([
+		...Array.from({ length: 2 }, () => ['one', 'first_use']),
+		...Array.from({ length: 2 }, () => ['two', 'first_use']),
+	]);
+
+	const folder = temporaryFolder({ 'lines.jsonl': lines });
+	const [data, details, plot] = ['lines.jsonl', 'details.jsonl', 'plot.svg'].map((name) => join(folder, name)) as [string, string, string];
+	const common = ['--data', data, '--repos', repos, '--bundle', TINY_BUNDLE, '--execution-provider', 'cpu', '--workers', '2'];
+	const sweep = ['--variants', '--k', '1,2,99', '--levels', 'chunk,file', '--reference', TINY_BUNDLE];
+	const { stdout, stderr } = await cli('eval', ...common, ...sweep, '--details', details, '--plot', plot, '--json');
+	const report = JSON.parse(stdout) as EvalReport & { data: string; mid: boolean };
+	expect(report).toMatchObject({ data, mid: false });
+	expect(Object.keys(report.modes)).toEqual(expect.arrayContaining(['none', 'none-copy', 'snippets', 'hef', 'hef-copy', 'hef-entities']));
+	expect(report.modes.hef).toMatchObject({ n: 4 });
+	expect(report.modes.hef?.deltaLogProb?.value).not.toBe(0);
+	expect(report.ratios.map(({ mode, to }) => `${mode} / ${to}`)).toContain('hef-copy / none-copy');
+	expect(report.harmful.map(({ judge }) => judge)).toEqual([TINY_BUNDLE, 'own generator', 'own generator']);
+	// The reference is the bundle itself, so both judge alike.
+	expect(report.harmful[0]?.n).toBe(report.harmful[1]?.n);
+	expect(report.k.map(({ k }) => k).slice(0, 2)).toEqual([1, 2]);
+	expect(stderr).toMatch(/--k 99: the bundle was trained on at most \d+ pseudo-tokens/);
+	expect(report.levels.map(({ levels }) => levels)).toEqual([['chunk'], ['chunk', 'file']]);
+	expect(readFileSync(plot, 'utf8')).toMatch(/^<svg /);
+	const answers = readFileSync(details, 'utf8')
+		.trim()
+		.split('\n')
+		.map((line) => JSON.parse(line) as { id: string; goldLogProb: number });
+	expect(answers).toHaveLength(4 * (Object.keys(report.modes).length + report.k.length + 2));
+	for (const { goldLogProb } of answers) expect(goldLogProb).toBeLessThan(0);
+	expect(readFileSync(join(repos, 'one/src/user.ts'), 'utf8')).toBe(USER);
+}, 300_000);
