@@ -1,0 +1,94 @@
+"""The one-layer embedder's short cut, token slices, and what the `hef` stage's examples promise."""
+import dataclasses
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from hef_training import hef, nodes, tokenizer
+from hef_training.config import ModelConfig
+from hef_training.data import pad
+from hef_training.embedder import END, Embedder
+from hef_training.hef_data import Drawing
+from hef_training.layout import Layout
+from hef_training.pairs import repositories, training_names
+from hef_training.tokens import tokenise
+
+
+@pytest.mark.parametrize("kv_heads", (1, 2))
+def test_the_short_cut_of_one_layer_is_the_whole_model(kv_heads: int) -> None:
+    torch.manual_seed(0)
+    model = Embedder(ModelConfig(layers=1, hidden=64, heads=2, kv_heads=kv_heads, head_dim=32, ff=96), 300)
+    rows = [[10, 20, 30, 40], [7] * 30, [9, 8, 7, 66, 77, 88, 99], [11]]
+    for kind, end in enumerate(END):
+        ended = [[*row, end] for row in rows]
+        whole = model(pad(ended, 0), torch.tensor([len(row) for row in ended]))
+        assert torch.allclose(model.embed(rows, kind), whole, atol=1e-6)
+
+
+def test_a_query_weighs_its_end_and_a_chunk_does_not() -> None:
+    model = Embedder(ModelConfig(layers=1, hidden=64, heads=2, kv_heads=2, head_dim=32, ff=96), 300)
+    model.start_as_bag(torch.zeros(300))
+    near, far = [50] * 200 + [60] * 20, [60] * 20 + [50] * 200
+    lone = model.embed([[60]], 0)[0]
+    with torch.no_grad():
+        (q_near, q_far), (p_near, p_far) = model.embed([near, far], 1), model.embed([near, far], 0)
+    assert q_near @ lone > q_far @ lone + 0.1
+    assert abs((p_near - p_far) @ lone) < 0.02
+
+
+@pytest.fixture(scope="module")
+def drawing(trained) -> Drawing:
+    recipe, places, _ = trained
+    layout = Layout(recipe.layout, tokenizer.load(places))
+    repos = hef.repos_of(repositories(places, training_names(places)), places, recipe, layout, hef.fuser_of(places, recipe))
+    return Drawing(repos, layout, hef.embedder_of(places, recipe), dataclasses.replace(recipe.hef, oracle=1.0), 1)
+
+
+def test_token_slices_are_those_of_the_text(trained) -> None:
+    recipe, places, _ = trained
+    layout = Layout(recipe.layout, tokenizer.load(places))
+    chunks = repositories(places, training_names(places))[0]
+    made, again = tokenise(chunks, layout, places.work / "tokens"), tokenise(chunks, layout, places.work / "tokens")
+    assert np.array_equal(made.ids, again.ids)
+    for f in (0, len(chunks.files) - 1):
+        text = chunks.files[f].text
+        assert layout.tokenizer.decode(made.slice(f, 0, len(text)).tolist()) == text
+        line = text.find("\n", 60)  # a newline begins a token
+        assert layout.tokenizer.decode(made.slice(f, line, len(text)).tolist()) == text[line:]
+        assert layout.tokenizer.decode(made.before(f, line, 5).tolist()) == layout.tokenizer.decode(layout.encode(text[:line])[-5:])
+
+
+def test_examples_have_a_full_set_of_nodes_without_what_the_prompt_shows(drawing: Drawing) -> None:
+    for _ in range(40):
+        example = drawing.next()
+        table = drawing.repos[example.repo].table
+        assert len(set(example.nodes.tolist())) == len(example.nodes) == drawing.layout.config.pseudo
+        written = drawing.layout.tokenizer.decode(example.prompt.body[example.middle :]).strip()
+        own = [file for file in drawing.repos[example.repo].chunks.files if written and written in file.text]
+        if len(own) == 1 and len(written) > 25:  # the place is known: no node of that file holds the middle
+            f = drawing.repos[example.repo].chunks.files.index(own[0])
+            at = own[0].text.index(written)
+            inside = [i for i in example.nodes if table.file[i] == f]
+            assert not any(table.start[i] <= at < table.end[i] for i in inside)
+
+
+def test_a_rebuilt_chunk_has_its_own_node_among_the_others(drawing: Drawing) -> None:
+    found = [e for e in (drawing.rebuilding(4) for _ in range(60)) if e]
+    assert found
+    for example in found:
+        table = drawing.repos[example.repo].table
+        text = drawing.layout.tokenizer.decode(example.prompt.body[1:])
+        files = drawing.repos[example.repo].chunks.files
+        shown = [files[table.file[i]].text[table.start[i] : table.end[i]] for i in example.nodes if table.level[i] == "chunk"]
+        assert any(chunk.lstrip(" ").startswith(text) for chunk in shown)  # indentation belongs to the token of the newline before
+
+
+def test_small_directories_over_the_open_file_are_left_out(drawing: Drawing) -> None:
+    repo = drawing.repos[0]
+    own = random.Random(0).randrange(len(repo.chunks.files))
+    may = nodes.allowed(repo.table, own, repo.chunks.files[own].path, 0, 10**9)
+    assert not may[repo.table.file == own].any()
+    root = [i for i, (level, path) in enumerate(zip(repo.table.level, repo.table.path)) if level == "repository" and path == ""]
+    assert may[root].all() == (repo.table.chunks[root[0]] >= nodes.MIN_DIRECTORY_CHUNKS)
