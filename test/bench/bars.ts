@@ -31,6 +31,8 @@ export interface BenchContext {
 	quick: boolean;
 	/** Says on stderr what goes on. */
 	progress(message: string): void;
+	/** The suite's own arguments, those that were given. */
+	arguments: Readonly<Record<string, string | undefined>>;
 }
 
 export interface Measurement {
@@ -38,11 +40,20 @@ export interface Measurement {
 	run(context: BenchContext): Promise<Bar[]>;
 }
 
+export interface SuiteExtras {
+	/** The suite's own arguments, each with a value, and what they are. */
+	arguments?: Readonly<Record<string, string>>;
+	/** Written to the JSON beside the bars. */
+	details?(): unknown;
+	/** Called at the end. */
+	finish?(given: Readonly<Record<string, string | undefined>>): void;
+}
+
 const USAGE = 'Arguments: [--quick] [--only NAME,NAME] [--json FILE] [--list]';
 
 /** Runs a suite as its command line says; the process's exit code is 1 when a bar is missed. */
-export async function runSuite(suite: string, measurements: readonly Measurement[]): Promise<void> {
-	const { quick, only, json, list } = readArguments();
+export async function runSuite(suite: string, measurements: readonly Measurement[], extras: SuiteExtras = {}): Promise<void> {
+	const { quick, only, json, list, given } = readArguments(extras.arguments ?? {});
 	if (list) {
 		for (const { name } of measurements) console.log(name);
 		return;
@@ -57,7 +68,7 @@ export async function runSuite(suite: string, measurements: readonly Measurement
 		const started = performance.now();
 		const progress = (message: string) => console.error(`${name}: ${message}`);
 		try {
-			for (const bar of await run({ quick, progress })) bars.push({ measurement: name, ...bar });
+			for (const bar of await run({ quick, progress, arguments: given })) bars.push({ measurement: name, ...bar });
 		} catch (error) {
 			failed.push(name);
 			console.error(error);
@@ -71,22 +82,29 @@ export async function runSuite(suite: string, measurements: readonly Measurement
 	for (const name of failed) console.log(`${name}: failed, see above`);
 	if (json) {
 		const rows = bars.map((bar) => ({ ...bar, value: median(bar.values), met: isMet(bar) }));
-		writeFileSync(json, `${JSON.stringify({ suite, quick, machine, loadAfter, failed, bars: rows }, null, '\t')}\n`);
+		const details = extras.details ? { details: extras.details() } : {};
+		writeFileSync(json, `${JSON.stringify({ suite, quick, machine, loadAfter, failed, bars: rows, ...details }, null, '\t')}\n`);
 	}
+	extras.finish?.(given);
 	process.exitCode = failed.length > 0 || (!quick && bars.some((bar) => isMet(bar) === false)) ? 1 : 0;
 }
 
-function readArguments() {
+function readArguments(own: Readonly<Record<string, string>>) {
+	const names = Object.keys(own);
 	const { values } = parseArgs({
 		options: {
+			...Object.fromEntries(names.map((name) => [name, { type: 'string' as const }])),
 			quick: { type: 'boolean', default: false },
 			list: { type: 'boolean', default: false },
 			only: { type: 'string', default: '' },
 			json: { type: 'string' },
 		},
 	});
+	const given: Record<string, string | undefined> = Object.fromEntries(
+		names.map((name) => [name, (values as Record<string, unknown>)[name] as string | undefined]),
+	);
 	const only = values.only.split(',').filter((name) => name !== '');
-	return { quick: values.quick, list: values.list, json: values.json, only };
+	return { quick: values.quick, list: values.list, json: values.json, only, given };
 }
 
 async function describeMachine() {

@@ -1,0 +1,96 @@
+/**
+ * One decode step of the pipeline (token embedding, run, KV cache, choice of the token and its log-probability) against a bare
+ * `session.run` of the same graph on the same length, in turn, on one thread pool each.
+ */
+
+import { neverCancelled } from '../../../server/base/cancellation.ts';
+import { silentLogger } from '../../../server/base/logger.ts';
+import type { Bundle } from '../../../server/inference/bundle.ts';
+import { createModels } from '../../../server/inference/models.ts';
+import { argmax, logProbability } from '../../../server/inference/sampling.ts';
+import { floats, int32s, int64s, type ModelSession, openSession } from '../../../server/inference/session.ts';
+import { createRandom } from '../../support/random.ts';
+import { type Bar, median } from '../bars.ts';
+import type { LatencyContext } from './main.ts';
+import { THREADS } from './server-parts.ts';
+
+/** 32 pseudo-tokens and 512 tokens, the paper's prompt. */
+export const PROMPT = 544;
+/** Of the KV cache for that many, as the server grows it. */
+export const CAPACITY = 1024;
+const STEPS = 12;
+
+export async function decodeStepBars({ bundle, quick }: LatencyContext): Promise<Bar[]> {
+	const { pipeline, bare } = await decodeSteps(bundle, quick ? 5 : 25);
+	const [step, run] = [median(pipeline), median(bare)];
+	return [
+		{
+			what: 'Decode step / bare session.run of the same graph and length',
+			values: [step / run],
+			limit: { relation: '≤', value: 1.15 },
+			note: `${step.toFixed(2)} / ${run.toFixed(2)} ms behind ${PROMPT} positions; ${pipeline.length} steps each, in turn`,
+		},
+	];
+}
+
+/** Median milliseconds of one bare decode step. */
+export async function decodeStepMs(bundle: Bundle): Promise<number> {
+	return median((await decodeSteps(bundle, 5)).bare);
+}
+
+/** Milliseconds of each step, rounds of {@link STEPS} in turn. */
+async function decodeSteps(bundle: Bundle, rounds: number): Promise<{ pipeline: number[]; bare: number[] }> {
+	const models = await createModels(bundle, { executionProvider: 'cpu', threads: THREADS, logger: silentLogger });
+	const generator = await models.generator();
+	const session = await openSession({ path: bundle.path(bundle.manifest.generator.file), provider: 'cpu', threads: THREADS });
+	const run = bareRun({ session, bundle, nPast: PROMPT, nNew: 1 });
+	const random = createRandom(1);
+	const ids = Array.from({ length: PROMPT }, () => 300 + random.below(bundle.manifest.tokenizer.vocabSize - 300));
+	const pipeline: number[] = [];
+	const bare: number[] = [];
+	for (let round = -1; round < rounds; round++) {
+		const prefilled = await generator.prefill([{ kind: 'tokens', ids }], neverCancelled);
+		let logits = prefilled?.logits as Float32Array;
+		for (let step = 0; step < STEPS; step++) {
+			const started = performance.now();
+			const token = argmax(logits);
+			logProbability(logits, token);
+			logits = await generator.decode(token);
+			if (round >= 0) pipeline.push(performance.now() - started);
+		}
+		for (let step = 0; step < STEPS; step++) {
+			const started = performance.now();
+			await run();
+			if (round >= 0) bare.push(performance.now() - started);
+		}
+	}
+	await session.dispose();
+	await models.dispose();
+	return { pipeline, bare };
+}
+
+export interface BareRunOptions {
+	session: ModelSession;
+	bundle: Bundle;
+	/** Positions in the KV cache. */
+	nPast: number;
+	nNew: number;
+}
+
+/** One run of the generator's file with inputs that are made once: what the runtime itself takes. */
+export function bareRun({ session, bundle, nPast, nNew }: BareRunOptions): () => Promise<unknown> {
+	const { hiddenSize, layers, kvHeads, headDim } = bundle.manifest.generator;
+	const shape = [1, kvHeads, CAPACITY, headDim];
+	const names = Array.from({ length: layers }, (_, layer) => [`past_key_${layer}`, `past_value_${layer}`]).flat();
+	const feeds = {
+		inputs_embeds: floats(
+			new Float32Array(nNew * hiddenSize).map((_, i) => 0.5 * Math.sin(1.7 * i)),
+			[1, nNew, hiddenSize],
+		),
+		seqlens_k: int32s([nPast + nNew - 1], [1]),
+		total_length: int32s([nPast + nNew], []),
+		logits_from: int64s([nNew - 1], [1]),
+		...Object.fromEntries(names.map((name) => [name, floats(new Float32Array(kvHeads * CAPACITY * headDim), shape)])),
+	};
+	return () => session.run(feeds);
+}

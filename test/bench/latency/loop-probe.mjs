@@ -1,0 +1,38 @@
+/**
+ * Loaded into the server's process ahead of it (`node --import`): notes when the main thread's event loop stood still, and writes
+ * what it noted to the file that HEF_LOOP_PROBE names when the process ends.
+ *
+ * A thread that does not run is either busy or waits for a core. Where Linux tells how long it waited, that is noted beside.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { isMainThread } from 'node:worker_threads';
+
+const FROM_MS = 3;
+
+if (isMainThread && process.env.HEF_LOOP_PROBE) {
+	const stalls = [];
+	let last = performance.now();
+	let lastWait = waitedMs();
+	const tick = () => {
+		const now = performance.now();
+		const stalled = now - last - 1;
+		if (stalled >= FROM_MS) {
+			const wait = waitedMs();
+			stalls.push({ endedAt: performance.timeOrigin + now, ms: stalled, waitedForCoreMs: Math.min(stalled, wait - lastWait) });
+		}
+		lastWait = waitedMs();
+		last = performance.now();
+		setTimeout(tick, 1).unref();
+	};
+	setTimeout(tick, 1).unref();
+	process.on('exit', () => writeFileSync(process.env.HEF_LOOP_PROBE, JSON.stringify(stalls)));
+}
+
+/** Milliseconds that the main thread has waited for a core since it began; 0 where the system does not tell. */
+function waitedMs() {
+	try {
+		return Number(readFileSync('/proc/self/schedstat', 'utf8').split(' ')[1]) / 1e6;
+	} catch {
+		return 0;
+	}
+}
