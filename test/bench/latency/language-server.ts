@@ -133,7 +133,10 @@ interface Typing {
 
 /** Types until the build is done, or for so long. */
 async function typeDuringBuild(client: LspClient, cursors: readonly Cursor[], mostMs: number): Promise<Typing> {
-	const isBuilt = () => client.received.some(({ method, params }) => method === STATUS_CHANGED_NOTIFICATION && (params as StatusChangedParams).kind === 'ready');
+	const isBuilt = () =>
+		client.received.some(
+			({ method, params }) => method === STATUS_CHANGED_NOTIFICATION && (params as StatusChangedParams).kind === 'ready',
+		);
 	await client.notification(STATUS_CHANGED_NOTIFICATION, ({ kind }: StatusChangedParams) => kind === 'indexing', BUILD_TIMEOUT_MS);
 	const began = Date.now();
 	const enough = () => isBuilt() || Date.now() - began > mostMs;

@@ -11,6 +11,8 @@ const TOP = 64;
 const BOTTOM = 280;
 const LEFT_PANEL = { from: 56, to: 396 };
 const RIGHT_PANEL = { from: 534, to: 824 };
+/** A stage that took less did not take place. */
+const NOTHING_MS = 0.005;
 
 const STYLE = `
 text { font: 12px system-ui, -apple-system, 'Segoe UI', sans-serif; fill: #57606a; }
@@ -92,6 +94,7 @@ function stagesPanel({ cold, reused }: ReplayFigures): string[] {
 		let start = 0;
 		return stages.map((stage, row) => {
 			const ms = requests.stages[stage];
+			if (ms < NOTHING_MS) return '';
 			const at = TOP + row * rowHeight + offset;
 			const bar = `<rect x="${x(start).toFixed(1)}" y="${at.toFixed(1)}" width="${Math.max(1.5, x(ms) - from).toFixed(1)}" height="12" rx="2"/>`;
 			start += ms;
@@ -123,10 +126,10 @@ function text(x: number, y: number, content: string, { anchor = 'start', style =
 	return `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" text-anchor="${anchor}"${style ? ` class="${style}"` : ''}>${content}</text>`;
 }
 
-/** The next of 1, 2, 4, 5 or 8 times a power of ten. */
+/** The next of 1, 2, 4, 6 or 8 times a power of ten. */
 function niceMaximum(value: number): number {
 	const power = 10 ** Math.floor(Math.log10(value));
-	return ([1, 2, 4, 5, 8, 10].find((step) => step * power >= value) ?? 10) * power;
+	return ([1, 2, 4, 6, 8, 10].find((step) => step * power >= value) ?? 10) * power;
 }
 
 /** Four steps from 0. */
