@@ -1,0 +1,122 @@
+import type { CompletionReport } from 'hef-shared';
+import { describe, expect, test } from 'vitest';
+import { splitAt } from '../../server/completion/split.ts';
+import { createSuggestionCache, type SuggestionCache } from '../../server/completion/suggestion-cache.ts';
+import type { CompletionRequest } from '../../server/completion/types.ts';
+import { reportOf } from '../support/fake-services.ts';
+
+function requestAt(code: string, options: Partial<CompletionRequest> = {}): CompletionRequest {
+	return {
+		uri: 'file:///a.ts',
+		path: 'a.ts',
+		text: code.replace('$0', ''),
+		offset: code.indexOf('$0'),
+		context: 'hef',
+		multiLine: 'auto',
+		explicit: false,
+		minConfidence: 0.2,
+		...options,
+	};
+}
+
+function add(cache: SuggestionCache, code: string, insertText: string | undefined, options: Partial<CompletionRequest> = {}): void {
+	const request = requestAt(code, options);
+	cache.add(request, splitAt(request.text, request.offset), reportOf(insertText, request));
+}
+
+function find(cache: SuggestionCache, code: string, options: Partial<CompletionRequest> = {}): CompletionReport | undefined {
+	const request = requestAt(code, options);
+	return cache.find(request, splitAt(request.text, request.offset));
+}
+
+const found = (...args: Parameters<typeof find>) => find(...args)?.items[0]?.insertText;
+
+describe('a remembered suggestion', () => {
+	test.each([
+		['the same place', 'let a$0;', ' = compute();'],
+		['its beginning typed', 'let a = c$0;', 'ompute();'],
+		['all but its last character typed', 'let a = compute()$0;', ';'],
+		['all of it typed', 'let a = compute();$0;', undefined],
+		['something else typed', 'let a = x$0;', undefined],
+		['another text before', 'var a$0;', undefined],
+		['another text behind', 'let a$0,', undefined],
+		['deleted to before it', 'let $0;', undefined],
+	])('%s', (_, code, expected) => {
+		const cache = createSuggestionCache();
+		add(cache, 'let a$0;', ' = compute();');
+		expect(found(cache, code)).toBe(expected);
+	});
+
+	test.each([
+		['mode', { context: 'none' as const }],
+		['lines', { multiLine: 'always' as const }],
+		['threshold', { minConfidence: 0.3 }],
+		['way of asking', { explicit: true }],
+		["entry of the editor's list", { selected: 'b' }],
+	])('is found with the same %s only', (_, options) => {
+		const cache = createSuggestionCache();
+		add(cache, 'let a$0;', ' = 1');
+		expect(find(cache, 'let a$0;', options)).toBeUndefined();
+		add(cache, 'let a$0;', ' = 2', options);
+		expect(found(cache, 'let a$0;', options)).toBe(' = 2');
+	});
+
+	test('survives typing through it, deleting again, and an answer for the text in between', () => {
+		const cache = createSuggestionCache();
+		add(cache, 'let a$0', ' = compute();');
+		add(cache, 'let a = x$0', 'y');
+		expect(['let a = com$0', 'let a =$0', 'let a$0', 'let a = x$0'].map((code) => found(cache, code))).toEqual([
+			'pute();',
+			' compute();',
+			' = compute();',
+			'y',
+		]);
+	});
+
+	test('the newest of two for one place wins', () => {
+		const cache = createSuggestionCache();
+		add(cache, 'a$0', 'old');
+		add(cache, 'a$0', 'new');
+		expect(found(cache, 'a$0')).toBe('new');
+	});
+
+	test('"nothing to suggest" is remembered for its place alone', () => {
+		const cache = createSuggestionCache();
+		add(cache, 'a$0', undefined);
+		expect(find(cache, 'a$0')).toMatchObject({ items: [], suppressed: 'empty' });
+		expect(find(cache, 'ab$0')).toBeUndefined();
+	});
+
+	test('line ends of the document make no difference to what is found', () => {
+		const cache = createSuggestionCache();
+		add(cache, 'x\r\nif (a) {$0\r\n', '\r\n\tb();\r\n}');
+		expect(found(cache, 'x\r\nif (a) {\r\n$0\r\n')).toBe('\tb();\r\n}');
+	});
+});
+
+describe('memory', () => {
+	test('does not grow with the document', () => {
+		const [small, large] = [createSuggestionCache(), createSuggestionCache()];
+		add(small, 'a$0', 'b');
+		add(large, `${'// a long line of the document\n'.repeat(50_000)}a$0`, 'b');
+		expect(large.bytes).toBe(small.bytes);
+	});
+
+	test('stays below the budget, and the document asked about last is kept', () => {
+		const cache = createSuggestionCache(40_000);
+		for (let n = 0; n < 30; n++) for (let at = 0; at < 4; at++) add(cache, `${at}$0`, 'text', { uri: `file:///${n}.ts` });
+		expect(cache.bytes).toBeLessThanOrEqual(40_000);
+		expect(cache.bytes).toBeGreaterThan(20_000);
+		expect(found(cache, '3$0', { uri: 'file:///29.ts' })).toBe('text');
+		expect(find(cache, '3$0', { uri: 'file:///0.ts' })).toBeUndefined();
+	});
+
+	test('a document keeps its last twenty answers', () => {
+		const cache = createSuggestionCache();
+		for (let n = 0; n < 30; n++) add(cache, `line ${n}$0`, 'text');
+		expect(found(cache, 'line 10$0')).toBe('text');
+		expect(find(cache, 'line 9$0')).toBeUndefined();
+		cache.forget('file:///a.ts');
+		expect([find(cache, 'line 10$0'), cache.bytes]).toEqual([undefined, 0]);
+	});
+});
