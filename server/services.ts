@@ -77,7 +77,12 @@ export interface Services {
 	clear(folder: string): Promise<void>;
 	/** Resolves when all that was published is in the view that completion searches. */
 	settled(): Promise<void>;
+	/** Undefined when superseded by a newer request of the document, or aborted. */
 	complete(request: CompletionRequest, signal?: AbortSignal): Promise<CompletionReport | undefined>;
+	/** The answer that needs no model, if there is one. */
+	recall(request: CompletionRequest): Promise<CompletionReport | undefined>;
+	/** Computes ahead what such a request would need, until a request comes. */
+	prepare(request: CompletionRequest): void;
 	/** A document was closed. */
 	forget(uri: string): void;
 	report(folder: string): Promise<WorkspaceReport>;
@@ -232,6 +237,8 @@ export function createServices(options: ServicesOptions): Services {
 		resume: () => indexing.resume(),
 		settled: () => completion.settled(),
 		complete: (request, signal) => completion.complete(request, signal),
+		recall: (request) => completion.recall(request),
+		prepare: (request) => completion.prepare(request),
 		forget: (uri) => completion.forget(uri),
 		report,
 		async codeFiles(folder) {

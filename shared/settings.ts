@@ -96,8 +96,9 @@ export const SETTINGS_SCHEMA = {
 		type: 'number',
 		minimum: 0,
 		maximum: 2000,
-		default: 0,
-		description: 'Milliseconds to wait after a keystroke before computing. Most editors wait already.',
+		default: 200,
+		description:
+			'Longest wait after a keystroke, in milliseconds. The server waits only while answers take longer than the pauses between keystrokes, never at the start of a line, after an accepted suggestion or for a request by hand, and not for editors that wait by themselves. 0: never.',
 	},
 	exclude: {
 		type: 'array',

@@ -26,6 +26,10 @@ export interface CompletionClient {
 	published(folder: string, paths: string[] | 'all'): void;
 	/** Undefined when superseded by a newer request of the document, or aborted. */
 	complete(request: CompletionRequest, signal?: AbortSignal): Promise<CompletionReport | undefined>;
+	/** The answer that needs no model, if there is one. */
+	recall(request: CompletionRequest): Promise<CompletionReport | undefined>;
+	/** Computes ahead what such a request would need, until a request comes. */
+	prepare(request: CompletionRequest): void;
 	vectorIndex(folder: string): Promise<HnswReport | undefined>;
 	forget(uri: string): void;
 	settled(): Promise<void>;
@@ -116,6 +120,12 @@ export function createCompletionClient(options: CompletionClientOptions): Comple
 			if (current) stop(current);
 			return waitFor(start(request, key), signal);
 		},
+		async recall(request) {
+			const known = await remote.recall(request);
+			if (known) metrics.record(known);
+			return known ?? undefined;
+		},
+		prepare: (request) => emit('prepare', request),
 		vectorIndex: (folder) => remote.vectorIndex(folder),
 		forget: (uri) => void remote.forget(uri).catch(() => {}),
 		settled: () => remote.settled(),

@@ -23,6 +23,8 @@ export interface CompletionWorkerMethods {
 	closeFolder(folder: string): void;
 	/** Null when cancelled through the flag. */
 	complete(request: CompletionRequest, cancelFlag: SharedArrayBuffer): CompletionReport | null;
+	/** The answer that needs no model; null when there is none. */
+	recall(request: CompletionRequest): CompletionReport | null;
 	/** What the folder's vector index looks like; undefined for a folder that is not open. */
 	vectorIndex(folder: string): HnswReport | undefined;
 	forget(uri: string): void;
@@ -40,6 +42,8 @@ export interface WarmUpReport {
 export interface CompletionWorkerEvents {
 	/** The store of a folder has new content under these paths. */
 	published(folder: string, paths: string[] | 'all'): void;
+	/** Computes ahead what such a request would need, when nothing else is to do. */
+	prepare(request: CompletionRequest): void;
 }
 
 /** Events of the worker for the LSP thread. */

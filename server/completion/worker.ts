@@ -135,6 +135,12 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 		const { engine } = await loaded();
 		return complete(engine, request, new SharedFlag(cancelFlag));
 	},
+	recall: async (request) => (await loaded.current)?.engine.recall(request) ?? null,
+	async prepare(request) {
+		// Nothing is loaded for it alone.
+		const engine = (await loaded.current)?.engine;
+		if (engine) turns.whenIdle(0, (cancellation) => engine.prepare(request, cancellation));
+	},
 	vectorIndex: (folder) => folders.get(folder)?.view.report(),
 	forget: (uri) => loaded().then(({ engine }) => engine.forget(uri)),
 	async settled() {

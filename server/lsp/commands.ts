@@ -31,7 +31,10 @@ export function registerCommands({ connection, session, suggester, logger }: Ser
 			return session.status();
 		},
 		[COMMANDS.explain]: async ([uri]) => suggester.lastAnswer(typeof uri === 'string' ? uri : undefined),
-		[COMMANDS.accepted]: async () => null,
+		[COMMANDS.accepted]: async ([uri]) => {
+			if (typeof uri === 'string') suggester.accepted(uri);
+			return null;
+		},
 	};
 
 	connection.onExecuteCommand(({ command, arguments: args = [] }, token) =>

@@ -10,14 +10,17 @@ import {
 	type InitializeParams,
 	type InitializeResult,
 	TextDocumentSyncKind,
-	TextDocuments,
+	type TextDocuments,
 } from 'vscode-languageserver';
-import { TextDocument } from 'vscode-languageserver-textdocument';
+import type { TextDocument } from 'vscode-languageserver-textdocument';
+import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { CreateServices } from '../services.ts';
 import { COMMAND_NAMES, registerCommands } from './commands.ts';
 import { registerCompletion } from './completion.ts';
 import { registerConfiguration } from './configuration.ts';
+import { createDebouncePolicy, editorWaits } from './debounce.ts';
+import { createDocuments } from './documents.ts';
 import { registerInlineCompletion } from './inline-completion.ts';
 import { connectionLogger, notify, showWarning } from './messages.ts';
 import { createProgressReporter } from './progress.ts';
@@ -44,7 +47,7 @@ export interface LanguageServerOptions {
 /** Serves the connection; `dispose`, for when it has ended, resolves with the models at rest. */
 export function serve({ connection, version, createServices }: LanguageServerOptions): { dispose(): Promise<void> } {
 	const logger = connectionLogger(connection);
-	const documents = new TextDocuments(TextDocument);
+	const documents = createDocuments((edit) => state?.suggester.edited(edit));
 	let start: (() => void)[] = [];
 	let state: ServerState | undefined;
 
@@ -84,7 +87,12 @@ function createState({ connection, documents, logger, version, createServices, p
 			},
 		},
 	});
-	const suggester = createSuggester(documents, session);
+	const debounce = createDebouncePolicy({
+		maxMs: () => session.settings.debounce,
+		editorWaits: editorWaits(params.clientInfo?.name),
+		now: systemClock.now,
+	});
+	const suggester = createSuggester({ documents, session, debounce, clock: systemClock });
 	return { connection, documents, session, suggester, logger, capabilities: params.capabilities };
 }
 

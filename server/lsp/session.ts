@@ -48,6 +48,8 @@ export interface Session {
 	setOpenDocuments(uris: readonly string[]): void;
 	/** Compares all folders with the disk, unless that was done a moment ago. */
 	reconcile(reason: string): void;
+	/** A request was answered with nothing before it reached the services. */
+	countRefusal(reason: string): void;
 	status(): Promise<StatusReport>;
 	dispose(): Promise<void>;
 }
@@ -81,6 +83,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	/** What each folder was told of them. */
 	const told = new Map<string, string>();
 	let reconciledAt = 0;
+	const refusals: Record<string, number> = {};
 	let begun = false;
 	/** Services whose worker died are started again once, so that a crash that comes back does not go on for ever. */
 	let mayRevive = true;
@@ -278,12 +281,24 @@ export function createSession({ version, createServices, logger, events }: Sessi
 				services?.reconcile(folder, reason).catch((error: unknown) => logger.warn(`${folder}: ${messageOf(error)}`));
 			}
 		},
+		countRefusal(reason) {
+			refusals[reason] = (refusals[reason] ?? 0) + 1;
+		},
 		async status() {
-			if (services) return services.status();
-			return { version, bundle: { id: '', name: settings.bundle }, workspaces: [...folders].map(idleReport) };
+			if (services) {
+				const report = await services.status();
+				return { ...report, suppressed: sum(report.suppressed ?? {}, refusals) };
+			}
+			return { version, bundle: { id: '', name: settings.bundle }, workspaces: [...folders].map(idleReport), suppressed: { ...refusals } };
 		},
 		dispose: () => inTurn(stop),
 	};
+}
+
+function sum(a: Record<string, number>, b: Record<string, number>): Record<string, number> {
+	const total = { ...a };
+	for (const [key, n] of Object.entries(b)) total[key] = (total[key] ?? 0) + n;
+	return total;
 }
 
 function folderOf(uri: string): string | undefined {

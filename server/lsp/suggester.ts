@@ -1,12 +1,17 @@
 /**
  * From a position in an open document to a suggestion: what both completion features share.
  *
- * Guarantees: `superseded` when a newer request for the document came or the document changed meanwhile; a refused file
- * (secret, ignored, language switched off) reaches no model.
+ * Guarantees: `superseded` at once when a newer request for the document comes or the document changes; a refused file
+ * (secret, ignored, language switched off) reaches no model; what is known without a model is answered without a wait.
  */
 import type { CompletionReport, ExplainResult, Position } from 'hef-shared';
 import { ErrorCodes, LSPErrorCodes, ResponseError, type TextDocuments } from 'vscode-languageserver';
 import type { TextDocument } from 'vscode-languageserver-textdocument';
+import type { Clock } from '../base/clock.ts';
+import type { CompletionRequest } from '../completion/types.ts';
+import type { Services } from '../services.ts';
+import type { DebouncePolicy } from './debounce.ts';
+import type { Edit } from './documents.ts';
 import type { Session } from './session.ts';
 
 export interface SuggestionQuery {
@@ -20,77 +25,153 @@ export type Suggestion = { kind: 'superseded' } | { kind: 'answer'; report: Comp
 
 export interface Suggester {
 	suggest(query: SuggestionQuery, signal: AbortSignal): Promise<Suggestion>;
+	/** The user changed a document: what is under way for it is dropped, and the likely next request prepared. */
+	edited(edit: Edit): void;
+	/** The user took a suggestion. */
+	accepted(uri: string): void;
 	/** What stood behind the last answer, for the document or for any. */
 	lastAnswer(uri?: string): ExplainResult;
 	/** The document was closed. */
 	forget(uri: string): void;
 }
 
-export function createSuggester(documents: TextDocuments<TextDocument>, session: Session): Suggester {
-	const sequence = new Map<string, number>();
-	let last: ExplainResult = null;
+export interface SuggesterOptions {
+	documents: TextDocuments<TextDocument>;
+	session: Session;
+	debounce: DebouncePolicy;
+	clock: Clock;
+}
+
+/** An editor that has not asked for so long may have completions switched off: nothing is prepared for it. */
+const ASKING_MS = 60_000;
+
+interface UnderWay {
+	version: number;
+	offset: number;
+	controller: AbortController;
+}
+
+export function createSuggester({ documents, session, debounce, clock }: SuggesterOptions): Suggester {
+	const underWay = new Map<string, UnderWay>();
+	const askedAt = new Map<string, number>();
 	const answers = new Map<string, ExplainResult>();
+	let last: ExplainResult = null;
 
-	const refuse = (document: TextDocument, suppressed: string, notes: string[] = []): CompletionReport => ({
-		items: [],
-		suppressed,
-		nodes: [],
-		tokens: { pseudo: 0, entities: 0, suffix: 0, prefix: 0, generated: 0 },
-		timingsMs: { tokenize: 0, embed: 0, retrieve: 0, project: 0, prefill: 0, decode: 0, total: 0 },
-		bundle: session.services?.bundle.name ?? '',
-		executionProvider: session.services?.executionProvider?.name ?? '',
-		context: session.settings.context,
-		notes: [...notes, `language ${document.languageId}`],
-	});
-
-	const answer = async (document: TextDocument, query: SuggestionQuery, signal: AbortSignal): Promise<CompletionReport | undefined> => {
+	/** Why no model may see the document, if so. */
+	const obstacle = (document: TextDocument): { suppressed: string; notes?: string[] } | Services => {
 		const { services, settings } = session;
-		const place = session.locate(query.uri);
-		if (!settings.enabled) return refuse(document, 'off');
-		if (settings.languages[document.languageId] === false) return refuse(document, 'languageOff');
-		if (!services) return refuse(document, 'notReady', [session.state.message]);
-		if (!services.includes(place.folder ?? '', place.path)) return refuse(document, 'excluded');
-		const text = document.getText();
-		return services.complete(
-			{
-				uri: query.uri,
-				...place,
-				text,
-				offset: document.offsetAt(query.position),
-				context: settings.context,
-				multiLine: settings.multiLine,
-				explicit: query.explicit,
-				minConfidence: settings.minConfidence,
-				...(query.selected === undefined ? {} : { selected: query.selected }),
-			},
-			signal,
-		);
+		const { folder, path } = session.locate(document.uri);
+		if (!settings.enabled) return { suppressed: 'off' };
+		if (settings.languages[document.languageId] === false) return { suppressed: 'languageOff' };
+		if (!services) return { suppressed: 'notReady', notes: [session.state.message] };
+		return services.includes(folder ?? '', path) ? services : { suppressed: 'excluded' };
+	};
+
+	const refuse = (document: TextDocument, suppressed: string, notes: string[] = []): CompletionReport => {
+		session.countRefusal(suppressed);
+		return {
+			items: [],
+			suppressed,
+			nodes: [],
+			tokens: { pseudo: 0, entities: 0, suffix: 0, prefix: 0, generated: 0 },
+			timingsMs: { tokenize: 0, embed: 0, retrieve: 0, project: 0, prefill: 0, decode: 0, total: 0 },
+			bundle: session.services?.bundle.name ?? '',
+			executionProvider: session.services?.executionProvider?.name ?? '',
+			context: session.settings.context,
+			notes: [...notes, `language ${document.languageId}`],
+		};
+	};
+
+	const requestAt = (document: TextDocument, offset: number, query: Partial<SuggestionQuery>): CompletionRequest => {
+		const { context, multiLine, minConfidence } = session.settings;
+		return {
+			uri: document.uri,
+			...session.locate(document.uri),
+			text: document.getText(),
+			offset,
+			context,
+			multiLine,
+			explicit: query.explicit ?? false,
+			minConfidence,
+			...(query.selected === undefined ? {} : { selected: query.selected }),
+		};
+	};
+
+	/** The answer, after a wait where one pays. `started` is called once the answer is being computed. */
+	const answer = async (document: TextDocument, query: SuggestionQuery, signal: AbortSignal, started: () => void) => {
+		const ready = obstacle(document);
+		if ('suppressed' in ready) return refuse(document, ready.suppressed, ready.notes);
+		const request = requestAt(document, document.offsetAt(query.position), query);
+		const waitMs = debounce.waitFor({ uri: query.uri, explicit: query.explicit, ...lineAt(request) });
+		if (waitMs > 0) {
+			started();
+			const known = await ready.recall(request);
+			if (known) return known;
+			await pause(waitMs, signal, clock);
+			if (signal.aborted) return undefined;
+		}
+		const answered = ready.complete(request, signal);
+		started();
+		const report = await answered;
+		if (report && report.timingsMs.prefill > 0) debounce.answered(report.timingsMs.total);
+		return report;
+	};
+
+	/** Registers a request. What was under way for the document is dropped: at once, or once the same has joined it. */
+	const begin = (document: TextDocument, offset: number): { own: AbortController; dropOlder(): void } => {
+		const { uri, version } = document;
+		const older = underWay.get(uri);
+		const own = new AbortController();
+		underWay.set(uri, { version, offset, controller: own });
+		askedAt.set(uri, clock.now());
+		const dropOlder = () => older?.controller.abort();
+		if (older?.version !== version || older.offset !== offset) dropOlder();
+		return { own, dropOlder };
 	};
 
 	return {
 		async suggest(query, signal) {
-			const document = documents.get(query.uri);
-			if (!document) throw new ResponseError(ErrorCodes.InvalidParams, `document is not open: ${query.uri}`);
+			const { uri } = query;
+			const document = documents.get(uri);
+			if (!document) throw new ResponseError(ErrorCodes.InvalidParams, `document is not open: ${uri}`);
 			checkPosition(document, query.position);
-			const turn = (sequence.get(query.uri) ?? 0) + 1;
-			sequence.set(query.uri, turn);
 			const { version } = document;
-			const isCurrent = () => sequence.get(query.uri) === turn && documents.get(query.uri)?.version === version;
-			if (!query.explicit && session.settings.debounce > 0) await pause(session.settings.debounce, signal);
-			if (!isCurrent()) return { kind: 'superseded' };
-			const report = signal.aborted ? undefined : await answer(document, query, signal);
-			if (signal.aborted) throw new ResponseError(LSPErrorCodes.RequestCancelled, 'cancelled');
-			if (!report || !isCurrent()) return { kind: 'superseded' };
-			last = { ...report, uri: query.uri, version };
-			answers.set(query.uri, last);
-			return { kind: 'answer', report };
+			const { own, dropOlder } = begin(document, document.offsetAt(query.position));
+			try {
+				const report = signal.aborted ? undefined : await answer(document, query, AbortSignal.any([signal, own.signal]), dropOlder);
+				dropOlder();
+				if (signal.aborted) throw new ResponseError(LSPErrorCodes.RequestCancelled, 'cancelled');
+				if (!report || own.signal.aborted || documents.get(uri)?.version !== version) return { kind: 'superseded' };
+				last = { ...report, uri, version };
+				answers.set(uri, last);
+				return { kind: 'answer', report };
+			} finally {
+				if (underWay.get(uri)?.controller === own) underWay.delete(uri);
+			}
 		},
+		edited({ uri, inserted, offset }) {
+			underWay.get(uri)?.controller.abort();
+			debounce.typed(uri);
+			if (inserted !== '' && inserted === answers.get(uri)?.items[0]?.insertText) debounce.accepted(uri);
+			const document = documents.get(uri);
+			if (!document || offset === undefined || clock.now() - (askedAt.get(uri) ?? Number.NEGATIVE_INFINITY) > ASKING_MS) return;
+			const ready = obstacle(document);
+			if (!('suppressed' in ready)) ready.prepare(requestAt(document, offset, {}));
+		},
+		accepted: (uri) => debounce.accepted(uri),
 		lastAnswer: (uri) => (uri === undefined ? last : (answers.get(uri) ?? null)),
 		forget(uri) {
+			underWay.get(uri)?.controller.abort();
+			underWay.delete(uri);
 			answers.delete(uri);
-			sequence.delete(uri);
+			askedAt.delete(uri);
 		},
 	};
+}
+
+function lineAt({ text, offset }: CompletionRequest): { before: string; after: string } {
+	const end = text.indexOf('\n', offset);
+	return { before: text.slice(text.lastIndexOf('\n', offset - 1) + 1, offset), after: text.slice(offset, end === -1 ? text.length : end) };
 }
 
 function checkPosition(document: TextDocument, { line, character }: Position): void {
@@ -99,11 +180,12 @@ function checkPosition(document: TextDocument, { line, character }: Position): v
 	throw new ResponseError(ErrorCodes.InvalidParams, message);
 }
 
-function pause(ms: number, signal: AbortSignal): Promise<void> {
+function pause(ms: number, signal: AbortSignal, clock: Clock): Promise<void> {
 	return new Promise((resolve) => {
-		const timer = setTimeout(resolve, ms);
+		if (signal.aborted) return resolve();
+		const stop = clock.schedule(ms, resolve);
 		signal.addEventListener('abort', () => {
-			clearTimeout(timer);
+			stop();
 			resolve();
 		});
 	});

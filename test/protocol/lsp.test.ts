@@ -156,6 +156,26 @@ describe('inline completion', () => {
 		expect(await answer).toBeNull();
 	});
 
+	test('typing drops what is under way, and prepares the place behind the typed text', async () => {
+		const { complete, reached } = gatedComplete();
+		const { client, fake } = await start({ complete });
+		client.open(URI, 'one\ntwo');
+		const answer = client.inlineCompletion(URI, at(0, 3));
+		const gate = await reached(1);
+		client.change(URI, [{ range: { start: at(0, 3), end: at(0, 3) }, text: '()' }]);
+		expect(await answer).toBeNull();
+		expect(gate.aborted()).toBe(true);
+		expect(fake.prepared).toMatchObject([{ text: 'one()\ntwo', offset: 5 }]);
+		// Several places at once have no likely next one.
+		client.change(URI, [
+			{ range: { start: at(1, 0), end: at(1, 0) }, text: 'a' },
+			{ range: { start: at(0, 0), end: at(0, 0) }, text: 'a' },
+		]);
+		client.change(URI, 'all new');
+		await client.status();
+		expect(fake.prepared).toHaveLength(1);
+	});
+
 	test('a document closed meanwhile is null, and forgotten', async () => {
 		const { complete, reached } = gatedComplete();
 		const { client, fake } = await start({ complete });
@@ -398,6 +418,7 @@ describe('settings', () => {
 		expect(await client.explain('file:///w/app/a.md')).toMatchObject({ suppressed: 'languageOff', notes: ['language markdown'] });
 		expect(await client.explain('file:///w/app/.env')).toMatchObject({ suppressed: 'excluded' });
 		expect(fake.requests).toEqual([]);
+		expect((await client.status()).suppressed).toEqual({ languageOff: 1, excluded: 1 });
 	});
 });
 

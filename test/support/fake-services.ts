@@ -10,6 +10,7 @@ export type FakeComplete = (request: CompletionRequest, signal?: AbortSignal) =>
 
 export interface FakeOptions {
 	complete?: FakeComplete;
+	recall?: (request: CompletionRequest) => CompletionReport | undefined;
 	includes?: (folder: string, path: string) => boolean;
 	/** Thrown by the start, while it is set. */
 	startError?: Error | undefined;
@@ -28,6 +29,7 @@ export interface FakeServices {
 	/** `method argument …`, in order. */
 	calls: string[];
 	requests: CompletionRequest[];
+	prepared: CompletionRequest[];
 	/** `folder paths` of what should be indexed first, in order. */
 	priorities: string[];
 	/** The settings of each start. */
@@ -71,6 +73,7 @@ export function createFakeServices(options: FakeOptions = {}): FakeServices {
 	const fake: FakeServices = {
 		calls,
 		requests: [],
+		prepared: [],
 		priorities: [],
 		starts: [],
 		nRunning: 0,
@@ -92,7 +95,7 @@ export function createFakeServices(options: FakeOptions = {}): FakeServices {
 }
 
 function servicesOf(fake: FakeServices): Services {
-	const { calls, requests, priorities, options } = fake;
+	const { calls, requests, prepared, priorities, options } = fake;
 	const provider = { name: 'cpu', why: 'a fake' };
 	const bundle = { id: 'fake-id', name: 'fake' };
 	const open = new Set<string>();
@@ -136,6 +139,8 @@ function servicesOf(fake: FakeServices): Services {
 			requests.push(request);
 			return options.complete ? options.complete(request, signal) : reportOf('suggested', request);
 		},
+		recall: async (request) => options.recall?.(request),
+		prepare: (request) => void prepared.push(request),
 		forget: (uri) => called('forget', uri),
 		report: async (folder) => folderReport(folder),
 		codeFiles: async () => [],
