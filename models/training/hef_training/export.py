@@ -15,9 +15,9 @@ import numpy as np
 import onnx
 import torch
 
-from . import generator, onnx_models, tokenizer
+from . import generator, onnx_embedder, onnx_models, tokenizer
 from .config import Places, Recipe
-from .embedder import Embedder
+from .embedder import END, PASSAGE, QUERY, Embedder
 from .fuser import Fuser
 from .projector import LlavaProjector, Projector
 
@@ -82,14 +82,21 @@ def graphs(models: Models, precision: str | None = None) -> dict[str, onnx.Model
     table = g.model.embed_tokens.weight.float().numpy()
     second = {LLAVACODE_FILE: onnx_models.llava_projector(arrays(models.llavacode))} if models.llavacode else {}
     return second | {
-        "embedder.onnx": onnx_models.embedder(arrays(models.embedder.model), models.embedder.model.config,
-                                              precision or recipe.export.embedder_precision, MAX_EMBEDDER_TOKENS + 1),
+        "embedder.onnx": embedder_graph(models, precision or recipe.export.embedder_precision),
         "fuser.onnx": onnx_models.fuser(arrays(models.fuser), models.fuser.body.config, "fp32", recipe.embedder.hidden, recipe.arity),
         "projector.onnx": onnx_models.projector(arrays(models.projector)),
         "token-embedding.onnx": onnx_models.token_embedding(table),
         "generator.onnx": onnx_models.generator(arrays(g.model), g.lm_head.weight.float().numpy(), g.config,
                                                 precision or recipe.export.generator_precision, recipe.generator.max_positions),
     }
+
+
+def embedder_graph(models: Models, precision: str) -> onnx.ModelProto:
+    """`precision` "tables": the short form of one layer; else the whole model."""
+    state, config = arrays(models.embedder.model), models.embedder.model.config
+    if precision == "tables":
+        return onnx_embedder.one_layer(state, config, MAX_EMBEDDER_TOKENS + 1)
+    return onnx_models.embedder(state, config, precision, MAX_EMBEDDER_TOKENS + 1)
 
 
 def manifest(models: Models, files: dict[str, dict], trained: dict, confidence: dict) -> dict:
@@ -106,8 +113,8 @@ def manifest(models: Models, files: dict[str, dict], trained: dict, confidence: 
         "licence": recipe.export.licence,
         "files": files,
         "tokenizer": {"file": "tokenizer.json", "vocabSize": recipe.tokenizer.vocab_size},
-        "embedder": {"file": "embedder.onnx", "dimension": d, "maxTokens": MAX_EMBEDDER_TOKENS, "append": [tokenizer.EOT],
-                     "precision": recipe.export.embedder_precision},
+        "embedder": {"file": "embedder.onnx", "dimension": d, "maxTokens": MAX_EMBEDDER_TOKENS, "append": [END[PASSAGE]],
+                     "query": {"before": [], "append": [END[QUERY]]}, "precision": recipe.export.embedder_precision},
         "fuser": {"file": "fuser.onnx", "dimension": d, "arity": recipe.arity, "precision": "fp32"},
         "projectors": {"hef": {"file": "projector.onnx", **projector}, **second},
         "tokenEmbedding": {"file": "token-embedding.onnx", "precision": "fp16"},

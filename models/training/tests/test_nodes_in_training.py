@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from hef_training import hef, nodes, tokenizer
+from hef_training import hef, nodes, onnx_embedder, runtime, tokenizer
 from hef_training.config import ModelConfig
 from hef_training.data import pad
 from hef_training.embedder import END, Embedder
+from hef_training.export import arrays
 from hef_training.hef_data import Drawing
 from hef_training.layout import Layout
 from hef_training.pairs import repositories, training_names
@@ -25,6 +26,17 @@ def test_the_short_cut_of_one_layer_is_the_whole_model(kv_heads: int) -> None:
         ended = [[*row, end] for row in rows]
         whole = model(pad(ended, 0), torch.tensor([len(row) for row in ended]))
         assert torch.allclose(model.embed(rows, kind), whole, atol=1e-6)
+
+
+def test_the_exported_tables_are_the_whole_model() -> None:
+    torch.manual_seed(0)
+    model = Embedder(ModelConfig(layers=1, hidden=64, heads=2, kv_heads=2, head_dim=32, ff=96), 300)
+    rows = [[10, 20, 30, 40, END[0]], [*[7] * 30, END[1]], [9, 8, 7, 66, END[1]]]
+    lengths = np.array([len(row) for row in rows])
+    graph = onnx_embedder.one_layer(arrays(model.model), model.model.config, 65)
+    served = runtime.session(graph.SerializeToString()).run(None, {"input_ids": pad(rows, 0).numpy(), "lengths": lengths.astype(np.int32)})[0]
+    with torch.no_grad():
+        assert np.abs(served - model(pad(rows, 0), torch.from_numpy(lengths)).numpy()).max() < 1e-3  # fp16 tables
 
 
 def test_a_query_weighs_its_end_and_a_chunk_does_not() -> None:
