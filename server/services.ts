@@ -135,6 +135,7 @@ export function createServices(options: ServicesOptions): Services {
 			progress: (folder, progress) => events.progress({ folder, ...progress }),
 			published: (folder, paths) => completion.published(folder, paths),
 			updated: (folder, report) => events.updated(folder, report),
+			moved: (folder, storePath) => moveView(folder, storePath),
 			problem: (message) => events.problem(message),
 		},
 	});
@@ -143,6 +144,12 @@ export function createServices(options: ServicesOptions): Services {
 	/** Open documents by folder, also of folders that are not open yet. */
 	const documents = new Map<string, readonly string[]>();
 	let executionProvider: ExecutionProviderReport | undefined;
+
+	/** The store lies elsewhere: another process emptied it, or this one had to leave it. */
+	const moveView = (folder: string, storePath: string): void => {
+		if (!folders.has(folder)) return;
+		completion.openFolder({ folder, storePath }).catch((error: unknown) => logger.error(`${folder}: ${messageOf(error)}`));
+	};
 
 	/** Makes the folder's index complete and known to completion. */
 	const reconcile = async (folder: string, reason: string): Promise<UpdateReport> => {

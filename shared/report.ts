@@ -51,6 +51,10 @@ export interface WorkspaceReport {
 	lastUpdate: UpdateReport | null;
 	/** Files passed over, by reason (`binary`, `tooLarge`, `notUtf8`, `unreadable`). */
 	skipped: Record<string, number>;
+	/** The process that keeps the index up to date, when several have the folder open. Only a running server knows. */
+	builder?: { pid: number; own: boolean };
+	/** What holds now and should be known: a cache that cannot be used, changes that are found by polling. */
+	notices?: string[];
 	/** What the last start had to repair, if anything. */
 	recovered?: string[];
 }

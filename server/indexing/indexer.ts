@@ -22,6 +22,7 @@ import { collectGarbage } from './garbage.ts';
 import { Gatekeeper, IndexingStopped } from './gatekeeper.ts';
 import { type KnownFile, KnownFiles } from './known-files.ts';
 import { importsOfFiles } from './neighbourhood.ts';
+import { publicationCount, publicationMeta } from './publications.ts';
 import { RemainingTime } from './remaining-time.ts';
 import { findMissingVectors, textOfChunk } from './repair.ts';
 import { Requests } from './requests.ts';
@@ -131,10 +132,14 @@ class FolderIndexer implements Indexer {
 		while (this.#draining) await this.#draining;
 	}
 
-	report(): WorkspaceReport {
+	activity(): Pick<WorkspaceReport, 'state' | 'pending'> {
 		const state = this.#error ? 'error' : this.#gatekeeper.paused ? 'paused' : this.#working ? 'indexing' : 'ready';
+		return { state, pending: this.#work.size };
+	}
+
+	report(): WorkspaceReport {
 		return describeIndex(this.#options, {
-			state,
+			state: this.activity().state,
 			error: this.#error,
 			known: this.#known,
 			waiting: [...this.#work.paths()],
@@ -273,7 +278,10 @@ class FolderIndexer implements Indexer {
 	async #writeSlice(slice: Slice): Promise<void> {
 		const { store, events } = this.#options;
 		const vectors = this.#builder.takeFresh();
-		if (slice.records.size > 0 || vectors.size > 0) await store.write({ files: slice.records, vectors });
+		if (slice.records.size > 0 || vectors.size > 0) {
+			const meta = publicationMeta(publicationCount(store) + 1, [...slice.records.keys()]);
+			await store.write({ files: slice.records, vectors, meta });
+		}
 		for (const [path, record] of slice.records) this.#known.set(path, record);
 		if (slice.published.length > 0 || vectors.size > 0) events.published(slice.published);
 	}

@@ -45,6 +45,8 @@ export interface IndexingEvents {
 	progress(folder: string, progress: FileProgress): void;
 	published(folder: string, paths: string[] | 'all'): void;
 	updated(folder: string, report: UpdateReport): void;
+	/** Another store holds the folder's index from now on. */
+	moved(folder: string, storePath: string): void;
 	/** Something the user should read. */
 	problem(message: string): void;
 }

@@ -1,5 +1,6 @@
 /** One folder's index in the words that the status shows. */
 import type { UpdateReport, WorkspaceReport, WorkspaceState } from 'hef-shared';
+import type { Store } from '../store/types.ts';
 import type { KnownFiles } from './known-files.ts';
 import type { IndexerOptions } from './types.ts';
 
@@ -17,7 +18,7 @@ export interface IndexState {
 
 /** The report without the vector index, which is not known here: its part is empty. */
 export function describeIndex(
-	{ workspace, store, hierarchy }: Pick<IndexerOptions, 'workspace' | 'store' | 'hierarchy'>,
+	{ workspace, store, hierarchy }: Pick<IndexerOptions, 'workspace' | 'hierarchy'> & { store: Pick<Store, 'sizeBytes' | 'recovered'> },
 	{ state, error, known, waiting, failed, lastUpdate }: IndexState,
 ): WorkspaceReport {
 	const skipped = known.skipped();

@@ -70,6 +70,8 @@ export interface Indexer {
 	resume(): void;
 	/** Resolves when there is nothing left to do. Never while paused with work to do. */
 	idle(): Promise<void>;
+	/** The part of the report that costs nothing to make. */
+	activity(): Pick<WorkspaceReport, 'state' | 'pending'>;
 	/** State without the vector index, which is not known here: its part is empty. */
 	report(): WorkspaceReport;
 	/** Empties the store, whose path changes. What refills it is a request of its own; requests under way are rejected. */

@@ -1,5 +1,6 @@
 /**
- * The indexing thread: one {@link Indexer} for each open folder, on one set of models. The only writer of their stores.
+ * The indexing thread: one {@link FolderIndex} for each open folder, on one set of models. In this process the only writer of their
+ * stores.
  *
  * The one place in this folder that touches concrete implementations.
  */
@@ -15,20 +16,17 @@ import { createChunker } from '../chunking/chunker.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
 import { loadBundle } from '../inference/bundle.ts';
 import { createModels } from '../inference/models.ts';
-import { openStore, workspaceCacheFolder } from '../store/lmdb-store.ts';
-import type { Store } from '../store/types.ts';
 import { createWorkspace } from '../workspace/workspace.ts';
+import { type FolderIndex, openFolderIndex } from './folder-index.ts';
 import { createIndexer } from './indexer.ts';
 import type { FolderOptions, IndexingEvents, IndexingWorkerData, IndexingWorkerMethods } from './messages.ts';
-import type { Indexer } from './types.ts';
 
 invariant(parentPort, 'the indexing worker runs in a worker thread');
 const data = workerData as IndexingWorkerData;
 const gate = new ActivityGate(data.gate);
 
 interface OpenFolder {
-	indexer: Indexer;
-	store: Store;
+	index: FolderIndex;
 	stopWatching(): Promise<void>;
 }
 const power = createPowerSource({ clock: systemClock });
@@ -36,6 +34,12 @@ let paused = false;
 const folders = new Map<string, Promise<OpenFolder>>();
 /** Folders that were closed: the next opening of one waits until its store is. */
 const closing = new Map<string, Promise<void>>();
+
+/** Open indexes, for when the thread ends without having been asked to. */
+const indexes = new Set<FolderIndex>();
+process.on('exit', () => {
+	for (const index of indexes) index.abandon();
+});
 
 const logger = loggerOf((level, message) => emit('log', level, message));
 
@@ -50,35 +54,48 @@ async function open({ folder, exclude, watch }: FolderOptions): Promise<OpenFold
 	const { bundle, models, chunker } = await loaded();
 	const { spaceId, manifest } = bundle;
 	const workspace = await createWorkspace(folder, { exclude, cacheFolder: data.cacheFolder, logger });
-	const storeFolder = workspaceCacheFolder(data.cacheFolder, folder);
-	const store = await openStore({ folder: storeFolder, spaceId, dimension: manifest.embedder.dimension, workspaceFolder: folder });
-	for (const message of store.recovered) emit('problem', `${folder}: ${message}`);
-	const indexer = await createIndexer({
+	const index = await openFolderIndex({
+		folder,
 		workspace,
-		store,
-		hierarchy: createHierarchy({ spaceId, arity: manifest.fuser.arity }),
-		chunker,
-		tokenizer: models.tokenizer,
+		cacheFolder: data.cacheFolder,
+		mayBuildAside: watch,
 		spaceId,
-		embedder: () => models.embedder(),
-		fuser: () => models.fuser(),
-		gate,
-		onBattery: () => data.throttleOnBattery === true && power.onBattery(),
+		dimension: manifest.embedder.dimension,
+		createHierarchy: () => createHierarchy({ spaceId, arity: manifest.fuser.arity }),
+		createIndexer: (store, events) =>
+			createIndexer({
+				workspace,
+				store,
+				hierarchy: createHierarchy({ spaceId, arity: manifest.fuser.arity }),
+				chunker,
+				tokenizer: models.tokenizer,
+				spaceId,
+				embedder: () => models.embedder(),
+				fuser: () => models.fuser(),
+				gate,
+				onBattery: () => data.throttleOnBattery === true && power.onBattery(),
+				clock: systemClock,
+				logger,
+				events,
+			}),
 		clock: systemClock,
 		logger,
 		events: {
 			progress: (progress) => emit('progress', folder, progress),
 			published: (paths) => emit('published', folder, paths),
 			updated: (report) => emit('updated', folder, report),
+			moved: (storePath) => emit('moved', folder, storePath),
+			problem: (message) => emit('problem', message),
 		},
 	});
-	if (paused) indexer.pause();
+	indexes.add(index);
+	if (paused) index.pause();
 	const onChange = (paths: string[], reason: 'files' | 'rules' | 'branch') => {
 		const request = reason === 'files' ? { paths, reason: 'watch' } : { paths: 'all' as const, reason };
-		indexer.request(request).catch((error: unknown) => logger.error(`${folder}: ${messageOf(error)}`));
+		index.request(request).catch((error: unknown) => logger.error(`${folder}: ${messageOf(error)}`));
 	};
 	const stopWatching = watch ? await workspace.watch(onChange, (message) => emit('problem', message)) : async () => {};
-	return { indexer, store, stopWatching };
+	return { index, stopWatching };
 }
 
 async function opened(folder: string): Promise<OpenFolder> {
@@ -93,7 +110,8 @@ function close(folder: string): Promise<void> {
 	const closed = (closing.get(folder) ?? Promise.resolve()).then(async () => {
 		const found = await opening?.catch(() => undefined);
 		await found?.stopWatching();
-		await found?.indexer.close();
+		if (found) indexes.delete(found.index);
+		await found?.index.close();
 	});
 	closing.set(
 		folder,
@@ -117,34 +135,33 @@ const methods: Local<IndexingWorkerMethods> = {
 		opening.catch(() => {
 			if (folders.get(folder) === opening) folders.delete(folder);
 		});
-		const { store } = await opening;
-		return { storePath: store.path };
+		const { index } = await opening;
+		return { storePath: index.storePath };
 	},
 	closeFolder: close,
 	async request(folder, request) {
-		const { indexer } = await opened(folder);
-		return indexer.request(request);
+		const { index } = await opened(folder);
+		return index.request(request);
 	},
 	async prioritise(folder, paths) {
-		const { indexer } = await opened(folder);
-		await indexer.prioritise(paths);
+		const { index } = await opened(folder);
+		await index.prioritise(paths);
 	},
 	async pause() {
 		paused = true;
-		await everyFolder(({ indexer }) => indexer.pause());
+		await everyFolder(({ index }) => index.pause());
 	},
 	async resume() {
 		paused = false;
-		await everyFolder(({ indexer }) => indexer.resume());
+		await everyFolder(({ index }) => index.resume());
 	},
 	async clear(folder) {
-		const { indexer, store } = await opened(folder);
-		await indexer.clear();
-		return { storePath: store.path };
+		const { index } = await opened(folder);
+		return { storePath: await index.clear() };
 	},
 	async report(folder) {
-		const { indexer } = await opened(folder);
-		return indexer.report();
+		const { index } = await opened(folder);
+		return index.report();
 	},
 	async dispose() {
 		await Promise.all([...closing.values(), ...[...folders.keys()].map(close)]);

@@ -2,13 +2,14 @@
  * Finding, checking and opening LMDB environments. A workspace's cache folder holds one environment, in a folder
  * `index-<n>`; clearing begins `index-<n+1>`, so that a reader which still maps the old file is never cut off from it.
  *
- * Guarantees: a file that LMDB refuses or that was cut short is moved aside (`damaged`, one kept) and reported, never
- * opened: LMDB maps the file, and touching a missing page would end the process.
+ * Guarantees: a file that LMDB refuses, that was cut short, or whose pages are not in order is moved aside (`damaged`, one
+ * kept) and reported, never opened: LMDB maps the file, and following a damaged page would end the process.
  */
 import { appendFileSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { HefError, messageOf } from '../base/errors.ts';
+import { findDamage, wasClosedInOrder } from './checkup.ts';
 
 export interface Environment {
 	path: string;
@@ -22,12 +23,12 @@ const DAMAGED = 'damaged';
 const DATA_FILE = 'data.mdb';
 
 /** Opens the newest environment below `folder`, or makes one. `recovered` gets a sentence for each repair. */
-export function openNewest(folder: string, recovered: string[]): Environment {
+export async function openNewest(folder: string, recovered: string[]): Promise<Environment> {
 	const generations = generationsIn(folder);
 	const newest = generations.at(-1) ?? 1;
 	for (const old of generations.slice(0, -1)) removeQuietly(join(folder, `index-${old}`));
 	const path = join(folder, `index-${newest}`);
-	const problem = existsSync(join(path, DATA_FILE)) ? checkFile(join(path, DATA_FILE)) : undefined;
+	const problem = await problemWith(path);
 	if (problem === undefined) {
 		try {
 			return openEnvironment(path);
@@ -37,6 +38,13 @@ export function openNewest(folder: string, recovered: string[]): Environment {
 		}
 	} else setAside(folder, path, problem, recovered);
 	return openEnvironment(join(folder, `index-${newest + 1}`));
+}
+
+/** What is wrong with the environment at `path`, which nobody writes now; undefined when it may be opened. */
+export async function problemWith(path: string): Promise<string | undefined> {
+	const file = join(path, DATA_FILE);
+	if (!existsSync(file)) return undefined;
+	return checkFile(file) ?? (wasClosedInOrder(path) ? undefined : await findDamage(path));
 }
 
 /** The environment that {@link openNewest} would open; undefined when there is none. */
@@ -77,7 +85,11 @@ export function cacheError(folder: string, cause: unknown): HefError {
 	);
 }
 
-function isDamage(error: unknown): boolean {
+/** LMDB's codes for pages that are not in order: PAGE_NOTFOUND to INVALID, INCOMPATIBLE, BAD_TXN, BAD_VALSIZE, BAD_DBI. */
+const DAMAGE_CODES: ReadonlySet<unknown> = new Set([-30797, -30796, -30795, -30794, -30793, -30784, -30782, -30781, -30780]);
+
+export function isDamage(error: unknown): boolean {
+	if (DAMAGE_CODES.has((error as { code?: unknown }).code)) return true;
 	return /MDB_(INVALID|CORRUPTED|VERSION_MISMATCH|PAGE_NOTFOUND|PANIC|INCOMPATIBLE|BAD_TXN)|not an LMDB file|corrupt/i.test(
 		messageOf(error),
 	);

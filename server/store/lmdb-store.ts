@@ -12,6 +12,7 @@ import { existsSync, mkdirSync, realpathSync, statSync, writeFileSync } from 'no
 import { join } from 'node:path';
 import { HefError, messageOf } from '../base/errors.ts';
 import { hashText, type NodeId, type SpaceId } from '../base/ids.ts';
+import { markClosed } from './checkup.ts';
 import { decodeRecord, decodeVector, encodeRecord, encodeVector, isIntactVector, nodeIdOf, nodeKey, spaceTag } from './codec.ts';
 import { cacheError, type Environment, newestEnvironment, openEnvironment, openNewest, replaceByEmpty } from './environment.ts';
 import { type FileRecord, MAX_PATH_BYTES, type Store, type StoreBatch, type StoreReader } from './types.ts';
@@ -51,7 +52,7 @@ export async function openStore(options: StoreOptions & { workspaceFolder?: stri
 	try {
 		mkdirSync(options.folder, { recursive: true });
 		if (options.workspaceFolder) writeFileSync(join(options.folder, 'folder.txt'), `${options.workspaceFolder}\n`);
-		const store = new LmdbStore(options, openNewest(options.folder, recovered), recovered);
+		const store = new LmdbStore(options, await openNewest(options.folder, recovered), recovered);
 		await store.prepare();
 		return store;
 	} catch (error) {
@@ -198,7 +199,10 @@ class LmdbStore extends LmdbReader implements Store {
 	}
 
 	override async close(): Promise<void> {
-		await this.#enqueue(() => super.close());
+		await this.#enqueue(async () => {
+			await super.close();
+			markClosed(this.path);
+		});
 	}
 
 	async #transact(change: (environment: Environment) => void): Promise<void> {

@@ -81,4 +81,4 @@ test(`${ROUNDS} rounds of edits and kills end in the index that a build from scr
 		const other = actual.get(id) as Float32Array;
 		expect(vector.reduce((sum, value, i) => sum + value * (other[i] as number), 0)).toBeGreaterThan(0.999);
 	}
-});
+}, 240_000);

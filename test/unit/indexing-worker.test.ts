@@ -49,7 +49,7 @@ function start(cacheFolder: string) {
 		cacheFolder,
 		gate: new ActivityGate().buffer,
 		logger: silentLogger,
-		events: { progress: () => {}, updated: () => {}, problem: () => {}, published: (_, paths) => published.push(paths) },
+		events: { progress: () => {}, updated: () => {}, moved: () => {}, problem: () => {}, published: (_, paths) => published.push(paths) },
 	});
 	let ended: Promise<unknown> | undefined;
 	const end = () => (ended ??= client.dispose());

@@ -1,0 +1,160 @@
+/**
+ * Which process builds the index of a workspace, when several editors have it open.
+ *
+ * Each claim is a file `builder-<n>.json` in the workspace's cache folder, made only where there was none, so that two processes
+ * never get the same number; the highest number counts, and the highest file is never deleted, so that no number is given
+ * twice. A claim lapses when it was given back, when its process is gone, or when it was not renewed for half a minute, by
+ * the watching process's own uninterrupted time: a clock that jumps costs nobody a claim.
+ *
+ * Guarantees: one builder at a time, but for a process that stood still for half a minute: it learns at its next renewal that
+ * another has taken over, and what both wrote is right all the same, because the store is named by content.
+ */
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+
+/** What a builder says of itself. */
+export interface BuilderNote {
+	pid: number;
+	host: string;
+	/** The vector space that it builds. */
+	space: string;
+	state: string;
+	/** Files that wait. */
+	pending: number;
+	released?: boolean;
+}
+
+export interface Claim {
+	/** Renews the claim. False once another process has taken over. */
+	renew(note: Pick<BuilderNote, 'state' | 'pending'>): boolean;
+	/** Gives the claim back, so that another process can take it at once. */
+	release(): void;
+}
+
+export interface Claims {
+	/** The claim, or who has it. Called again and again, it notices when that one is gone. */
+	take(): { claim: Claim } | { builder: BuilderNote };
+	/** Who builds now; undefined when nobody does. */
+	builder(): BuilderNote | undefined;
+}
+
+export interface ClaimsOptions {
+	/** The workspace's cache folder; exists. */
+	folder: string;
+	space: string;
+	/** Default: this process. */
+	pid?: number;
+	/** Time that no clock setting moves. Default: since the start of the process. */
+	monotonicMs?: () => number;
+}
+
+/** How often a claim has to be renewed, and after how long without it lapses. */
+export const RENEW_MS = 5000;
+const LAPSES_MS = 30_000;
+const PATTERN = /^builder-(\d+)\.json$/;
+
+interface Sighting {
+	number: number;
+	mtimeMs: number;
+	note: BuilderNote | undefined;
+	/** When it was first seen like this. */
+	sinceMs: number;
+}
+
+export function createClaims({ folder, space, pid = process.pid, monotonicMs = () => performance.now() }: ClaimsOptions): Claims {
+	const host = hostname();
+	let last: Sighting | undefined;
+	const pathOf = (number: number) => join(folder, `builder-${number}.json`);
+
+	/** The newest claim, whether it holds or not. */
+	const look = (): Sighting | undefined => {
+		const number = numbersIn(folder).at(-1);
+		if (number === undefined) return undefined;
+		const mtimeMs = timeOf(pathOf(number));
+		const isSame = last?.number === number && last.mtimeMs === mtimeMs;
+		// A file that is being written reads as nothing: what it said before counts.
+		const note = readNote(pathOf(number)) ?? (last?.number === number ? last.note : undefined);
+		last = { number, mtimeMs, note, sinceMs: isSame && last ? last.sinceMs : monotonicMs() };
+		return last;
+	};
+
+	const holds = ({ note, sinceMs }: Sighting): boolean => {
+		if (note?.released) return false;
+		if (note?.host === host && !isRunning(note.pid)) return false;
+		return monotonicMs() - sinceMs < LAPSES_MS;
+	};
+
+	const claimOf = (number: number): Claim => {
+		const write = (note: Partial<BuilderNote>) => {
+			try {
+				writeFileSync(pathOf(number), JSON.stringify({ pid, host, space, state: 'indexing', pending: 0, ...note }));
+			} catch {
+				// A full disk: the others take over when the claim lapses, and find the same.
+			}
+		};
+		return {
+			renew(note) {
+				if ((numbersIn(folder).at(-1) ?? number) > number) return false;
+				write(note);
+				return true;
+			},
+			release: () => write({ released: true }),
+		};
+	};
+
+	return {
+		take() {
+			const newest = look();
+			const builder = newest && holds(newest) ? newest.note : undefined;
+			if (newest && holds(newest)) return { builder: builder ?? { pid: 0, host: '', space, state: 'indexing', pending: 0 } };
+			const number = (newest?.number ?? 0) + 1;
+			const note: BuilderNote = { pid, host, space, state: 'indexing', pending: 0 };
+			try {
+				writeFileSync(pathOf(number), JSON.stringify(note), { flag: 'wx' });
+			} catch (error) {
+				// Another process was quicker.
+				if ((error as NodeJS.ErrnoException).code === 'EEXIST') return this.take();
+				throw error;
+			}
+			for (const old of numbersIn(folder)) if (old < number) rmSync(pathOf(old), { force: true });
+			return { claim: claimOf(number) };
+		},
+		builder() {
+			const newest = look();
+			return newest && holds(newest) ? newest.note : undefined;
+		},
+	};
+}
+
+function numbersIn(folder: string): number[] {
+	try {
+		return readdirSync(folder)
+			.flatMap((name) => PATTERN.exec(name)?.[1] ?? [])
+			.map(Number)
+			.sort((a, b) => a - b);
+	} catch {
+		return [];
+	}
+}
+
+function timeOf(path: string): number {
+	return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+function readNote(path: string): BuilderNote | undefined {
+	try {
+		return JSON.parse(readFileSync(path, 'utf8')) as BuilderNote;
+	} catch {
+		return undefined;
+	}
+}
+
+function isRunning(pid: number): boolean {
+	try {
+		return process.kill(pid, 0);
+	} catch (error) {
+		// Another user's process may not be signalled, but it is there.
+		return (error as NodeJS.ErrnoException).code === 'EPERM';
+	}
+}
