@@ -271,7 +271,8 @@ class SharedFolderIndex implements FolderIndex {
 	/** Whether a store that failed was replaced: opened anew at first, which finds damage, and then by a temporary one. */
 	#replaceStore(error: unknown): boolean {
 		const isCacheFailure = error instanceof HefError && error.code === 'cache-unavailable';
-		if (!isCacheFailure || !this.#options.mayBuildAside || this.#current?.kind !== 'builder' || this.#current.temporary !== undefined) return false;
+		if (!isCacheFailure || !this.#options.mayBuildAside || this.#current?.kind !== 'builder' || this.#current.temporary !== undefined)
+			return false;
 		this.#cacheFailures++;
 		this.#change(() => (this.#cacheFailures === 1 ? this.#chooseRole() : this.#buildAside(messageOf(error))));
 		return true;
