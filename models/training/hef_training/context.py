@@ -110,7 +110,7 @@ class Repository:
 
     def parts(self, index: int) -> list[tuple[str, set[str]]]:
         if index not in self._blocks:
-            if len(self._blocks) > 400:
+            if len(self._blocks) > 30:  # memory: a block holds its text and its words
                 self._blocks.clear()
             self._blocks[index] = [(b, set(IDENTIFIER.findall(b))) for b in blocks(self.files[index].text)]
         return self._blocks[index]
