@@ -4,6 +4,7 @@
  */
 import { HefError, messageOf } from '../base/errors.ts';
 import { benchCommand } from './bench.ts';
+import { calibrateCommand } from './calibrate.ts';
 import { chunksCommand } from './chunks-command.ts';
 import { COMMON_USAGE, type Command, type CommandContext, parseCommandArguments } from './command.ts';
 import { completeCommand } from './complete.ts';
@@ -24,6 +25,7 @@ export const COMMANDS: readonly Command[] = [
 	demoCommand,
 	chunksCommand,
 	linesCommand,
+	calibrateCommand,
 ];
 
 export function usage(): string {

@@ -2,9 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import type { Calibration } from '../../server/cli/evaluation/calibration.ts';
 import type { EvalReport } from '../../server/cli/evaluation/report.ts';
+import { loadBundle } from '../../server/inference/bundle.ts';
 import { runCli, TINY_BUNDLE } from '../support/cli.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+import { copyTinyBundle } from '../support/tiny-bundle.ts';
 
 const LIBRARY = Array.from(
 	{ length: 6 },
@@ -69,4 +72,28 @@ test('lines are drawn, completed in every mode, compared and plotted', async () 
 	expect(answers).toHaveLength(4 * (Object.keys(report.modes).length + report.k.length + 2));
 	for (const { goldLogProb } of answers) expect(goldLogProb).toBeLessThan(0);
 	expect(readFileSync(join(repos, 'one/src/user.ts'), 'utf8')).toBe(USER);
+}, 300_000);
+
+test('the confidence is fitted to answers and written into the bundle', async () => {
+	await using copy = await copyTinyBundle();
+	const answers = Array.from({ length: 80 }, (_, i) => {
+		const sumLogProb = -(i % 20) / 2;
+		const features = { sumLogProb, meanLogProb: sumLogProb / 4, minLogProb: 0, firstLogProb: 0, nTokens: 4, lineStart: 0, midWord: 0 };
+		// Sure ones are right, with an exception each way.
+		const em = i % 20 < 8 ? i !== 2 : i === 15;
+		return { id: `${i}`, repo: `r${i % 3}`, mode: i < 60 ? 'hef' : 'none', mid: false, em, suppressed: null, features };
+	});
+	const file = join(temporaryFolder({ 'answers.jsonl': answers.map((answer) => JSON.stringify(answer)).join('\n') }), 'answers.jsonl');
+	const { stdout } = await cli('calibrate', '--answers', file, '--bundle', copy.folder, '--precision', '0.8', '--write', '--json');
+	const { weights, requests, chosen } = JSON.parse(stdout) as Calibration;
+	expect(requests).toBe(60);
+	expect(chosen?.precision).toBeGreaterThanOrEqual(0.8);
+	expect((await loadBundle(copy.folder)).manifest.confidence).toEqual(weights);
+	expect(JSON.parse(readFileSync(join(copy.folder, 'manifest.json'), 'utf8'))).toMatchObject({
+		name: 'tiny',
+		confidence: { fitted: { data: 'answers.jsonl', requests: 60, repositories: 3 } },
+	});
+	const { code, stderr } = await runCli(['calibrate', '--answers', file, '--precision', '2']);
+	expect(code).toBe(2);
+	expect(stderr).toContain("--precision wants a number between 0 and 1, got '2'");
 }, 300_000);

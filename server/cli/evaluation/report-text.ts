@@ -36,7 +36,7 @@ export function describeReport(report: EvalReport, table: TableWriter): string {
 	return sections.filter((text) => text !== '').join('\n');
 }
 
-/** The threshold that is served first, marked, and then the curve. */
+/** The chosen threshold first, marked, and then the curve. */
 export function curveTable(chosen: CurvePoint, points: readonly CurvePoint[], table: TableWriter): string {
 	const row = ({ coverage, threshold, precision }: CurvePoint, mark: string) => [
 		`${percent(coverage)} %`,
@@ -44,7 +44,7 @@ export function curveTable(chosen: CurvePoint, points: readonly CurvePoint[], ta
 		threshold.toFixed(3),
 		mark,
 	];
-	return table(['shown', 'EM of shown', 'threshold', ''], [row(chosen, 'served'), ...points.map((point) => row(point, ''))]);
+	return table(['shown', 'EM of shown', 'threshold', ''], [row(chosen, 'chosen'), ...points.map((point) => row(point, ''))]);
 }
 
 export function percent(value: number): string {
