@@ -8,7 +8,7 @@ from pathlib import Path
 from .config import Places, load_recipe
 
 STEPS = ("corpus", "tokenizer", "lm", "chunks", "embedder", "fuser", "hef", "llavacode",
-         "export", "goldens", "calibrate", "evaluate", "status")
+         "export", "goldens", "evaluate", "status")
 PACKAGE = Path(__file__).resolve().parent.parent
 
 

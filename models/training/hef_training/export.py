@@ -99,7 +99,7 @@ def embedder_graph(models: Models, precision: str) -> onnx.ModelProto:
     return onnx_models.embedder(state, config, precision, MAX_EMBEDDER_TOKENS + 1)
 
 
-def manifest(models: Models, files: dict[str, dict], trained: dict, confidence: dict) -> dict:
+def manifest(models: Models, files: dict[str, dict], trained: dict, fitted_before: dict) -> dict:
     recipe = models.recipe
     layout, d, d_g = recipe.layout, recipe.embedder.hidden, recipe.generator.hidden
     projector = {"inputDimension": d, "outputDimension": d_g, "precision": "fp32"}
@@ -130,7 +130,7 @@ def manifest(models: Models, files: dict[str, dict], trained: dict, confidence: 
             "suffix": {"max": layout.suffix, "before": [tokenizer.FIM_PREFIX, tokenizer.FIM_SUFFIX]},
             "prefix": {"max": layout.prefix, "before": [tokenizer.FIM_MIDDLE]},
         },
-        **confidence,
+        **fitted_before,
         "onnx": {"opset": 17},
         "training": trained,
         "evaluation": {},
@@ -159,13 +159,12 @@ def last_evaluation(places: Places, stage: str) -> dict:
     return rows[-1] if rows else {}
 
 
-def calibration(places: Places) -> dict:
-    """The manifest's `confidence` as the step `calibrate` fitted it; nothing before that."""
-    path = places.stage("calibration") / "confidence.json"
-    if not path.exists():
-        return {}
-    fitted = json.loads(path.read_text())
-    return {"confidence": {key: fitted[key] for key in ("intercept", "sumLogProb", "meanLogProb")}}
+def fitted(out: Path, files: dict[str, dict]) -> dict:
+    """What `hef-language-server` fitted to the bundle that is replaced, where its generator is the same."""
+    path = out / "manifest.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    same = all(before.get("files", {}).get(name) == files[name] for name in ("generator.onnx", "token-embedding.onnx", "tokenizer.json"))
+    return {key: before[key] for key in ("confidence", "copy") if same and key in before}
 
 
 def digest(path: Path) -> dict:
@@ -197,7 +196,7 @@ def run(recipe: Recipe, places: Places, out: Path) -> None:
     trained["quantisation"] = goldens.quantisation(models, places)
     (fresh / "goldens.json").write_text(json.dumps(goldens.make(models, places, fresh)) + "\n")
     files = {path.name: digest(path) for path in sorted(fresh.iterdir())}
-    document = manifest(models, files, trained, calibration(places))
+    document = manifest(models, files, trained, fitted(out, files))
     (fresh / "manifest.json").write_text(json.dumps(document, indent=2) + "\n")
     swap(fresh, out)
     size = sum(entry["sizeBytes"] for entry in files.values())

@@ -56,9 +56,6 @@ def dispatch(args: argparse.Namespace, recipe: Recipe, places: Places) -> None:
     elif args.step in ("export", "goldens"):
         from . import export
         export.run(recipe, places, args.out or MODELS / recipe.export.name)
-    elif args.step == "calibrate":
-        from . import calibrate
-        calibrate.run(recipe, places, args.out or MODELS / recipe.export.name)
     elif args.step == "evaluate":
         from . import evaluate
         evaluate.run(recipe, places)

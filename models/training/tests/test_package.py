@@ -115,6 +115,15 @@ def test_manifest_describes_the_files(trained) -> None:
     assert manifest["training"]["untrained"] == []
 
 
+def test_what_was_fitted_stays_while_its_generator_does(tmp_path) -> None:
+    files = {name: {"sha256": name, "sizeBytes": 1} for name in ("generator.onnx", "token-embedding.onnx", "tokenizer.json", "fuser.onnx")}
+    assert export.fitted(tmp_path, files) == {}
+    weights = {"intercept": 1.0, "sumLogProb": 2.0}
+    (tmp_path / "manifest.json").write_text(json.dumps({"files": files, "confidence": weights, "evaluation": {"n": 1}}))
+    assert export.fitted(tmp_path, {**files, "fuser.onnx": {"sha256": "other", "sizeBytes": 1}}) == {"confidence": weights}
+    assert export.fitted(tmp_path, {**files, "generator.onnx": {"sha256": "other", "sizeBytes": 1}}) == {}
+
+
 def checkpoint(places, stage: str) -> tuple[int, float]:
     """Step of a stage's checkpoint and the minutes spent on it; the time box of a run counts both runs."""
     state = torch.load(places.stage(stage) / "checkpoint.pt", weights_only=True)
