@@ -75,7 +75,7 @@ export interface Services {
 	resume(): Promise<void>;
 	/** Deletes the folder's cache and builds it again. */
 	clear(folder: string): Promise<void>;
-	/** Resolves when all that was published is in the view that completion searches. */
+	/** Resolves when all that was published is in the view that completion searches, and in the copy model. */
 	settled(): Promise<void>;
 	/** Undefined when superseded by a newer request of the document, or aborted. */
 	complete(request: CompletionRequest, signal?: AbortSignal): Promise<CompletionReport | undefined>;
@@ -125,7 +125,7 @@ export function createServices(options: ServicesOptions): Services {
 		logger,
 		died: (message: string) => events.died?.(message),
 	};
-	const completion = createCompletionClient({ ...common, threads: completionThreads(settings) });
+	const completion = createCompletionClient({ ...common, threads: completionThreads(settings), copy: settings.copy });
 	const indexing = createIndexingClient({
 		...common,
 		threads: INDEXING_THREADS,
@@ -242,7 +242,10 @@ export function createServices(options: ServicesOptions): Services {
 		},
 		pause: () => indexing.pause(),
 		resume: () => indexing.resume(),
-		settled: () => completion.settled(),
+		async settled() {
+			await completion.settled();
+			await completion.copied();
+		},
 		complete: (request, signal) => completion.complete(request, signal),
 		recall: (request) => completion.recall(request),
 		prepare: (request) => completion.prepare(request),

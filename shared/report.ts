@@ -3,6 +3,9 @@
 /** Where a completion takes its repository context from. All modes run on the same generator. */
 export const CONTEXT_MODES = ['none', 'snippets', 'hef', 'llavacode'] as const;
 export type ContextMode = (typeof CONTEXT_MODES)[number];
+/** Besides these, the baseline `copy`: what the n-gram copy model writes alone, with no model run. For evaluation. */
+export const COMPLETION_MODES = [...CONTEXT_MODES, 'copy'] as const;
+export type CompletionMode = (typeof COMPLETION_MODES)[number];
 
 /** Levels of the hierarchy, finest first. Sibling groups inside a container carry the container's level. */
 export const NODE_LEVELS = ['chunk', 'file', 'directory', 'repository'] as const;
@@ -154,7 +157,7 @@ export interface CompletionReport {
 	timingsMs: StageTimings;
 	bundle: string;
 	executionProvider: string;
-	context: ContextMode;
+	context: CompletionMode;
 	/** What the answer had to do without, e.g. `index not ready`. */
 	notes?: string[];
 	/** Evaluation only: natural log-probability of the text that should come, and what the confidence was computed from. */

@@ -22,6 +22,7 @@ export interface Settings {
 	throttleOnBattery: boolean;
 	minConfidence: number;
 	multiLine: MultiLineMode;
+	copy: boolean;
 	debounce: number;
 	exclude: string[];
 	languages: Record<string, boolean>;
@@ -91,6 +92,12 @@ export const SETTINGS_SCHEMA = {
 		enum: MULTI_LINE_MODES,
 		default: 'auto',
 		description: 'Whole blocks: auto (where a block begins, or when invoked by hand), always, never.',
+	},
+	copy: {
+		type: 'boolean',
+		default: true,
+		description:
+			'Let suggestions repeat what the open file and the workspace already say: an n-gram copy model is mixed with the generator. When off, the generator writes alone.',
 	},
 	debounce: {
 		type: 'number',

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { CONTEXT_MODES, type CompletionReport, type ContextMode, type Settings } from 'hef-shared';
+import { COMPLETION_MODES, type CompletionMode, type CompletionReport, type Settings } from 'hef-shared';
 import { HefError, messageOf } from '../base/errors.ts';
 import { LineIndex } from '../base/text.ts';
 import { type Command, type CommandContext, integerOption, onePositional, type ParsedArguments } from './command.ts';
@@ -12,7 +12,7 @@ import { printJson, seconds, table } from './output.ts';
 
 export const completeCommand: Command = {
 	name: 'complete',
-	usage: 'FILE --line L --column C [--context MODE] [--folder DIR] [--multi-line] [--json]',
+	usage: 'FILE --line L --column C [--context MODE] [--folder DIR] [--multi-line] [--no-copy] [--json]',
 	summary: 'one completion; L and C as LSP counts (zero-based, UTF-16)',
 	options: {
 		line: { type: 'string' },
@@ -20,6 +20,7 @@ export const completeCommand: Command = {
 		context: { type: 'string' },
 		folder: { type: 'string' },
 		'multi-line': { type: 'boolean' },
+		'no-copy': { type: 'boolean' },
 	},
 	async run({ positionals, values, settings }, context) {
 		const file = resolve(onePositional(completeCommand, positionals, 'file'));
@@ -36,7 +37,7 @@ export const completeCommand: Command = {
 		const path = relative(folder, file).replaceAll(sep, '/');
 		if (path.startsWith('../') || isAbsolute(path)) throw new HefError('usage', `--folder ${folder} does not hold ${file}`);
 		const report = await completeOnce(
-			{ file, folder, path, text, offset, mode, multiLine: values['multi-line'] === true, settings },
+			{ file, folder, path, text, offset, mode, multiLine: values['multi-line'] === true, noCopy: values['no-copy'] === true, settings },
 			context,
 		);
 		if (values.json) printJson(context, report);
@@ -45,11 +46,11 @@ export const completeCommand: Command = {
 	},
 };
 
-export function contextOption(values: ParsedArguments['values'], settings: Settings): ContextMode {
+export function contextOption(values: ParsedArguments['values'], settings: Settings): CompletionMode {
 	const mode = values.context ?? settings.context;
-	if (!CONTEXT_MODES.includes(mode as ContextMode))
-		throw new HefError('usage', `--context wants one of ${CONTEXT_MODES.join(', ')}, got '${mode}'`);
-	return mode as ContextMode;
+	if (!COMPLETION_MODES.includes(mode as CompletionMode))
+		throw new HefError('usage', `--context wants one of ${COMPLETION_MODES.join(', ')}, got '${mode}'`);
+	return mode as CompletionMode;
 }
 
 async function readText(file: string): Promise<string> {
@@ -74,13 +75,14 @@ interface CompleteOnce {
 	path: string;
 	text: string;
 	offset: number;
-	mode: ContextMode;
+	mode: CompletionMode;
 	multiLine: boolean;
+	noCopy: boolean;
 	settings: Settings;
 }
 
 function completeOnce(
-	{ file, folder, path, text, offset, mode, multiLine, settings }: CompleteOnce,
+	{ file, folder, path, text, offset, mode, multiLine, noCopy, settings }: CompleteOnce,
 	context: CommandContext,
 ): Promise<CompletionReport> {
 	return withIndexedFolder(folder, settings, context, async (services) => {
@@ -89,6 +91,7 @@ function completeOnce(
 				'workspace-unreadable',
 				`${file} is not completed: it looks like a secret, is ignored, or is no text that is indexed`,
 			);
+		await services.settled();
 		const report = await services.complete({
 			uri: pathToFileURL(file).href,
 			folder,
@@ -99,6 +102,7 @@ function completeOnce(
 			multiLine: multiLine ? 'always' : 'never',
 			explicit: true,
 			minConfidence: 0,
+			without: noCopy ? ['copy'] : [],
 		});
 		if (!report) throw new HefError('inference-failed', 'the completion was cancelled');
 		return report;

@@ -33,6 +33,8 @@ export interface CompletionClient {
 	vectorIndex(folder: string): Promise<HnswReport | undefined>;
 	forget(uri: string): void;
 	settled(): Promise<void>;
+	/** Resolves when the copy model has read every published change so far. */
+	copied(): Promise<void>;
 	readonly metrics: CompletionMetrics;
 	dispose(): Promise<void>;
 }
@@ -129,6 +131,7 @@ export function createCompletionClient(options: CompletionClientOptions): Comple
 		vectorIndex: (folder) => remote.vectorIndex(folder),
 		forget: (uri) => void remote.forget(uri).catch(() => {}),
 		settled: () => remote.settled(),
+		copied: () => remote.copied(),
 		async dispose() {
 			for (const work of underWay.values()) stop(work);
 			await worker.dispose();

@@ -7,7 +7,7 @@ import type { Decoded } from './decode.ts';
 
 /** @param linePrefix text of the cursor's line up to the cursor */
 export function featuresOf(decoded: Omit<Decoded, 'text' | 'reason'>, linePrefix: string): ConfidenceFeatures {
-	const { nTokens, sumLogProb, minLogProb, firstLogProb } = decoded;
+	const { nTokens, sumLogProb, minLogProb, firstLogProb, copied } = decoded;
 	return {
 		sumLogProb,
 		meanLogProb: sumLogProb / Math.max(1, nTokens),
@@ -16,6 +16,7 @@ export function featuresOf(decoded: Omit<Decoded, 'text' | 'reason'>, linePrefix
 		nTokens,
 		lineStart: Number(linePrefix.trim() === ''),
 		midWord: Number(/[\p{L}\p{N}_$]$/u.test(linePrefix)),
+		copied,
 	};
 }
 

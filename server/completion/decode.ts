@@ -1,12 +1,18 @@
 /**
- * Greedy decoding with a forced beginning (token healing) and stop rules.
+ * Greedy decoding from the generator, mixed with the copy model where there is one, with a forced beginning (token healing)
+ * and stop rules.
  *
  * Guarantees: cancellation is seen within one decode step; the same prompt gives the same text.
  * Deliberately lacks: sampling, and any rule about what is worth showing.
  */
 import type { Cancellation } from '../base/cancellation.ts';
-import { argmax, argmaxOf, logProbability } from '../inference/sampling.ts';
+import type { CopySession } from '../copying/copy-model.ts';
+import type { CopyWeights } from '../inference/manifest.ts';
+import { logProbability } from '../inference/sampling.ts';
 import type { Generator, Tokenizer } from '../inference/types.ts';
+import { chooseToken, modelDistribution, restricted } from './mixing.ts';
+import { createLogitReader } from './speculation.ts';
+import { TextAfter } from './text-after.ts';
 
 export type StopReason = 'stopToken' | 'stopRule' | 'length' | 'time' | 'cancelled';
 
@@ -15,15 +21,28 @@ export interface DecodeOptions {
 	tokenizer: Tokenizer;
 	/** Logits after the prompt. */
 	logits: Float32Array;
+	/** Its length. */
+	positions: number;
+	/** Where to copy from, standing behind the prompt; afterwards behind what was decoded. */
+	copy?: CopySource | undefined;
 	/** Text that must be produced first; not part of the answer. */
 	forced: string;
 	maxNewTokens: number;
 	/** Asked after every token with the text behind the forced part; a number is the length to keep. */
 	stop(text: string): number | undefined;
+	/** Whether it stops before the first line break. Default false. */
+	singleLine?: boolean;
 	cancellation: Cancellation;
 	/** After this many milliseconds what is there is returned. */
 	timeBudgetMs: number;
 	now(): number;
+}
+
+export interface CopySource {
+	session: CopySession;
+	weights: CopyWeights;
+	/** Whether what it predicts is decoded ahead. */
+	speculate: boolean;
 }
 
 export interface Decoded {
@@ -35,39 +54,63 @@ export interface Decoded {
 	/** The smallest of these, and the first. */
 	minLogProb: number;
 	firstLogProb: number;
+	/** Mean share of the copy model in the probability of a token, 0–1. */
+	copied: number;
 	reason: StopReason;
 }
 
 export async function decodeGreedily(options: DecodeOptions): Promise<Decoded> {
-	const { generator, tokenizer, cancellation } = options;
+	const { generator, tokenizer, cancellation, copy } = options;
 	const deadline = options.now() + options.timeBudgetMs;
 	const output = new TextAfter(options.forced, tokenizer);
+	const reader = createLogitReader(options);
+	const trail = new Trail();
 	let { logits } = options;
 	let nTokens = 0;
-	const logProbs: number[] = [];
 	const result = (reason: StopReason, keep?: number): Decoded => ({
 		text: keep === undefined ? output.text : output.text.slice(0, keep),
 		nTokens,
-		sumLogProb: logProbs.reduce((sum, each) => sum + each, 0),
-		minLogProb: Math.min(0, ...logProbs),
-		firstLogProb: logProbs[0] ?? 0,
+		...trail.summary(),
 		reason,
 	});
 	while (nTokens < options.maxNewTokens) {
-		const forced = output.forcedBytes;
-		const allowed = forced.length > 0 ? tokenizer.tokensCompatibleWith(forced) : undefined;
-		const token = allowed ? argmaxOf(logits, allowed) : argmax(logits);
-		logProbs.push(logProbability(logits, token, allowed));
+		const forced = output.forcedBytes.length > 0;
+		const model = modelDistribution(logits, forced ? tokenizer.tokensCompatibleWith(output.forcedBytes) : undefined);
+		const found = copy?.session.predict();
+		const choice = chooseToken(model, forced ? restricted(found, (token) => output.allows(token)) : found, copy?.weights);
+		const { token } = choice;
+		trail.add(choice);
 		if (generator.stopTokens.has(token)) return result('stopToken');
 		output.push(token);
+		copy?.session.push(token);
 		nTokens++;
 		const keep = output.forcedBytes.length > 0 ? undefined : options.stop(output.text);
 		if (keep !== undefined) return result('stopRule', keep);
 		if (cancellation.aborted) return result('cancelled');
 		if (options.now() > deadline) return result('time');
-		if (nTokens < options.maxNewTokens) logits = await generator.decode(token);
+		if (nTokens < options.maxNewTokens) logits = await reader.next(token, options.maxNewTokens - nTokens);
 	}
 	return result('length');
+}
+
+/** What the chosen tokens say about the whole. */
+export class Trail {
+	readonly #logProbs: number[] = [];
+	#copied = 0;
+
+	add({ logProb, copied }: { logProb: number; copied: number }): void {
+		this.#logProbs.push(logProb);
+		this.#copied += copied;
+	}
+
+	summary(): Pick<Decoded, 'sumLogProb' | 'minLogProb' | 'firstLogProb' | 'copied'> {
+		return {
+			sumLogProb: this.#logProbs.reduce((sum, each) => sum + each, 0),
+			minLogProb: Math.min(0, ...this.#logProbs),
+			firstLogProb: this.#logProbs[0] ?? 0,
+			copied: this.#copied / Math.max(1, this.#logProbs.length),
+		};
+	}
 }
 
 /**
@@ -89,26 +132,4 @@ export async function scoreText(
 		output.push(token);
 	}
 	return { logProb, nTokens: tokens.length };
-}
-
-/** Grows a text token by token in bytes, first swallowing the forced beginning. */
-class TextAfter {
-	readonly #tokenizer: Tokenizer;
-	readonly #decoder = new TextDecoder('utf-8');
-	/** Bytes of the forced beginning that no token has produced yet. */
-	forcedBytes: Uint8Array;
-	text = '';
-
-	constructor(forced: string, tokenizer: Tokenizer) {
-		this.#tokenizer = tokenizer;
-		this.forcedBytes = new TextEncoder().encode(forced);
-	}
-
-	push(token: number): void {
-		const bytes = this.#tokenizer.tokenBytes(token);
-		const swallowed = Math.min(bytes.length, this.forcedBytes.length);
-		this.forcedBytes = this.forcedBytes.subarray(swallowed);
-		// A character whose bytes are not complete yet waits in the decoder.
-		this.text += this.#decoder.decode(bytes.subarray(swallowed), { stream: true });
-	}
 }

@@ -9,32 +9,33 @@
 import type { CompletionReport, StageTimings, TokenCounts } from 'hef-shared';
 import type { Cancellation } from '../base/cancellation.ts';
 import { LineIndex } from '../base/text.ts';
+import { createBlockTokenizer } from '../copying/block-tokens.ts';
+import { createCopySession } from '../copying/copy-model.ts';
+import type { RepositoryCopies } from '../copying/repository-copies.ts';
 import type { Bundle } from '../inference/bundle.ts';
 import type { Models, Prefilled } from '../inference/types.ts';
 import type { SnippetSource } from '../retrieval/snippets.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
 import { confidenceOf, featuresOf } from './confidence.ts';
 import { type ContextQuery, createContextGatherer } from './context.ts';
-import { type Decoded, decodeGreedily, scoreText } from './decode.ts';
+import { decodeCopies } from './copy-only.ts';
+import { type CopySource, type Decoded, decodeGreedily, scoreText } from './decode.ts';
+import { type DecodeRules, rulesOf } from './decode-rules.ts';
 import { filterCandidate } from './filters.ts';
 import { healPrefix } from './healing.ts';
 import { nextPlace } from './next-place.ts';
 import { buildPrompt, cutWindows, type Prompt, type Windows } from './prompt.ts';
 import { countNewlines, inMiddleOfLine, type Split, splitAt } from './split.ts';
-import { beginsBlock, endOfBlock, endOfLine } from './stop-rules.ts';
 import { createSuggestionCache } from './suggestion-cache.ts';
 import type { CompletionRequest } from './types.ts';
-
-const LINE_TOKENS = 64;
-const BLOCK_TOKENS = 192;
-const LINE_BUDGET_MS = 2000;
-const BLOCK_BUDGET_MS = 4000;
 
 export interface EngineOptions {
 	bundle: Bundle;
 	models: Models;
 	/** The index of a folder, as far as it is there. */
-	workspace(folder: string): { view: WorkspaceView; snippets: SnippetSource } | undefined;
+	workspace(folder: string): { view: WorkspaceView; snippets: SnippetSource; copies?: RepositoryCopies | undefined } | undefined;
+	/** Whether the copy model takes part. Default true. */
+	copy?: boolean;
 	now(): number;
 }
 
@@ -51,18 +52,25 @@ export interface CompletionEngine {
 	forget(uri: string): void;
 }
 
-export function createCompletionEngine({ bundle, models, workspace, now }: EngineOptions): CompletionEngine {
+export function createCompletionEngine({ bundle, models, workspace, copy = true, now }: EngineOptions): CompletionEngine {
 	const { manifest } = bundle;
 	const layout = manifest.prompt;
 	const gatherer = createContextGatherer({ models, layout, now });
 	const remembered = createSuggestionCache();
 	/** Answered requests whose context is worth renewing. */
 	const outdated = new WeakSet<CompletionReport>();
+	const blockTokenizer = createBlockTokenizer(models.tokenizer);
 
 	const windowsOf = (split: Split, request: CompletionRequest) => {
 		const healed = healPrefix(split.prefix, models.tokenizer);
 		const suffix = request.without?.includes('suffix') ? '' : split.suffix;
-		return { forced: healed.forced, windows: cutWindows(healed.kept, suffix, layout, models.tokenizer) };
+		return { ...healed, suffix, windows: cutWindows(healed.kept, suffix, layout, models.tokenizer) };
+	};
+
+	const copySourceAt = ({ kept, suffix }: { kept: string; suffix: string }, request: CompletionRequest): CopySource => {
+		const repository = request.folder === undefined ? undefined : workspace(request.folder)?.copies?.index;
+		const session = createCopySession({ prefix: kept, suffix, path: request.path, tokenizer: blockTokenizer, repository });
+		return { session, weights: manifest.copy, speculate: !request.without?.includes('speculation') };
 	};
 
 	const contextQuery = (split: Split, windows: Windows, request: CompletionRequest): ContextQuery => {
@@ -73,24 +81,21 @@ export function createCompletionEngine({ bundle, models, workspace, now }: Engin
 		return { request, view: place?.view, snippets: place?.snippets, prefix: split.prefix, visible, visibleText };
 	};
 
-	const generate = async (prompt: Prompt, forced: string, split: Split, request: CompletionRequest, cancellation: Cancellation) => {
-		const block = wantsBlock(request, split);
+	const generate = async (
+		prompt: Prompt,
+		forced: string,
+		copied: CopySource | undefined,
+		rules: DecodeRules,
+		cancellation: Cancellation,
+	) => {
 		const started = now();
 		const generator = await models.generator();
 		const prefilled = await generator.prefill(prompt.parts, cancellation);
 		if (!prefilled) return undefined;
 		const prefilledAt = now();
-		const decoded = await decodeGreedily({
-			generator,
-			tokenizer: models.tokenizer,
-			logits: prefilled.logits,
-			forced,
-			maxNewTokens: block ? BLOCK_TOKENS : LINE_TOKENS,
-			stop: block ? endOfBlock(split.linePrefix) : endOfLine,
-			cancellation,
-			timeBudgetMs: block ? BLOCK_BUDGET_MS : LINE_BUDGET_MS,
-			now,
-		});
+		const { logits, positions } = prefilled;
+		const from = { generator, tokenizer: models.tokenizer, logits, positions, forced, copy: copied };
+		const decoded = await decodeGreedily({ ...from, ...rules, cancellation, now });
 		if (decoded.reason === 'cancelled') return undefined;
 		return { decoded, prefilled, prefillMs: prefilledAt - started, decodeMs: now() - prefilledAt };
 	};
@@ -118,20 +123,36 @@ export function createCompletionEngine({ bundle, models, workspace, now }: Engin
 	const judge = (request: CompletionRequest, split: Split, decoded: Decoded): Pick<CompletionReport, 'items' | 'suppressed'> => {
 		const verdict = filterCandidate({ text: decoded.text, linePrefix: split.linePrefix, suffix: split.suffix });
 		if (verdict.kind === 'refuse') return { items: [], suppressed: verdict.reason };
-		const confidence = confidenceOf(featuresOf(decoded, split.linePrefix), manifest.confidence);
+		// The bundle's weights are those of its generator; relative frequencies are probabilities as they are.
+		const copyAlone = request.context === 'copy';
+		const confidence = copyAlone ? Math.exp(decoded.sumLogProb) : confidenceOf(featuresOf(decoded, split.linePrefix), manifest.confidence);
 		if (request.selected !== undefined && !continuesSelection(split.linePrefix, verdict.text, request.selected))
 			return { items: [], suppressed: 'selectedEntryDiffers' };
 		if (confidence < request.minConfidence && !request.explicit) return { items: [], suppressed: 'lowConfidence' };
 		return { items: [itemAt(request, verdict.text, verdict.replaces, confidence, split.crlf)], suppressed: null };
 	};
 
+	/** What the copy model alone would write. */
+	const copyOnly = (request: CompletionRequest, split: Split, cancellation: Cancellation, started: number) => {
+		const { forced, ...texts } = windowsOf(split, request);
+		const tokenized = now();
+		const { session } = copySourceAt(texts, request);
+		const decoded = decodeCopies({ session, tokenizer: models.tokenizer, forced, ...rulesOf(request, split), cancellation });
+		if (decoded.reason === 'cancelled') return undefined;
+		const answer = report(request, judge(request, split, decoded));
+		answer.tokens.generated = decoded.nTokens;
+		Object.assign(answer.timingsMs, { tokenize: tokenized - started, decode: now() - tokenized, total: now() - started });
+		return answer;
+	};
+
 	const run = async (request: CompletionRequest, split: Split, cancellation: Cancellation, started: number) => {
-		const { forced, windows } = windowsOf(split, request);
+		const { forced, windows, ...texts } = windowsOf(split, request);
 		const tokenized = now();
 		const context = await gatherer.gather(contextQuery(split, windows, request));
 		if (cancellation.aborted) return undefined;
 		const prompt = buildPrompt(windows, context, layout, models.tokenizer);
-		const generated = await generate(prompt, forced, split, request, cancellation);
+		const copied = copy && !request.without?.includes('copy') ? copySourceAt(texts, request) : undefined;
+		const generated = await generate(prompt, forced, copied, rulesOf(request, split), cancellation);
 		if (!generated) return undefined;
 		const timingsMs: StageTimings = {
 			tokenize: tokenized - started,
@@ -178,15 +199,16 @@ export function createCompletionEngine({ bundle, models, workspace, now }: Engin
 			const split = splitAt(request.text, request.offset);
 			const known = recall(request, split, started);
 			if (known) return known;
+			if (request.context === 'copy') return copyOnly(request, split, cancellation, started);
 			return run(request, split, cancellation, started);
 		},
 		async prepare(request, cancellation) {
 			const split = splitAt(request.text, request.offset);
-			if (!recall(request, split, 0)) await prepare(request, split, cancellation);
+			if (request.context !== 'copy' && !recall(request, split, 0)) await prepare(request, split, cancellation);
 		},
 		async prepareNext(request, answer, cancellation) {
 			if (outdated.has(answer)) await prepare(request, splitAt(request.text, request.offset), cancellation);
-			const next = request.context === 'none' ? undefined : nextPlace(request, answer);
+			const next = request.context === 'none' || request.context === 'copy' ? undefined : nextPlace(request, answer);
 			if (!next || cancellation.aborted) return;
 			const split = splitAt(next.text, next.offset);
 			if (!isHeld(next, split)) await prepare(next, split, cancellation);
@@ -196,12 +218,6 @@ export function createCompletionEngine({ bundle, models, workspace, now }: Engin
 			remembered.forget(uri);
 		},
 	};
-}
-
-function wantsBlock(request: CompletionRequest, { linePrefix, suffix }: Split): boolean {
-	if (request.multiLine === 'never') return false;
-	if (request.multiLine === 'always') return true;
-	return request.explicit || beginsBlock(linePrefix, suffix);
 }
 
 /** What the line would read with the suggestion must begin with what it would read with the editor's selected entry. */

@@ -6,6 +6,8 @@ export interface CompletionWorkerData {
 	bundleFolder: string;
 	executionProvider: ExecutionProviderSetting;
 	threads: number;
+	/** Whether the copy model takes part. */
+	copy: boolean;
 	/** {@link ActivityGate}: raised while a completion runs, so that indexing steps aside. */
 	gate: SharedArrayBuffer;
 }
@@ -30,6 +32,8 @@ export interface CompletionWorkerMethods {
 	forget(uri: string): void;
 	/** Resolves when every published change so far is in the view. */
 	settled(): void;
+	/** Resolves when the copy model has read every published change so far. */
+	copied(): void;
 	dispose(): void;
 }
 

@@ -1,5 +1,5 @@
 /** What a completion is asked with. */
-import type { ContextMode, MultiLineMode, NodeLevel } from 'hef-shared';
+import type { CompletionMode, MultiLineMode, NodeLevel } from 'hef-shared';
 
 export interface CompletionRequest {
 	/** Names the document; any string. */
@@ -12,7 +12,7 @@ export interface CompletionRequest {
 	text: string;
 	/** Cursor, as a UTF-16 offset into the text. */
 	offset: number;
-	context: ContextMode;
+	context: CompletionMode;
 	multiLine: MultiLineMode;
 	/** Invoked by hand: shown below the confidence threshold too, and in the middle of a line. */
 	explicit: boolean;
@@ -22,8 +22,8 @@ export interface CompletionRequest {
 	selected?: string;
 	/** Evaluation: no answer from caches, nothing held from an earlier request. */
 	fresh?: boolean;
-	/** Evaluation: context parts to leave out. */
-	without?: readonly ('suffix' | 'entities' | 'copy')[];
+	/** Evaluation: what to leave out. Without speculation the answer is the same. */
+	without?: readonly ('suffix' | 'entities' | 'copy' | 'speculation')[];
 	/** Evaluation: pseudo-tokens to use instead of the bundle's K. */
 	k?: number;
 	/** Evaluation: levels of the hierarchy that retrieval may return. Default all. */

@@ -12,6 +12,8 @@ import { invariant, messageOf } from '../base/errors.ts';
 import { loggerOf } from '../base/logger.ts';
 import { singleFlight } from '../base/single-flight.ts';
 import { connect, type Local } from '../base/worker-rpc.ts';
+import { createBlockTokenizer } from '../copying/block-tokens.ts';
+import { createRepositoryCopies, type RepositoryCopies } from '../copying/repository-copies.ts';
 import { loadBundle } from '../inference/bundle.ts';
 import { createModels } from '../inference/models.ts';
 import { createSnippetSource, type SnippetSource } from '../retrieval/snippets.ts';
@@ -35,6 +37,8 @@ const gate = new ActivityGate(data.gate);
 interface OpenFolder {
 	view: WorkspaceView;
 	snippets: SnippetSource;
+	/** Undefined when copying is switched off. */
+	copies: RepositoryCopies | undefined;
 }
 const folders = new Map<string, OpenFolder>();
 /** Folders open and close one after the other, and what is published meanwhile waits. Never rejects. */
@@ -50,7 +54,8 @@ const logger = loggerOf((level, message) => emit('log', level, message));
 async function load() {
 	const bundle = await loadBundle(data.bundleFolder);
 	const models = await createModels(bundle, { executionProvider: data.executionProvider, threads: data.threads, logger });
-	const engine = createCompletionEngine({ bundle, models, workspace: (folder) => folders.get(folder), now: () => performance.now() });
+	const workspace = (folder: string) => folders.get(folder);
+	const engine = createCompletionEngine({ bundle, models, workspace, copy: data.copy, now: () => performance.now() });
 	return { bundle, models, engine };
 }
 const loaded = singleFlight(load);
@@ -73,14 +78,18 @@ async function complete(engine: CompletionEngine, request: CompletionRequest, fl
 }
 
 async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
-	const { bundle } = await loaded();
+	const { bundle, models } = await loaded();
 	const space = { spaceId: bundle.spaceId, dimension: bundle.manifest.embedder.dimension };
 	const [view, workspace] = await Promise.all([
 		openWorkspaceView({ storePath, bundle: space, pause: () => gate.idle(), logger }),
 		createWorkspace(folder, { logger }),
 	]);
 	const before = folders.get(folder);
-	folders.set(folder, { view, snippets: createSnippetSource({ view, read: (path) => workspace.read(path) }) });
+	const read = (path: string) => workspace.read(path);
+	const tokenizer = createBlockTokenizer(models.tokenizer);
+	const copies = data.copy ? createRepositoryCopies({ view, read, tokenizer, pause: () => gate.idle(), logger }) : undefined;
+	folders.set(folder, { view, snippets: createSnippetSource({ view, read }), copies });
+	copies?.follow('all');
 	await closeView(before);
 }
 
@@ -88,7 +97,12 @@ async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
 async function closeView(open: OpenFolder | undefined): Promise<void> {
 	if (!open) return;
 	await turns.run(async () => {});
-	await open.view.close();
+	await close(open);
+}
+
+async function close({ view, copies }: OpenFolder): Promise<void> {
+	await copies?.close();
+	await view.close();
 }
 
 const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
@@ -129,7 +143,9 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 		await placing;
 		const open = folders.get(folder);
 		open?.snippets.invalidate(paths);
-		await open?.view.apply(paths);
+		const applied = open?.view.apply(paths);
+		open?.copies?.follow(paths);
+		await applied;
 	},
 	async complete(request, cancelFlag) {
 		const { engine } = await loaded();
@@ -147,12 +163,16 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 		await placing;
 		await Promise.all([...folders.values()].map(({ view }) => view.settled()));
 	},
+	async copied() {
+		await placing;
+		await Promise.all([...folders.values()].map(({ copies }) => copies?.settled()));
+	},
 	async dispose() {
 		await placing;
 		// A warm-up that waits for the models takes its turn first.
 		await loaded.current?.catch(() => {});
 		await turns.run(async () => {
-			await Promise.all([...folders.values()].map(({ view }) => view.close()));
+			await Promise.all([...folders.values()].map(close));
 			folders.clear();
 			await (await loaded.current)?.models.dispose();
 		});

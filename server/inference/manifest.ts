@@ -34,9 +34,18 @@ export interface PromptLayout {
 
 /**
  * What the confidence of a suggestion is computed from: natural logarithms of its tokens' probabilities, the number of tokens,
- * and two facts about the cursor that are 0 or 1.
+ * two facts about the cursor that are 0 or 1, and the share of the tokens that came from the copy model, 0–1.
  */
-export const CONFIDENCE_FEATURES = ['sumLogProb', 'meanLogProb', 'minLogProb', 'firstLogProb', 'nTokens', 'lineStart', 'midWord'] as const;
+export const CONFIDENCE_FEATURES = [
+	'sumLogProb',
+	'meanLogProb',
+	'minLogProb',
+	'firstLogProb',
+	'nTokens',
+	'lineStart',
+	'midWord',
+	'copied',
+] as const;
 export type ConfidenceFeatures = Readonly<Record<(typeof CONFIDENCE_FEATURES)[number], number>>;
 
 /** Weights of the logistic model that turns these features into a confidence; a weight that is absent is 0. */
@@ -44,6 +53,34 @@ export type ConfidenceWeights = { intercept: number } & Partial<ConfidenceFeatur
 
 /** For a bundle that was not calibrated: half sure of a line whose tokens together have probability 1/e. */
 export const UNCALIBRATED: ConfidenceWeights = { intercept: 1.5, sumLogProb: 1.5 };
+
+/**
+ * What the weight of the copy model is computed from: natural logarithms of the match's length in tokens and of the number of
+ * places where it stands, the probability of what it would copy and the share of the open file in it, 0–1; entropy (nats)
+ * and largest probability of the generator, and its log-probability of what would be copied, at least −10.
+ */
+export const COPY_FEATURES = [
+	'logMatchLength',
+	'logSupport',
+	'topProbability',
+	'openFileShare',
+	'modelEntropy',
+	'modelTopProbability',
+	'modelLogProbOfCopy',
+] as const;
+export type CopyFeatures = Readonly<Record<(typeof COPY_FEATURES)[number], number>>;
+
+/** Weights of the logistic model that turns these features into λ of `(1 − λ) · p_model + λ · p_copy`; an absent one is 0. */
+export type CopyWeights = { intercept: number } & Partial<CopyFeatures>;
+
+/** For a bundle without weights of its own: long matches count more, a sure generator less. */
+export const DEFAULT_COPY_WEIGHTS: CopyWeights = {
+	intercept: -3,
+	logMatchLength: 1,
+	modelEntropy: 0.3,
+	modelLogProbOfCopy: 0.1,
+	topProbability: 1,
+};
 
 export interface FileEntry {
 	/** 64 hex digits. */
@@ -91,6 +128,7 @@ export interface Manifest {
 	};
 	prompt: PromptLayout;
 	confidence: ConfidenceWeights;
+	copy: CopyWeights;
 }
 
 /** The manifest that a JSON value is, or everything that keeps it from being one. */
@@ -120,7 +158,8 @@ export function parseManifest(value: unknown): { manifest: Manifest; problems: [
 		tokenEmbedding: readPart(root, 'tokenEmbedding', readModel),
 		generator: readPart(root, 'generator', readGenerator),
 		prompt: readPart(root, 'prompt', readLayout),
-		confidence: readConfidence(root),
+		confidence: readWeights(root, 'confidence', CONFIDENCE_FEATURES) ?? UNCALIBRATED,
+		copy: readWeights(root, 'copy', COPY_FEATURES) ?? DEFAULT_COPY_WEIGHTS,
 	};
 	// A relation between fields that are themselves wrong would only repeat the problem.
 	if (problems.length === 0) checkAgreement(manifest, problems);
@@ -209,12 +248,13 @@ function readSegment(part: Fields, name: string): PromptSegment {
 	return read;
 }
 
-/** A bundle whose confidence was not fitted carries no weights. */
-function readConfidence(root: Fields): ConfidenceWeights {
-	const part = root.raw('confidence') === undefined ? undefined : root.object('confidence');
-	if (part?.raw('intercept') === undefined) return UNCALIBRATED;
-	const given = CONFIDENCE_FEATURES.filter((name) => part.raw(name) !== undefined);
-	return { intercept: part.number('intercept'), ...Object.fromEntries(given.map((name) => [name, part.number(name)])) };
+/** Of a logistic model; a bundle for which it was not fitted carries none. */
+function readWeights<Name extends string>(root: Fields, field: string, names: readonly Name[]) {
+	const part = root.raw(field) === undefined ? undefined : root.object(field);
+	if (part?.raw('intercept') === undefined) return undefined;
+	const given = names.filter((name) => part.raw(name) !== undefined);
+	const weights = Object.fromEntries(given.map((name) => [name, part.number(name)])) as Partial<Record<Name, number>>;
+	return { intercept: part.number('intercept'), ...weights };
 }
 
 function checkAgreement(manifest: Manifest, problems: string[]): void {

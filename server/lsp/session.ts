@@ -65,6 +65,7 @@ const RESTARTING: readonly (keyof Settings)[] = [
 	'cacheFolder',
 	'maxThreads',
 	'throttleOnBattery',
+	'copy',
 	'exclude',
 	'trace',
 ];

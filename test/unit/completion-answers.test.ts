@@ -14,7 +14,14 @@ async function scripted(text: string) {
 		asked++;
 		return text;
 	});
-	const engine = createCompletionEngine({ bundle: await loadBundle(TINY_BUNDLE), models, workspace: () => undefined, now: () => 0 });
+	const engine = createCompletionEngine({
+		bundle: await loadBundle(TINY_BUNDLE),
+		models,
+		workspace: () => undefined,
+		// What a scripted model writes says nothing about what would be copied.
+		copy: false,
+		now: () => 0,
+	});
 	const complete = (code: string, options: Partial<CompletionRequest> = {}) => {
 		const request: CompletionRequest = {
 			uri: 'file:///a.ts',

@@ -40,6 +40,7 @@ function decode(text: string, options: Partial<DecodeOptions> = {}) {
 		generator,
 		tokenizer,
 		logits: first,
+		positions: 0,
 		forced: '',
 		maxNewTokens: 64,
 		stop: endOfLine,

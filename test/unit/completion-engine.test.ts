@@ -138,8 +138,9 @@ test('typing one character reuses nearly the whole KV cache and holds the contex
 });
 
 test('what should come is scored behind the same prompt, and changes no answer', async () => {
-	const plain = await complete(CODE, { fresh: true });
-	const scored = await complete(CODE, { fresh: true, gold: 'store.get(id);' });
+	const alone = { fresh: true, without: ['copy'] } as const;
+	const plain = await complete(CODE, alone);
+	const scored = await complete(CODE, { ...alone, gold: 'store.get(id);' });
 	expect(texts(scored)).toEqual(texts(plain));
 	expect(plain?.evidence).toBeUndefined();
 	const { gold, features } = scored?.evidence ?? { gold: { logProb: Number.NaN, nTokens: 0 }, features: {} };
@@ -147,7 +148,7 @@ test('what should come is scored behind the same prompt, and changes no answer',
 	const nonsense = await complete(CODE, { fresh: true, gold: 'zq)}w#;;(' });
 	expect(nonsense?.evidence?.gold.logProb).toBeLessThan(gold.logProb - 5);
 	const own = scored?.items[0]?.insertText ?? '';
-	const itself = await complete(CODE, { fresh: true, gold: own });
+	const itself = await complete(CODE, { ...alone, gold: own });
 	// The end of the line, which decoding adds, costs something more.
 	expect(itself?.evidence?.gold.logProb).toBeGreaterThanOrEqual((features.sumLogProb as number) - 0.05);
 	expect((await complete(CODE, { fresh: true, gold: 'store.get(id);', context: 'none' }))?.evidence?.gold.logProb).not.toBe(gold.logProb);

@@ -77,7 +77,7 @@ describe('the layers of the server', () => {
 			['base'],
 			['chunking', 'inference', 'store', 'vector-index', 'workspace'],
 			['hierarchy'],
-			['retrieval'],
+			['copying', 'retrieval'],
 			['completion', 'indexing'],
 			['services.ts'],
 			['cli', 'lsp'],

@@ -2,7 +2,7 @@
  * What one run of `eval` compares: context modes as they are served, and the same with a part left out, fewer pseudo-tokens or
  * fewer levels. A name reads as a subtraction: `hef-copy` is `hef` without the copy model.
  */
-import { CONTEXT_MODES, type ContextMode, NODE_LEVELS, type NodeLevel } from 'hef-shared';
+import { COMPLETION_MODES, type CompletionMode, NODE_LEVELS, type NodeLevel } from 'hef-shared';
 import { HefError } from '../../base/errors.ts';
 
 /** Parts of a completion that a variant may leave out. */
@@ -12,7 +12,7 @@ export type Part = (typeof PARTS)[number];
 export interface Variant {
 	/** `hef`, `none-copy`, `hef-entities-copy`, `hef-copy k=5`, `hef levels=chunk+file`. */
 	name: string;
-	context: ContextMode;
+	context: CompletionMode;
 	without: readonly Part[];
 	/** Pseudo-tokens, where not the bundle's own number. */
 	k?: number;
@@ -27,8 +27,8 @@ export interface Variant {
 export function parseModes(text: string, without: readonly Part[] = []): Variant[] {
 	const variants = text.split(',').map((name) => {
 		const [mode = '', ...parts] = name.trim().split('-');
-		const context = CONTEXT_MODES.find((each) => each === mode);
-		if (!context) throw new HefError('usage', `--modes knows ${CONTEXT_MODES.join(', ')}, got '${mode}'`);
+		const context = COMPLETION_MODES.find((each) => each === mode);
+		if (!context) throw new HefError('usage', `--modes knows ${COMPLETION_MODES.join(', ')}, got '${mode}'`);
 		const unknown = parts.find((part) => !PARTS.includes(part as Part));
 		if (unknown !== undefined)
 			throw new HefError('usage', `--modes can leave out ${PARTS.join(', ')} (as in ${mode}-${PARTS[0]}), got '-${unknown}'`);
@@ -79,7 +79,7 @@ export function baselinesOf(variant: Variant, variants: readonly Variant[]): Var
 	return copyAlone && copyAlone !== variant ? [...baselines, copyAlone] : baselines;
 }
 
-const BASELINES: readonly ContextMode[] = ['none', 'snippets'];
+const BASELINES: readonly CompletionMode[] = ['none', 'snippets'];
 
 function subsetsOf(parts: readonly Part[]): Part[][] {
 	const [first, ...rest] = parts;
@@ -89,14 +89,14 @@ function subsetsOf(parts: readonly Part[]): Part[][] {
 }
 
 function isCopyAlone({ context }: Variant): boolean {
-	return (context as string) === 'copy';
+	return context === 'copy';
 }
 
 function hasPart(variant: Variant, part: Part): boolean {
 	return part === 'entities' ? variant.context === 'hef' : !isCopyAlone(variant);
 }
 
-function variant(context: ContextMode, parts: readonly Part[]): Variant {
+function variant(context: CompletionMode, parts: readonly Part[]): Variant {
 	const without = PARTS.filter((part) => parts.includes(part));
 	return { name: [context, ...without].join('-'), context, without };
 }

@@ -1,0 +1,24 @@
+/** How far a request is decoded: a line, or a block where one begins or was asked for. */
+import type { DecodeOptions } from './decode.ts';
+import type { Split } from './split.ts';
+import { beginsBlock, endOfBlock, endOfLine } from './stop-rules.ts';
+import type { CompletionRequest } from './types.ts';
+
+const LINE_TOKENS = 64;
+const BLOCK_TOKENS = 192;
+const LINE_BUDGET_MS = 2000;
+const BLOCK_BUDGET_MS = 4000;
+
+export type DecodeRules = Pick<DecodeOptions, 'maxNewTokens' | 'stop' | 'timeBudgetMs' | 'singleLine'>;
+
+export function rulesOf(request: CompletionRequest, split: Split): DecodeRules {
+	return wantsBlock(request, split)
+		? { maxNewTokens: BLOCK_TOKENS, stop: endOfBlock(split.linePrefix), timeBudgetMs: BLOCK_BUDGET_MS, singleLine: false }
+		: { maxNewTokens: LINE_TOKENS, stop: endOfLine, timeBudgetMs: LINE_BUDGET_MS, singleLine: true };
+}
+
+function wantsBlock(request: CompletionRequest, { linePrefix, suffix }: Split): boolean {
+	if (request.multiLine === 'never') return false;
+	if (request.multiLine === 'always') return true;
+	return request.explicit || beginsBlock(linePrefix, suffix);
+}

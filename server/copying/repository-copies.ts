@@ -1,0 +1,109 @@
+/**
+ * Keeps an n-gram index true to the files that were published, in the background of the completion thread.
+ *
+ * Guarantees: a completion never waits for it and finds what is there so far; work goes on in turns of a few milliseconds,
+ * each after a pause; a file whose content did not change is not read again; a file that cannot be read is left out.
+ * Deliberately lacks: watching; it is told which paths changed.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { messageOf } from '../base/errors.ts';
+import { type Logger, silentLogger } from '../base/logger.ts';
+import type { FileRecord } from '../store/types.ts';
+import type { SourceText } from '../workspace/types.ts';
+import type { BlockTokenizer } from './block-tokens.ts';
+import { createNgramIndex, type NgramIndex } from './ngram-index.ts';
+
+export interface RepositoryCopies {
+	readonly index: NgramIndex;
+	/** Reads these files again; the call returns at once. */
+	follow(paths: readonly string[] | 'all'): void;
+	/** Resolves when the index holds all that it was told of so far. */
+	settled(): Promise<void>;
+	/** Ends the work under way at its next pause. */
+	close(): Promise<void>;
+}
+
+export interface RepositoryCopiesOptions {
+	/** What is indexed, as the store says. */
+	view: {
+		file(path: string): FileRecord | undefined;
+		paths(): Iterable<string> /** Resolves when it shows what was published. */;
+		settled(): Promise<void>;
+	};
+	read(path: string): Promise<SourceText>;
+	tokenizer: BlockTokenizer;
+	/** Awaited between two turns; resolves when work may go on. */
+	pause?(): Promise<void>;
+	index?: NgramIndex;
+	logger?: Logger;
+}
+
+/** Longest turn of work. */
+const TURN_MS = 3;
+
+export function createRepositoryCopies({
+	view,
+	read,
+	tokenizer,
+	pause,
+	index = createNgramIndex(),
+	logger = silentLogger,
+}: RepositoryCopiesOptions): RepositoryCopies {
+	/** Content hash of what the index holds, by path. */
+	const held = new Map<string, string>();
+	let last: Promise<void> = Promise.resolve();
+	let closed = false;
+
+	const rest = async (): Promise<void> => {
+		await nextTurn();
+		await pause?.();
+	};
+
+	/** Runs work in turns; undefined when it was ended early. */
+	const inTurns = async <T>(work: Generator<void, T>): Promise<T | undefined> => {
+		let began = performance.now();
+		for (let step = work.next(); ; step = work.next()) {
+			if (step.done) return step.value;
+			if (performance.now() - began < TURN_MS) continue;
+			await rest();
+			if (closed) return undefined;
+			began = performance.now();
+		}
+	};
+
+	const load = async (path: string): Promise<void> => {
+		const record = view.file(path);
+		const hash = record && record.skipped === undefined ? record.contentHash : undefined;
+		if (hash !== undefined && held.get(path) === hash) return;
+		if (hash === undefined && !held.has(path)) return;
+		const source = hash === undefined ? undefined : await read(path);
+		const text = source?.kind === 'text' ? source.text.replaceAll('\r\n', '\n') : undefined;
+		const tokens = text === undefined ? undefined : await inTurns(tokenizer.encodeInTurns(text));
+		if (closed) return;
+		await inTurns(index.put(path, tokens));
+		if (hash === undefined) held.delete(path);
+		else held.set(path, hash);
+	};
+
+	const loadAll = async (paths: readonly string[] | 'all'): Promise<void> => {
+		await view.settled();
+		const wanted = paths === 'all' ? new Set([...held.keys(), ...view.paths()]) : paths;
+		for (const path of wanted) {
+			await rest();
+			if (closed) return;
+			await load(path).catch((error: unknown) => logger.warn(`copying from ${path}: ${messageOf(error)}`));
+		}
+	};
+
+	return {
+		index,
+		follow(paths) {
+			last = last.then(() => loadAll(paths));
+		},
+		settled: () => last,
+		async close() {
+			closed = true;
+			await last;
+		},
+	};
+}
