@@ -104,7 +104,7 @@ describe('usage errors exit with 2 and say what to do', () => {
 	test('a mode that does not exist', async () => {
 		const { code, err } = await run(['complete', join(folder, 'a.ts'), '--line', '0', '--column', '0', '--context', 'magic']);
 		expect(code).toBe(2);
-		expect(err).toContain("--context wants one of none, snippets, hef, llavacode, got 'magic'");
+		expect(err).toContain("--context wants one of none, snippets, hef, llavacode, copy, got 'magic'");
 	});
 });
 

@@ -79,9 +79,9 @@ async function completionClient({ bundle }: LatencyContext): Promise<CompletionC
 	const { silentLogger } = await built<typeof import('../../../server/base/logger.ts')>('base/logger');
 	return createCompletionClient({
 		bundleFolder: bundle.folder,
+		executionProvider: 'cpu',
 		threads: THREADS,
 		copy: true,
-		threads: THREADS,
 		gate: new ActivityGate().buffer,
 		logger: silentLogger,
 	});
