@@ -9,13 +9,12 @@ ICAE and xRAG).
 from __future__ import annotations
 
 import random
-import re
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from . import nodes
+from . import entities, nodes
 from .config import HefConfig
 from .context import IDENTIFIER
 from .embedder import QUERY
@@ -27,8 +26,6 @@ from .tokens import TokenisedFiles
 QUERY_TOKENS = 512
 PER_FILE = 12
 ENTITY_SHARE = 0.6
-IMPORT = re.compile(r"from\s*['\"]([^'\"\n]+)['\"]|^\s*from\s+([\w.]+)\s+import\b|^\s*import\s+([\w.]+)", re.M)
-
 
 @dataclass
 class Example:
@@ -57,32 +54,18 @@ class Repo:
         self.leaves = np.flatnonzero(np.array([level == "chunk" for level in table.level]))  # in the order of chunks.flat per file
         self.leaf_of = {(table.file[i], table.start[i]): i for i in self.leaves}
         self.starts = [np.cumsum([0, *(len(line) + 1 for line in file.text.split("\n"))]) for file in chunks.files]
-        self.by_stem: dict[str, list[int]] = {}
-        for f, file in enumerate(chunks.files):
-            stem = file.path.rpartition("/")[2].split(".")[0]
-            stem = file.path.split("/")[-2] if stem in ("index", "__init__") and "/" in file.path else stem
-            self.by_stem.setdefault(stem, []).append(f)
-
-    def imported(self, text: str, own: int) -> list[int]:
-        """Files whose name ends an imported module's path; the last import first, at most two files a name."""
-        out = []
-        for match in reversed(list(IMPORT.finditer(text[:20_000]))):
-            module = next(filter(None, match.groups()))
-            stem = re.split(r"[/.]", re.sub(r"\.[cm]?[jt]sx?$", "", module))[-1]
-            out += [f for f in self.by_stem.get(stem, ())[:2] if f != own]
-        return list(dict.fromkeys(out))
+        self.names = entities.Names(chunks)
 
     def entities(self, draft: Draft, found: np.ndarray, visible: str) -> list[str]:
+        """What the server would list at the draft's cursor; `visible` is the text that the prompt shows."""
         files, table = self.chunks.files, self.table
-        names = [n for f in self.imported(files[draft.file].text[: draft.cursor], draft.file) for n, _ in files[f].entities[:PER_FILE]]
+        retrieved = []
         for i in found:
             f = table.file[i]
-            if f < 0 or f == draft.file or table.level[i] not in ("chunk", "file"):
-                continue
-            inside = [n for n, line in files[f].entities if line < len(self.starts[f]) and table.start[i] <= self.starts[f][line] < table.end[i]]
-            names += inside[:PER_FILE]
-        seen = set(IDENTIFIER.findall(visible))
-        return [n for n in dict.fromkeys(names) if n.rpartition(".")[2] not in seen][:40]
+            if f >= 0 and f != draft.file and table.level[i] in ("chunk", "file"):
+                inside = [n for n, line in files[f].entities if line < len(self.starts[f]) and table.start[i] <= self.starts[f][line] < table.end[i]]
+                retrieved += inside[:PER_FILE]
+        return self.names.select(draft.file, files[draft.file].text[: draft.cursor], visible, retrieved)
 
 
 def draft(rng: random.Random, chunks: Chunks, short: float) -> Draft | None:
