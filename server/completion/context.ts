@@ -14,6 +14,7 @@ import type { SnippetSource } from '../retrieval/snippets.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
 import { selectEntities } from './entities.ts';
 import { createHeldContexts, type Held, type Place } from './held-contexts.ts';
+import type { NameUses } from './name-uses.ts';
 import { createProjections } from './projections.ts';
 import type { Context } from './prompt.ts';
 import type { CompletionRequest } from './types.ts';
@@ -42,6 +43,7 @@ export interface ContextQuery {
 	/** Undefined outside of any workspace folder, and while the folder is being opened. */
 	view: WorkspaceView | undefined;
 	snippets: SnippetSource | undefined;
+	names?: NameUses | undefined;
 	/** Text before the cursor. */
 	prefix: string;
 	visible: VisibleWindow;
@@ -96,7 +98,11 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 		return { query: vector, context };
 	};
 
-	const entitiesOf = ({ request, prefix, visibleText }: ContextQuery, view: WorkspaceView, found: readonly Retrieved[]): string[] => {
+	const entitiesOf = (
+		{ request, prefix, visibleText, names }: ContextQuery,
+		view: WorkspaceView,
+		found: readonly Retrieved[],
+	): string[] => {
 		if (!layout.entities || request.without?.includes('entities')) return [];
 		return selectEntities({
 			nodes: found.map(({ node }) => node),
@@ -104,6 +110,7 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 			prefix,
 			path: request.path,
 			files: view,
+			names,
 			tokenizer: models.tokenizer,
 			maxTokens: layout.entities.max - layout.entities.before.length,
 			separator: layout.entities.separator ?? ' ',

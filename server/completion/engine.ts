@@ -23,6 +23,7 @@ import { type CopySource, type Decoded, decodeGreedily, scoreText } from './deco
 import { type DecodeRules, rulesOf } from './decode-rules.ts';
 import { filterCandidate } from './filters.ts';
 import { healPrefix } from './healing.ts';
+import type { NameUses } from './name-uses.ts';
 import { nextPlace } from './next-place.ts';
 import { buildPrompt, cutWindows, type Prompt, type Windows } from './prompt.ts';
 import { countNewlines, inMiddleOfLine, type Split, splitAt } from './split.ts';
@@ -33,7 +34,9 @@ export interface EngineOptions {
 	bundle: Bundle;
 	models: Models;
 	/** The index of a folder, as far as it is there. */
-	workspace(folder: string): { view: WorkspaceView; snippets: SnippetSource; copies?: RepositoryCopies | undefined } | undefined;
+	workspace(
+		folder: string,
+	): { view: WorkspaceView; snippets: SnippetSource; copies?: RepositoryCopies | undefined; names?: NameUses } | undefined;
 	/** Whether the copy model takes part. Default true. */
 	copy?: boolean;
 	now(): number;
@@ -78,7 +81,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const visibleText = split.prefix.slice(windows.prefixStart) + split.suffix.slice(0, windows.suffixLength);
 		const startLine = countNewlines(split.prefix, windows.prefixStart);
 		const visible = { path: request.path, startLine, endLine: startLine + countNewlines(visibleText) };
-		return { request, view: place?.view, snippets: place?.snippets, prefix: split.prefix, visible, visibleText };
+		return { request, view: place?.view, snippets: place?.snippets, names: place?.names, prefix: split.prefix, visible, visibleText };
 	};
 
 	const generate = async (

@@ -1,13 +1,18 @@
 /**
- * Entity pre-parsing (HEF, "entity names"): qualified names of the repository's own definitions that the continuation may
- * need, in at most as many tokens as the bundle's layout allows.
+ * Entity pre-parsing (HEF, "entity names"): names of the repository that the continuation may need, in at most as many tokens
+ * as the bundle's layout allows.
  *
- * First the definitions of files that the open file imports, then those inside the retrieved nodes, best node first.
- * Names that stand in the prompt window are left out: the generator sees them anyway.
+ * First the names that the open file imports, then definitions by a score: where they stand (members of imported classes, other
+ * definitions of imported files, the retrieved nodes, the same directory, anywhere), how many files use the name, and how much
+ * it resembles the words near the cursor. Names that stand in the prompt window are left out: the generator sees them anyway.
+ * Bare names, because twice as many of them fit (measured: models/training/LOG.md). Training ranks alike
+ * (models/training/hef_training/entities.py).
  */
 import type { RetrievedNode } from 'hef-shared';
 import type { Tokenizer } from '../inference/types.ts';
 import type { FileRecord } from '../store/types.ts';
+import { importedFiles, importedNames } from './imports.ts';
+import type { NameUses } from './name-uses.ts';
 
 export interface EntityOptions {
 	nodes: readonly RetrievedNode[];
@@ -18,24 +23,31 @@ export interface EntityOptions {
 	/** Path of the open file. */
 	path: string;
 	files: { file(path: string): FileRecord | undefined; paths(): Iterable<string> };
-	tokenizer: Tokenizer;
+	/** How often the repository uses names; without, all count alike. */
+	names?: Pick<NameUses, 'uses' | 'common'> | undefined;
+	tokenizer: Pick<Tokenizer, 'count'>;
 	/** Tokens for the joined names. */
 	maxTokens: number;
 	separator: string;
 }
 
-/** Most names of one file, so that one large file does not fill the budget. */
-const MAX_PER_FILE = 12;
+/** What a definition's place is worth; the natural logarithm of its uses counts {@link USES}, likeness at most 1. */
+const PLACE = { member: 1.2, imported: 0.8, retrieved: 0.6, nearby: 0.3, anywhere: 0 };
+const USES = 0.3;
+/** Most definitions of one file, and of one retrieved node, and most files of the same directory. */
+const MAX_PER_FILE = 200;
+const MAX_PER_NODE = 12;
+const MAX_NEARBY_FILES = 64;
+/** Characters before the cursor whose words a name may resemble. */
+const NEAR_CHARS = 700;
+const WORD = /[\p{L}_$][\p{L}\p{N}_$]*/gu;
 
 export function selectEntities(options: EntityOptions): string[] {
 	const names: string[] = [];
-	const seen = new Set<string>();
-	const words = new Set(options.visible.match(/[\p{L}_$][\p{L}\p{N}_$]*/gu));
+	const shown = new Set(options.visible.match(WORD));
+	const imported = importedNames(options.prefix).filter((name) => !shown.has(name));
 	let left = options.maxTokens;
-	for (const name of candidates(options)) {
-		const last = name.slice(name.lastIndexOf('.') + 1);
-		if (seen.has(name) || words.has(last)) continue;
-		seen.add(name);
+	for (const name of new Set([...imported, ...ranked(options, shown, imported)])) {
 		left -= options.tokenizer.count(options.separator + name);
 		if (left < 0) break;
 		names.push(name);
@@ -43,67 +55,76 @@ export function selectEntities(options: EntityOptions): string[] {
 	return names;
 }
 
-function* candidates({ nodes, prefix, path, files }: EntityOptions): Iterable<string> {
+/** Definitions that the prompt does not show, best first. */
+function ranked(options: EntityOptions, shown: ReadonlySet<string>, imported: readonly string[]): string[] {
+	const { names } = options;
+	const known = new Set([...shown, ...imported]);
+	const likeness = likenessTo(options.prefix.slice(-NEAR_CHARS));
+	const scores = new Map<string, number>();
+	for (const { name, place } of candidates(options, known)) {
+		const bare = lastPart(name);
+		if (shown.has(bare)) continue;
+		const score = PLACE[place] + USES * Math.log(Math.max(1, names?.uses(bare) ?? 1)) + likeness(bare);
+		if (score > (scores.get(bare) ?? Number.NEGATIVE_INFINITY)) scores.set(bare, score);
+	}
+	return [...scores].sort(([, a], [, b]) => b - a).map(([name]) => name);
+}
+
+interface Candidate {
+	name: string;
+	place: keyof typeof PLACE;
+}
+
+function* candidates({ nodes, prefix, path, files, names }: EntityOptions, known: ReadonlySet<string>): Iterable<Candidate> {
+	const definitions = (of: string) => files.file(of)?.entities ?? [];
 	for (const imported of importedFiles(prefix, path, files.paths())) {
-		yield* (files.file(imported)?.entities ?? []).slice(0, MAX_PER_FILE).map((entity) => entity.name);
+		for (const { name } of definitions(imported).slice(0, MAX_PER_FILE))
+			yield { name, place: known.has(ownerOf(name)) ? 'member' : 'imported' };
 	}
 	for (const node of nodes) {
-		if (node.level !== 'chunk' && node.level !== 'file') continue;
-		if (node.path === path) continue;
-		const inside = (files.file(node.path)?.entities ?? []).filter((entity) => entity.line >= node.startLine && entity.line <= node.endLine);
-		yield* inside.slice(0, MAX_PER_FILE).map((entity) => entity.name);
+		if ((node.level !== 'chunk' && node.level !== 'file') || node.path === path) continue;
+		const inside = definitions(node.path).filter(({ line }) => line >= node.startLine && line <= node.endLine);
+		for (const { name } of inside.slice(0, MAX_PER_NODE)) yield { name, place: 'retrieved' };
 	}
+	for (const neighbour of neighbours(path, files.paths())) {
+		for (const { name } of definitions(neighbour).slice(0, MAX_PER_FILE)) yield { name, place: 'nearby' };
+	}
+	for (const name of names?.common() ?? []) yield { name, place: 'anywhere' };
 }
 
-const IMPORT_PATTERNS = [
-	/\bfrom\s*['"]([^'"\n]+)['"]/g,
-	/\b(?:import|require)\s*\(?\s*['"]([^'"\n]+)['"]/g,
-	/^\s*from\s+([\w.]+)\s+import\b/gm,
-	/^\s*import\s+([\w.]+)/gm,
-	/^\s*#include\s+"([^"\n]+)"/gm,
-	/^\s*use\s+([\w:]+)/gm,
-];
-const MAX_IMPORT_CHARS = 20_000;
-
-/**
- * Files of the workspace that the text imports, by the tail of the module's name: enough to rank names, no resolver.
- * Later imports come first, since they stand nearer to the code that is written now.
- */
-export function importedFiles(prefix: string, path: string, paths: Iterable<string>): string[] {
-	const head = prefix.slice(0, MAX_IMPORT_CHARS);
-	const found: { at: number; key: string }[] = [];
-	for (const pattern of IMPORT_PATTERNS) {
-		for (const match of head.matchAll(pattern)) {
-			const key = moduleTail(match[1] as string);
-			if (key) found.push({ at: match.index, key });
-		}
+function neighbours(path: string, paths: Iterable<string>): string[] {
+	const folder = path.slice(0, path.lastIndexOf('/') + 1);
+	const found: string[] = [];
+	for (const other of paths) {
+		if (other === path || !other.startsWith(folder) || other.includes('/', folder.length)) continue;
+		found.push(other);
+		if (found.length === MAX_NEARBY_FILES) break;
 	}
-	if (found.length === 0) return [];
-	const rank = new Map(found.sort((a, b) => a.at - b.at).map(({ key }, index) => [key, index]));
-	const hits: { path: string; rank: number; near: number }[] = [];
-	for (const candidate of paths) {
-		if (candidate === path) continue;
-		const order = rank.get(moduleTail(candidate) ?? '');
-		if (order !== undefined) hits.push({ path: candidate, rank: order, near: commonFolders(candidate, path) });
-	}
-	hits.sort((a, b) => b.rank - a.rank || b.near - a.near);
-	// Of several files with the imported name, the one whose folder is nearest.
-	return hits.filter((hit, index) => hits[index - 1]?.rank !== hit.rank).map((hit) => hit.path);
+	return found;
 }
 
-/** `./store/types.js`, `pkg.store.types` and `src/store/types.ts` all end in the same two names. */
-function moduleTail(module: string): string | undefined {
-	const names = module
-		.replace(/\.(?:[cm]?[jt]sx?|py|go|rs|java|rb|php|cs|h|hpp|cc|cpp)$/, '')
-		.split(/[/.:]+/)
-		.filter((name) => name !== '' && name !== 'index' && name !== '__init__' && name !== 'mod');
-	return names.at(-1);
+/** How much a name resembles the words of a text, the last ones most: 0–1. Names are compared by their parts. */
+function likenessTo(text: string): (name: string) => number {
+	const words = text.match(WORD) ?? [];
+	const nearness = new Map<string, number>();
+	for (const [i, word] of words.entries()) for (const part of partsOf(word)) nearness.set(part, (i + 1) / words.length);
+	return (name) => {
+		const parts = partsOf(name);
+		return parts.reduce((sum, part) => sum + (nearness.get(part) ?? 0), 0) / (parts.length + 0.5);
+	};
 }
 
-function commonFolders(a: string, b: string): number {
-	const x = a.split('/');
-	const y = b.split('/');
-	let n = 0;
-	while (n < x.length - 1 && x[n] === y[n]) n++;
-	return n;
+/** `parseJSONBody` and `parse_json_body` are made of the same parts; short ones say nothing. */
+function partsOf(name: string): string[] {
+	return (name.match(/\p{Lu}?\p{Ll}{2,}|\p{Lu}{3,}/gu) ?? []).map((part) => part.toLowerCase()).filter((part) => part.length > 2);
+}
+
+function lastPart(name: string): string {
+	return name.slice(name.lastIndexOf('.') + 1);
+}
+
+/** The class of `Class.method`; '' of a name without one. */
+function ownerOf(name: string): string {
+	const owner = name.slice(0, Math.max(0, name.lastIndexOf('.')));
+	return lastPart(owner);
 }

@@ -27,6 +27,7 @@ import type {
 	CompletionWorkerMethods,
 	FolderPlace,
 } from './messages.ts';
+import { createNameUses, type NameUses } from './name-uses.ts';
 import { createTurns } from './turns.ts';
 import type { CompletionRequest } from './types.ts';
 
@@ -37,8 +38,8 @@ const gate = new ActivityGate(data.gate);
 interface OpenFolder {
 	view: WorkspaceView;
 	snippets: SnippetSource;
-	/** Undefined when copying is switched off. */
-	copies: RepositoryCopies | undefined;
+	copies: RepositoryCopies;
+	names: NameUses;
 }
 const folders = new Map<string, OpenFolder>();
 /** Folders open and close one after the other, and what is published meanwhile waits. Never rejects. */
@@ -86,10 +87,22 @@ async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
 	]);
 	const before = folders.get(folder);
 	const read = (path: string) => workspace.read(path);
-	const tokenizer = createBlockTokenizer(models.tokenizer);
-	const copies = data.copy ? createRepositoryCopies({ view, read, tokenizer, pause: () => gate.idle(), logger }) : undefined;
-	folders.set(folder, { view, snippets: createSnippetSource({ view, read }), copies });
-	copies?.follow('all');
+	const names = createNameUses();
+	const copies = createRepositoryCopies({
+		view,
+		read,
+		tokenizer: data.copy ? createBlockTokenizer(models.tokenizer) : undefined,
+		observe: (path, text) =>
+			names.put(
+				path,
+				text,
+				(view.file(path)?.entities ?? []).map(({ name }) => name),
+			),
+		pause: () => gate.idle(),
+		logger,
+	});
+	folders.set(folder, { view, snippets: createSnippetSource({ view, read }), copies, names });
+	copies.follow('all');
 	await closeView(before);
 }
 
@@ -101,7 +114,7 @@ async function closeView(open: OpenFolder | undefined): Promise<void> {
 }
 
 async function close({ view, copies }: OpenFolder): Promise<void> {
-	await copies?.close();
+	await copies.close();
 	await view.close();
 }
 
@@ -144,7 +157,7 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 		const open = folders.get(folder);
 		open?.snippets.invalidate(paths);
 		const applied = open?.view.apply(paths);
-		open?.copies?.follow(paths);
+		open?.copies.follow(paths);
 		await applied;
 	},
 	async complete(request, cancelFlag) {
@@ -165,7 +178,7 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 	},
 	async copied() {
 		await placing;
-		await Promise.all([...folders.values()].map(({ copies }) => copies?.settled()));
+		await Promise.all([...folders.values()].map(({ copies }) => copies.settled()));
 	},
 	async dispose() {
 		await placing;

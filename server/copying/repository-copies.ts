@@ -31,7 +31,10 @@ export interface RepositoryCopiesOptions {
 		settled(): Promise<void>;
 	};
 	read(path: string): Promise<SourceText>;
-	tokenizer: BlockTokenizer;
+	/** Without, texts are observed and not copied from. */
+	tokenizer: BlockTokenizer | undefined;
+	/** Told each text that was read, and undefined for a file that is gone. */
+	observe?(path: string, text: string | undefined): void;
 	/** Awaited between two turns; resolves when work may go on. */
 	pause?(): Promise<void>;
 	index?: NgramIndex;
@@ -45,6 +48,7 @@ export function createRepositoryCopies({
 	view,
 	read,
 	tokenizer,
+	observe,
 	pause,
 	index = createNgramIndex(),
 	logger = silentLogger,
@@ -78,9 +82,12 @@ export function createRepositoryCopies({
 		if (hash === undefined && !held.has(path)) return;
 		const source = hash === undefined ? undefined : await read(path);
 		const text = source?.kind === 'text' ? source.text.replaceAll('\r\n', '\n') : undefined;
-		const tokens = text === undefined ? undefined : await inTurns(tokenizer.encodeInTurns(text));
-		if (closed) return;
-		await inTurns(index.put(path, tokens));
+		observe?.(path, text);
+		if (tokenizer) {
+			const tokens = text === undefined ? undefined : await inTurns(tokenizer.encodeInTurns(text));
+			if (closed) return;
+			await inTurns(index.put(path, tokens));
+		}
 		if (hash === undefined) held.delete(path);
 		else held.set(path, hash);
 	};

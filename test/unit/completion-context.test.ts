@@ -1,7 +1,9 @@
 import type { RetrievedNode } from 'hef-shared';
 import { describe, expect, test } from 'vitest';
 import type { NodeId } from '../../server/base/ids.ts';
-import { importedFiles, selectEntities } from '../../server/completion/entities.ts';
+import { selectEntities } from '../../server/completion/entities.ts';
+import { importedFiles, importedNames } from '../../server/completion/imports.ts';
+import { createNameUses, type NameUses } from '../../server/completion/name-uses.ts';
 import { buildPrompt, cutWindows } from '../../server/completion/prompt.ts';
 import type { Occurrence } from '../../server/hierarchy/types.ts';
 import { createJaccardIndex } from '../../server/retrieval/jaccard.ts';
@@ -67,27 +69,39 @@ describe('entities', () => {
 		endLine,
 		score: 1,
 	});
-	const select = (prefix: string, options: { nodes?: RetrievedNode[]; visible?: string; maxTokens?: number } = {}) =>
+	const select = (prefix: string, options: { nodes?: RetrievedNode[]; visible?: string; maxTokens?: number; names?: NameUses } = {}) =>
 		selectEntities({ nodes: [], visible: '', maxTokens: 64, ...options, prefix, path: 'src/open.ts', files, tokenizer, separator: ' ' });
 
-	test('imported files come first, then what lies inside the retrieved nodes', () => {
-		expect(select("import { Store } from './store.js';\n", { nodes: [node('src/util.ts', 0, 0)] })).toEqual([
+	test('imported names come first, then members of imported classes, the imported file, retrieved nodes, the directory', () => {
+		expect(select("import { Store } from './store.js';\n", { nodes: [node('src/deep/store.ts', 0, 0)] })).toEqual([
 			'Store',
-			'Store.get',
+			'get',
 			'openStore',
+			'DeepStore',
 			'clamp',
+			'noise',
 		]);
 	});
 
 	test('visible names and names of the open file are left out', () => {
-		expect(select("import x from './store'", { visible: 'openStore(1)', nodes: [node('src/open.ts', 0, 9)] })).toEqual([
-			'Store',
-			'Store.get',
-		]);
+		const names = select("import x from './store'", { visible: 'x = openStore(1)', nodes: [node('src/open.ts', 0, 9)] });
+		expect(names).toEqual(['Store', 'get', 'clamp', 'noise']);
+	});
+
+	test('names that many files use come before those that few use', () => {
+		const names = createNameUses();
+		for (const path of ['a', 'b', 'c']) names.put(path, 'noise(1); noise(2)', ['clamp', 'noise']);
+		expect(select('x', { names }).filter((name) => name === 'clamp' || name === 'noise')).toEqual(['noise', 'clamp']);
+		expect(select('x').filter((name) => name === 'clamp' || name === 'noise')).toEqual(['clamp', 'noise']);
+	});
+
+	test('names that resemble the words at the cursor come first among equals', () => {
+		expect(select("import x from './store'\nopenDoor(")[0]).toBe('x');
+		expect(select("import './store'\nopenDoor(")[0]).toBe('openStore');
 	});
 
 	test('the budget counts whole names', () => {
-		expect(select("import x from './store'", { maxTokens: 17 })).toEqual(['Store', 'Store.get']);
+		expect(select("import './store'", { maxTokens: 19 })).toEqual(['Store', 'openStore']);
 	});
 
 	test.each([
@@ -99,6 +113,38 @@ describe('entities', () => {
 		['no imports at all', []],
 	])('%j imports %j', (prefix, expected) => {
 		expect(importedFiles(prefix, 'src/open.ts', records.keys())).toEqual(expected);
+	});
+});
+
+test.each([
+	["import { a, b as c } from 'x';\nimport type D from 'y';", ['D', 'a', 'b', 'c']],
+	["const { join } = require('path');", ['join']],
+	['from a.b import (\n  first,\n  second as third,\n)', ['first', 'second', 'third']],
+	['use std::collections::{HashMap, HashSet};', ['HashMap', 'HashSet']],
+	['import java.util.List;', ['List']],
+	["import './polyfill';\nconst x = 1;", []],
+])('%j imports the names %j', (text, expected) => {
+	expect(importedNames(text)).toEqual(expected);
+});
+
+describe('name uses', () => {
+	test('a file counts once for a name, and what it counted goes with it', () => {
+		const names = createNameUses();
+		names.put('a.ts', 'get get set', ['get']);
+		names.put('b.ts', 'get', ['Store.set']);
+		expect([names.uses('get'), names.uses('set'), names.uses('none')]).toEqual([2, 1, 0]);
+		expect(names.common()).toEqual(['get', 'set']);
+		names.put('a.ts', 'set set');
+		names.put('b.ts', undefined);
+		expect([names.uses('get'), names.uses('set')]).toEqual([0, 1]);
+	});
+
+	test('the list of common definitions follows changes', () => {
+		const names = createNameUses();
+		for (let i = 0; i < 30; i++) names.put(`${i}`, `used${i % 3} used0`, [`used${i % 3}`]);
+		expect(names.common()[0]).toBe('used0');
+		for (let i = 0; i < 30; i++) names.put(`${i}`, 'used2', ['used2']);
+		expect(names.common()).toEqual(['used2']);
 	});
 });
 
