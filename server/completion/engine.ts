@@ -124,7 +124,9 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	});
 
 	const judge = (request: CompletionRequest, split: Split, decoded: Decoded): Pick<CompletionReport, 'items' | 'suppressed'> => {
-		const verdict = filterCandidate({ text: decoded.text, linePrefix: split.linePrefix, suffix: split.suffix });
+		const { text, reason } = decoded;
+		const { prefix, linePrefix, suffix } = split;
+		const verdict = filterCandidate({ text, prefix, linePrefix, suffix, complete: reason !== 'length' && reason !== 'time' });
 		if (verdict.kind === 'refuse') return { items: [], suppressed: verdict.reason };
 		// The bundle's weights are those of its generator; relative frequencies are probabilities as they are.
 		const copyAlone = request.context === 'copy';

@@ -96,7 +96,7 @@ describe('stop rules', () => {
 });
 
 describe('filters', () => {
-	const filter = (text: string, generated: string) => filterCandidate({ text: generated, ...cursor(text) });
+	const filter = (text: string, generated: string) => filterCandidate({ text: generated, complete: true, ...cursor(text) });
 
 	test('trailing white space goes', () => {
 		expect(filter('const a = $0', '1;  ')).toEqual({ kind: 'keep', text: '1;', replaces: 0 });

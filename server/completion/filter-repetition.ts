@@ -1,0 +1,84 @@
+/** Text that says the same over and over, or says what stands below the cursor already. */
+import type { Candidate, Refusal } from './filters.ts';
+
+/** Lines of the text and of the document that are compared, as Tabby does. */
+const COMPARED_LINES = 3;
+/** Shorter ones, `}` or `else:`, repeat by right. */
+const SHORTEST = 8;
+/** Edits in proportion to the length up to which two texts say the same. */
+const TOLERANCE = 0.05;
+/** The same line again and again, ignoring white space at its ends. */
+const SAME_LINES = 3;
+
+/** How small models fail: the text is cut where it begins to go in circles, back to its last complete line. */
+export function cutRepetition(candidate: Candidate): Candidate | Refusal {
+	const { text } = candidate;
+	const at = sameLinesIn(text) ?? circleIn(text);
+	if (at === undefined) return candidate;
+	const kept = text.slice(0, Math.max(0, text.lastIndexOf('\n', at)));
+	return kept.trim() === '' ? { refused: 'repeatsItself' } : { ...candidate, text: kept };
+}
+
+/** Where the tail begins that is one short piece over and over. */
+function circleIn(text: string): number | undefined {
+	for (let size = 1; size <= 24; size++) {
+		const times = size === 1 ? 12 : size < 6 ? 5 : 3;
+		const piece = text.slice(-size);
+		if (text.length < size * times || !/\w/.test(piece) || !text.endsWith(piece.repeat(times))) continue;
+		let start = text.length - size * times;
+		while (start >= size && text.startsWith(piece, start - size)) start -= size;
+		return start;
+	}
+	return undefined;
+}
+
+/** The end of the first of several equal lines, where they begin. */
+function sameLinesIn(text: string): number | undefined {
+	const lines = text.split('\n').map((line) => line.trim());
+	let offset = 0;
+	for (const [i, raw] of text.split('\n').entries()) {
+		const line = lines[i] as string;
+		offset += raw.length + 1;
+		if (
+			line.length > SHORTEST &&
+			lines.slice(i, i + SAME_LINES).length === SAME_LINES &&
+			lines.slice(i, i + SAME_LINES).every((other) => other === line)
+		)
+			return offset;
+	}
+	return undefined;
+}
+
+/** The first lines of the text are, but for a few characters, the next lines of the document. */
+export function refuseDuplicate(candidate: Candidate): Candidate | Refusal {
+	const lines = linesOf(candidate.text);
+	const following = linesOf(candidate.suffix.slice(candidate.suffix.indexOf('\n') + 1 || candidate.suffix.length));
+	const count = Math.min(COMPARED_LINES, lines.length, following.length);
+	const [said, there] = [lines.slice(0, count).join('\n'), following.slice(0, count).join('\n')];
+	if (there.length <= SHORTEST) return candidate;
+	const most = Math.max(1, Math.floor(TOLERANCE * there.length));
+	return isWithin(said, there, most) ? { refused: 'repeatsSuffix' } : candidate;
+}
+
+/** Those with content, without white space at their ends. */
+function linesOf(text: string): string[] {
+	const lines: string[] = [];
+	for (const line of text.split('\n', 4 * COMPARED_LINES)) if (line.trim() !== '') lines.push(line.trim());
+	return lines;
+}
+
+/** Whether the Levenshtein distance is at most `most`. */
+function isWithin(a: string, b: string, most: number): boolean {
+	if (Math.abs(a.length - b.length) > most) return false;
+	let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+	for (let i = 1; i <= a.length; i++) {
+		const next = [i];
+		for (let j = 1; j <= b.length; j++) {
+			const changed = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+			next.push(Math.min(changed, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+		}
+		if (Math.min(...next) > most) return false;
+		row = next;
+	}
+	return (row[b.length] as number) <= most;
+}

@@ -1,0 +1,147 @@
+/** One golden table for each filter: the document with `$0` at the cursor, what was generated, what is left of it. */
+import { describe, expect, test } from 'vitest';
+import { cutClosersThatFollow, joinWithRestOfLine } from '../../server/completion/filter-brackets.ts';
+import { adoptIndentation } from '../../server/completion/filter-indentation.ts';
+import { cutRepetition, refuseDuplicate } from '../../server/completion/filter-repetition.ts';
+import {
+	cutUnfinished,
+	dropSecondSpace,
+	type Filter,
+	filterCandidate,
+	refuseEmpty,
+	refuseNothingNew,
+	trimEnd,
+} from '../../server/completion/filters.ts';
+
+function candidateAt(document: string, text: string, complete = true) {
+	const [prefix = '', suffix = ''] = document.split('$0');
+	return { text, replaces: 0, prefix, suffix, linePrefix: prefix.slice(prefix.lastIndexOf('\n') + 1), complete };
+}
+
+/** The text that is left, with `+n` where it replaces n characters, or the reason of the refusal. */
+function outcome(filter: Filter, document: string, text: string, complete = true): string {
+	const result = filter(candidateAt(document, text, complete));
+	if ('refused' in result) return `refused: ${result.refused}`;
+	return result.replaces > 0 ? `${result.text} +${result.replaces}` : result.text;
+}
+
+const lines = (...all: string[]) => all.join('\n');
+
+describe('a text that a limit ended', () => {
+	test.each([
+		['keeps its complete lines', 'if (a) {$0', lines('', '\tone();', '\ttwo(so'), lines('', '\tone();')],
+		['keeps its complete words', 'const a = $0', 'compute(first, seco', 'compute(first, '],
+		['keeps nothing of one word', 'const a = $0', 'veryLongNa', ''],
+	])('%s', (_, document, text, expected) => {
+		expect(outcome(cutUnfinished, document, text, false)).toBe(expected);
+		expect(outcome(cutUnfinished, document, text, true)).toBe(text);
+	});
+});
+
+test('white space at the end goes', () => {
+	expect(outcome(trimEnd, '$0', 'a;  \n\n')).toBe('a;');
+});
+
+test.each([
+	['a = $0', ' b', 'b'],
+	['a =$0', ' b', ' b'],
+	['\t$0', '\t\tb', 'b'],
+	['$0', '  b', '  b'],
+])('behind white space, white space at the start goes: %j and %j', (document, text, expected) => {
+	expect(outcome(dropSecondSpace, document, text)).toBe(expected);
+});
+
+test('nothing visible is refused', () => {
+	expect(outcome(refuseEmpty, '$0', ' \n\t')).toBe('refused: empty');
+	expect(outcome(refuseEmpty, '$0', 'a')).toBe('a');
+});
+
+describe('a text that goes in circles', () => {
+	test.each([
+		['is refused where nothing stands before', 'foo, foo, foo, foo, foo, ', 'refused: repeatsItself'],
+		['keeps the lines before', lines('a = 1;', 'b = 2;', 'c = [0, 0, 0, 0, 0, 0, 0'), lines('a = 1;', 'b = 2;')],
+		['says one of equal lines once', lines('start();', 'add(item);', 'add(item);', 'add(item);'), lines('start();', 'add(item);')],
+		['may say a line twice', lines('add(item);', 'add(item);'), lines('add(item);', 'add(item);')],
+		['may close what it opened', lines('}', '}', '}', '}'), lines('}', '}', '}', '}')],
+		['may draw a line', '// ------------------------------', '// ------------------------------'],
+	])('%s', (_, text, expected) => {
+		expect(outcome(cutRepetition, '$0', text)).toBe(expected);
+	});
+});
+
+describe('what stands below the cursor', () => {
+	const below = lines('a();', '$0', '\treturn compute(value);', '', '\tconst last = true;', '}');
+	test.each([
+		['word for word', 'return compute(value);', 'refused: repeatsSuffix'],
+		['but for a character', 'return compute(valve);', 'refused: repeatsSuffix'],
+		['in several lines', lines('return compute(value);', 'const last = true;', '}', 'other();'), 'refused: repeatsSuffix'],
+		['only at first', lines('return compute(value);', 'somethingElse();'), lines('return compute(value);', 'somethingElse();')],
+		['a short line', '}', '}'],
+		['something else', 'return compare(other);', 'return compare(other);'],
+	])('is refused: %s', (_, text, expected) => {
+		expect(outcome(refuseDuplicate, below, text)).toBe(expected);
+	});
+
+	test('a short line may stand there too, and the end of the document repeats nothing', () => {
+		expect(outcome(refuseDuplicate, 'a\n$0\n}', '}')).toBe('}');
+		expect(outcome(refuseDuplicate, 'a\n$0', 'anything at all')).toBe('anything at all');
+	});
+});
+
+describe('the rest of the line', () => {
+	test.each([
+		['takes its place where the text ends like it', 'call($0);', 'a, b);', 'a, b); +2'],
+		['is not repeated in part', 'call(g($0))', 'a)', 'a'],
+		['stays where the text closes its own', 'foo($0)', 'bar()', 'bar()'],
+		['stays where the text is another', 'call($0)', 'a, b', 'a, b'],
+	])('%s', (_, document, text, expected) => {
+		expect(outcome(joinWithRestOfLine, document, text)).toBe(expected);
+	});
+});
+
+describe('a closer in the lines below', () => {
+	test.each([
+		['closes the block already', lines('function f() {$0', '}', 'rest();'), lines('', '\treturn 1;', '}'), lines('', '\treturn 1;')],
+		['closes the call already', lines('run(', '\ta,', '\t$0', ');'), lines('b,', ');'), 'b,'],
+		[
+			'closes an outer block, not this one',
+			lines('class A {', '\tf() {$0', '}'),
+			lines('', '\t\tgo();', '\t}'),
+			lines('', '\t\tgo();', '\t}'),
+		],
+		['of another kind closes something else', lines('f(() => {$0', ');'), lines('', '\tgo();', '}'), lines('', '\tgo();', '}')],
+		['is none', lines('function f() {$0', 'rest();'), lines('', '\treturn 1;', '}'), lines('', '\treturn 1;', '}')],
+		['in a string is none', lines('function f() {$0', '"}";'), lines('', '\treturn 1;', '}'), lines('', '\treturn 1;', '}')],
+	])('%s', (_, document, text, expected) => {
+		expect(outcome(cutClosersThatFollow, document, text)).toBe(expected);
+	});
+});
+
+describe('indentation', () => {
+	const spaces = lines('class A {', '  f() {', '    go();', '  }', '  g() {$0');
+	const tabs = lines('class A {', '\tf() {', '\t\tgo();', '\t}', '\tg() {$0');
+	test.each([
+		['tabs become the spaces of the document', spaces, lines('', '\t\tstop();', '\t}'), lines('', '    stop();', '  }')],
+		['spaces become tabs', tabs, lines('', '    stop();', '  }'), lines('', '\t\tstop();', '\t}')],
+		['the same style stays', spaces, lines('', '    stop();', '  }'), lines('', '    stop();', '  }')],
+		['a document without any says nothing', 'g() {$0', lines('', '\tstop();', '}'), lines('', '\tstop();', '}')],
+		['one line has none of its own', spaces, '\tx', '\tx'],
+	])('%s', (_, document, text, expected) => {
+		expect(outcome(adoptIndentation, document, text)).toBe(expected);
+	});
+});
+
+test('what only repeats what it replaces is refused', () => {
+	expect(refuseNothingNew({ ...candidateAt('f($0)', ')'), replaces: 1 })).toEqual({ refused: 'repeatsSuffix' });
+	expect(refuseNothingNew({ ...candidateAt('f($0)', 'a)'), replaces: 1 })).toMatchObject({ text: 'a)' });
+});
+
+test('all together: a block cut by its limit, in a document with spaces that closes it already', () => {
+	const document = lines('class A {', '  f() {', '    go();', '  }', '  g() {$0', '  }', '}');
+	const text = lines('', '\t\tone();', '\t\ttwo();', '\t}', '\th(');
+	expect(filterCandidate({ ...candidateAt(document, text, false) })).toEqual({
+		kind: 'keep',
+		text: lines('', '    one();', '    two();'),
+		replaces: 0,
+	});
+});
