@@ -43,8 +43,8 @@ export function cutClosersThatFollow(candidate: Candidate): Candidate {
 
 /** The innermost bracket that is open at the end of the text, and the indentation of its line. */
 function openerBefore(prefix: string): { character: string; indentation: number } | undefined {
-	const near = prefix.slice(-REACH);
-	const innermost = scan(near.slice(near.indexOf('\n') + 1))
+	const near = prefix.slice(prefix.length > REACH ? prefix.indexOf('\n', prefix.length - REACH) + 1 : 0);
+	const innermost = scan(near)
 		.open.filter(({ character }) => !isQuote(character))
 		.at(-1);
 	if (!innermost) return undefined;
