@@ -8,7 +8,7 @@
  * shrinks: after a failure the next file gets a new instance.
  */
 import { createRequire } from 'node:module';
-import type { Parser, Query } from 'web-tree-sitter';
+import type { Node, Parser, Query } from 'web-tree-sitter';
 import type { Language } from './languages.ts';
 
 /** What the chunker reads of a syntax node. Offsets are UTF-16. */
@@ -35,6 +35,11 @@ export interface ParsedFile {
 export interface Grammars {
 	/** Parses, and frees the tree when `use` returns. Throws when the grammar cannot be loaded or gives up. */
 	parse<T>(language: Language, text: string, use: (file: ParsedFile) => T): Promise<T>;
+	/**
+	 * Parses without looking for definitions, at once: for short texts that somebody waits for. Undefined while the grammar is
+	 * being loaded, which the first call begins, and for a text that the grammar does not master.
+	 */
+	parseNow<T>(language: Language, text: string, use: (root: SyntaxNode) => T): T | undefined;
 }
 
 type Runtime = typeof import('web-tree-sitter');
@@ -55,6 +60,7 @@ export function createGrammars(): Grammars {
 	const { resolve } = createRequire(import.meta.url);
 	let runtime: Promise<Runtime> | undefined;
 	let grammars = new Map<string, Promise<Grammar>>();
+	let loaded = new Map<string, Grammar>();
 
 	/** An instance of its own: `web-tree-sitter` keeps one per loaded module, and `require` remembers what it loaded. */
 	const startRuntime = async (): Promise<Runtime> => {
@@ -73,7 +79,9 @@ export function createGrammars(): Grammars {
 		const grammar = await Loader.load(resolve(`@vscode/tree-sitter-wasm/wasm/${language.grammarFile}`));
 		const parser = new Parser();
 		parser.setLanguage(grammar);
-		return { parser, query: new Query(grammar, language.definitionQuery) };
+		const opened = { parser, query: new Query(grammar, language.definitionQuery) };
+		loaded.set(language.id, opened);
+		return opened;
 	};
 
 	const load = (language: Language): Promise<Grammar> => {
@@ -82,29 +90,53 @@ export function createGrammars(): Grammars {
 		return grammar;
 	};
 
+	const startAnew = () => {
+		runtime = undefined;
+		grammars = new Map();
+		loaded = new Map();
+	};
+
 	return {
 		async parse(language, text, use) {
 			try {
 				return parseWith(await load(language), text, use);
 			} catch (error) {
-				runtime = undefined;
-				grammars = new Map();
+				startAnew();
 				throw error;
+			}
+		},
+		parseNow(language, text, use) {
+			const grammar = loaded.get(language.id);
+			if (!grammar) {
+				load(language).catch(startAnew);
+				return undefined;
+			}
+			try {
+				return withTree(grammar, text, (root) => use(root));
+			} catch {
+				startAnew();
+				return undefined;
 			}
 		},
 	};
 }
 
-function parseWith<T>({ parser, query }: Grammar, text: string, use: (file: ParsedFile) => T): T {
+function parseWith<T>(grammar: Grammar, text: string, use: (file: ParsedFile) => T): T {
+	return withTree(grammar, text, (root, isOver) => {
+		const matches = grammar.query.matches(root, { progressCallback: isOver }).map(({ captures }) => captures);
+		if (isOver()) throw new Error('its definitions take too long to find');
+		return use({ root, matches });
+	});
+}
+
+function withTree<T>({ parser }: Grammar, text: string, use: (root: Node, isOver: () => boolean) => T): T {
 	let steps = SPARE_STEPS + text.length * STEPS_PER_CHAR;
 	const deadline = performance.now() + SPARE_MS + text.length * MS_PER_CHAR;
 	const isOver = (): boolean => --steps < 0 || performance.now() > deadline;
 	const tree = parser.parse(text, null, { progressCallback: isOver });
 	if (!tree) throw new Error('its syntax takes too long to parse');
 	try {
-		const matches = query.matches(tree.rootNode, { progressCallback: isOver }).map(({ captures }) => captures);
-		if (isOver()) throw new Error('its definitions take too long to find');
-		return use({ root: tree.rootNode, matches });
+		return use(tree.rootNode, isOver);
 	} finally {
 		tree.delete();
 	}

@@ -1,7 +1,8 @@
 /** How far a request is decoded: a line, or a block where one begins or was asked for. */
+import type { BlockDetector } from './block-start.ts';
 import type { DecodeOptions } from './decode.ts';
 import type { Split } from './split.ts';
-import { beginsBlock, endOfBlock, endOfLine } from './stop-rules.ts';
+import { endOfBlock, endOfLine } from './stop-rules.ts';
 import type { CompletionRequest } from './types.ts';
 
 const LINE_TOKENS = 64;
@@ -11,14 +12,13 @@ const BLOCK_BUDGET_MS = 4000;
 
 export type DecodeRules = Pick<DecodeOptions, 'maxNewTokens' | 'stop' | 'timeBudgetMs' | 'singleLine'>;
 
-export function rulesOf(request: CompletionRequest, split: Split): DecodeRules {
-	return wantsBlock(request, split)
+export function rulesOf(request: CompletionRequest, split: Split, blocks: BlockDetector): DecodeRules {
+	return wantsBlock(request, split, blocks)
 		? { maxNewTokens: BLOCK_TOKENS, stop: endOfBlock(split.linePrefix), timeBudgetMs: BLOCK_BUDGET_MS, singleLine: false }
 		: { maxNewTokens: LINE_TOKENS, stop: endOfLine, timeBudgetMs: LINE_BUDGET_MS, singleLine: true };
 }
 
-function wantsBlock(request: CompletionRequest, { linePrefix, suffix }: Split): boolean {
+function wantsBlock(request: CompletionRequest, split: Split, blocks: BlockDetector): boolean {
 	if (request.multiLine === 'never') return false;
-	if (request.multiLine === 'always') return true;
-	return request.explicit || beginsBlock(linePrefix, suffix);
+	return request.multiLine === 'always' || request.explicit || blocks.beginsBlock(request.path, split);
 }

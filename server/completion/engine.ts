@@ -9,6 +9,7 @@
 import type { CompletionReport, StageTimings, TokenCounts } from 'hef-shared';
 import type { Cancellation } from '../base/cancellation.ts';
 import { LineIndex } from '../base/text.ts';
+import { createGrammars } from '../chunking/grammars.ts';
 import { createBlockTokenizer } from '../copying/block-tokens.ts';
 import { createCopySession } from '../copying/copy-model.ts';
 import type { RepositoryCopies } from '../copying/repository-copies.ts';
@@ -16,6 +17,7 @@ import type { Bundle } from '../inference/bundle.ts';
 import type { Models, Prefilled } from '../inference/types.ts';
 import type { SnippetSource } from '../retrieval/snippets.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
+import { createBlockDetector } from './block-start.ts';
 import { confidenceOf, featuresOf } from './confidence.ts';
 import { type ContextQuery, createContextGatherer } from './context.ts';
 import { decodeCopies } from './copy-only.ts';
@@ -63,6 +65,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	/** Answered requests whose context is worth renewing. */
 	const outdated = new WeakSet<CompletionReport>();
 	const blockTokenizer = createBlockTokenizer(models.tokenizer);
+	const blocks = createBlockDetector(createGrammars());
 
 	const windowsOf = (split: Split, request: CompletionRequest) => {
 		const healed = healPrefix(split.prefix, models.tokenizer);
@@ -142,7 +145,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const { forced, ...texts } = windowsOf(split, request);
 		const tokenized = now();
 		const { session } = copySourceAt(texts, request);
-		const decoded = decodeCopies({ session, tokenizer: models.tokenizer, forced, ...rulesOf(request, split), cancellation });
+		const decoded = decodeCopies({ session, tokenizer: models.tokenizer, forced, ...rulesOf(request, split, blocks), cancellation });
 		if (decoded.reason === 'cancelled') return undefined;
 		const answer = report(request, judge(request, split, decoded));
 		answer.tokens.generated = decoded.nTokens;
@@ -157,7 +160,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		if (cancellation.aborted) return undefined;
 		const prompt = buildPrompt(windows, context, layout, models.tokenizer);
 		const copied = copy && !request.without?.includes('copy') ? copySourceAt(texts, request) : undefined;
-		const generated = await generate(prompt, forced, copied, rulesOf(request, split), cancellation);
+		const generated = await generate(prompt, forced, copied, rulesOf(request, split, blocks), cancellation);
 		if (!generated) return undefined;
 		const timingsMs: StageTimings = {
 			tokenize: tokenized - started,

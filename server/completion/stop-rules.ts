@@ -37,15 +37,6 @@ export function endOfBlock(linePrefix: string): StopRule {
 	};
 }
 
-/** Whether a block begins at the cursor: its line ends with an opener and the next line is not deeper already. */
-export function beginsBlock(linePrefix: string, suffix: string): boolean {
-	if (!/(?:[{([:]|=>|->|\bthen|\bdo|\belse)\s*$/.test(linePrefix)) return false;
-	const [rest = '', ...following] = suffix.split('\n', 20);
-	if (!/^[)\]};,\s]*$/.test(rest)) return false;
-	const next = following.find((line) => line.trim() !== '');
-	return next === undefined || indentationOf(next) <= indentationOf(linePrefix);
-}
-
 /** Columns of leading white space; a tab counts as four. */
 export function indentationOf(line: string): number {
 	let columns = 0;

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { filterCandidate } from '../../server/completion/filters.ts';
 import { healPrefix } from '../../server/completion/healing.ts';
-import { beginsBlock, endOfBlock, endOfLine } from '../../server/completion/stop-rules.ts';
+import { endOfBlock, endOfLine } from '../../server/completion/stop-rules.ts';
 import { createByteTokenizer } from '../support/byte-tokenizer.ts';
 
 /** The text with `$0` at the cursor, as the parts before and after it. */
@@ -80,18 +80,6 @@ describe('stop rules', () => {
 
 	test('nothing is decided on a line that is not complete', () => {
 		expect(block('  if (a) {', '\n    b();\n  }')).toBeUndefined();
-	});
-
-	test.each([
-		['function f() {$0', true],
-		['function f() {$0}', true],
-		['if x:$0\n    done()', false],
-		['if x:$0\ndone()', true],
-		['const a = 1;$0', false],
-		['foo(a, $0', false],
-	])('%j begins a block: %s', (text, expected) => {
-		const { linePrefix, suffix } = cursor(text);
-		expect(beginsBlock(linePrefix, suffix)).toBe(expected);
 	});
 });
 
