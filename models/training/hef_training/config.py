@@ -120,6 +120,8 @@ class HefConfig(TrainConfig):
     end_to_end: bool = False
     stage: str = "hef"  # folder of the checkpoint; an end-to-end stage of another name starts from the averaged weights of "hef"
     refresh_every: int = 100  # end-to-end: steps between two renewals of the cached vectors
+    uwl_examples: int = 400  # that the step `uwl` reports on
+    uwl_threshold: float = 0.0  # keeps examples with sigmoid(UWL) of at least this (HEF: 0.55); 0 keeps all
 
 
 @dataclass
@@ -131,6 +133,7 @@ class LlavaConfig(TrainConfig):
     lr: float = 1e-3
     muon_lr: float = 0.0  # all by AdamW
     weight_decay: float = 0.0
+    warmup: int = 1
     warmup_share: float = 0.03
     decay_share: float = 0.97
     eval_every: int = 100

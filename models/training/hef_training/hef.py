@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import end_to_end, generator, lm, nodes, parallel, tokenizer
+from . import end_to_end, generator, lm, nodes, parallel, tokenizer, uwl
 from .config import HefConfig, Places, Recipe
 from .data import IGNORE, by_length, training_repositories
 from .embedder import Embedder
@@ -190,7 +190,8 @@ def run(recipe: Recipe, places: Places, minutes: float | None) -> None:
         drawn = Drawing(held_repos, layout, embedder, dataclasses.replace(config, oracle=0.0, short_prefix=config.short_prefix / 2), 3)
         held = [drawn.next() for _ in range(300)]
     plain = lm.Examples(training_repositories(places), layout, recipe.lm, seed + 1000)
-    mixture = Mixture(config, Drawing(repos, layout, embedder, config, seed), plain, recipe.layout.pseudo, seed)
+    keep = uwl.Filter(recipe, places, layout, repos) if config.uwl_threshold else None
+    mixture = Mixture(config, Drawing(repos, layout, embedder, config, seed, keep), plain, recipe.layout.pseudo, seed)
     learned = fuser if config.end_to_end else None
     print(f"hef: {sum(len(r.table.level) for r in repos)} nodes of {len(repos)} repositories, {len(held)} examples held out", flush=True)
 

@@ -91,10 +91,10 @@ def draft(rng: random.Random, chunks: Chunks, short: float) -> Draft | None:
 
 
 class Drawing:
-    """Endless examples of a few repositories, each in proportion to the square root of its size."""
+    """Endless examples of a few repositories, each in proportion to the square root of its size; `keep` may throw some away."""
 
-    def __init__(self, repos: list[Repo], layout: Layout, embedder, config: HefConfig, seed: int) -> None:
-        self.repos, self.layout, self.embedder, self.config = repos, layout, embedder, config
+    def __init__(self, repos: list[Repo], layout: Layout, embedder, config: HefConfig, seed: int, keep=None) -> None:
+        self.repos, self.layout, self.embedder, self.config, self.keep = repos, layout, embedder, config, keep
         self.rng = random.Random(seed)
         self.weights = [len(repo.chunks.flat) ** 0.5 for repo in repos]
         self.queue: list[Example] = []
@@ -118,6 +118,8 @@ class Drawing:
             example = self.example(r, d, query)
             if example:
                 self.queue.append(example)
+        if self.keep:
+            self.queue = self.keep(self.queue)
 
     def example(self, r: int, d: Draft, query: torch.Tensor) -> Example | None:
         repo, rng = self.repos[r], self.rng

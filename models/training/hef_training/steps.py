@@ -50,6 +50,9 @@ def dispatch(args: argparse.Namespace, recipe: Recipe, places: Places) -> None:
     elif args.step == "hef":
         from . import hef
         hef.run(recipe, places, args.minutes)
+    elif args.step == "uwl":
+        from . import uwl
+        uwl.run(recipe, places)
     elif args.step == "llavacode":
         from . import llavacode
         llavacode.run(recipe, places, args.minutes)

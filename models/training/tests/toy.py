@@ -32,7 +32,7 @@ def tiny_recipe() -> Recipe:
     recipe.fuser = ModelConfig(layers=1, hidden=64, heads=2, kv_heads=2, head_dim=32, ff=64)
     for stage in (recipe.lm, recipe.embedder_train, recipe.fuser_train, recipe.hef, recipe.llavacode):
         stage.minutes, stage.tokens_per_step, stage.eval_every, stage.batch = 0.02, 1024, 1000, 8
-    recipe.hef.projector_hidden = 32
+    recipe.hef.projector_hidden, recipe.hef.uwl_threshold, recipe.hef.uwl_examples = 32, 0.45, 12
     recipe.llavacode.examples, recipe.llavacode.rollouts, recipe.llavacode.rollout_tokens = 40, 2, 6
     recipe.llavacode.ablation_minutes = 0.01
     return recipe
