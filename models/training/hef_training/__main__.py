@@ -21,6 +21,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--mirror", type=Path, help="corpus: folder of bare git snapshots, <owner>+<name>[/repo]")
     parser.add_argument("--repos", type=Path, help="corpus: TSV of repositories")
     parser.add_argument("--benchmarks", type=Path, help="folder of held-out repositories, never trained on")
+    parser.add_argument("--weights", type=Path, help="qwen recipes: folder that holds the folders of published weights")
     parser.add_argument("--minutes", type=float, help="time box of a training step (default: the recipe's)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--workers", type=int, default=1, help="lm and hef: processes that share the threads and exchange gradients")
@@ -32,14 +33,17 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     args = parse()
     recipe = load_recipe(args.recipe)
-    places = Places(args.work.resolve(), args.mirror, args.benchmarks, args.repos)
+    places = Places(args.work.resolve(), args.mirror, args.benchmarks, args.repos, args.weights)
     places.work.mkdir(parents=True, exist_ok=True)
     if args.step == "corpus":
         from . import corpus
         corpus.run(recipe.corpus, places)
     elif args.step == "tokenizer":
         from . import tokenizer
-        tokenizer.run(recipe.tokenizer, places)
+        if recipe.qwen.generator:
+            tokenizer.copy(places, recipe.qwen.generator)
+        else:
+            tokenizer.run(recipe.tokenizer, places)
     else:
         from . import steps
         steps.run(args, recipe, places)

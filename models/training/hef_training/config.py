@@ -149,12 +149,37 @@ class LlavaConfig(TrainConfig):
 
 
 @dataclass
+class QwenConfig(TrainConfig):
+    """A bundle from published weights: names of folders below --weights. Without a generator's name it is not one."""
+
+    generator: str = ""
+    embedder: str = ""
+    fuser: str = ""
+    regime: str = "lora"  # what is trained of the generator: `projector` (nothing), `lora`, `full`
+    end_to_end: bool = False  # trains the fuser as well
+    refresh: int = 200  # end to end: steps after which the cached vectors are made anew
+    rank: int = 16
+    alpha: float = 32.0
+    lr: float = 2e-5
+    muon_lr: float = 0.0  # all by AdamW
+    warmup: int = 500
+    tokens_per_step: int = 16_000
+    chunks: int = 30_000
+    examples: int = 50_000
+    held_out: int = 200  # examples of held-out repositories
+    before_weight: float = 0.3
+    short_prefix: float = 0.5
+    instruction: str = "Given code before a cursor, retrieve code of the repository that the next lines use"
+
+
+@dataclass
 class ExportConfig:
     name: str = "hef-nano"
     description: str = ""
     licence: str = "MIT"
     generator_precision: str = "int8"
     embedder_precision: str = "int8"  # "tables" for one layer: fp16 keys and values by token, a fraction of the time
+    fuser_precision: str = "fp32"
 
 
 @dataclass
@@ -173,6 +198,7 @@ class Recipe:
     fuser_train: FuserTrainConfig = field(default_factory=FuserTrainConfig)
     hef: HefConfig = field(default_factory=HefConfig)
     llavacode: LlavaConfig = field(default_factory=LlavaConfig)
+    qwen: QwenConfig = field(default_factory=QwenConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
 
 
@@ -208,6 +234,7 @@ class Places:
     mirror: Path | None = None
     benchmarks: Path | None = None
     repos: Path | None = None
+    weights: Path | None = None
 
     @property
     def corpus(self) -> Path:

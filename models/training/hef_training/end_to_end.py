@@ -30,16 +30,23 @@ def fused(tables: list[NodeTable], wanted: Sequence[tuple[int, int]], fuser: Fus
     """[n, d] vectors with gradient of inner nodes, each (table, node)."""
     width = max(len(tables[t].children[node]) for t, node in wanted)
     parts = [padded_children(tables[t], [node], width) for t, node in wanted]
-    return fuser(torch.cat([children for children, _ in parts]), torch.cat([counts for _, counts in parts]))
+    device = next(fuser.parameters()).device
+    return fuser(torch.cat([children for children, _ in parts]).to(device), torch.cat([counts for _, counts in parts]).to(device))
+
+
+def cached(tables: list[NodeTable], rows: Sequence[tuple[int, np.ndarray]]) -> torch.Tensor:
+    """[B, K, d] cached vectors of (table, nodes best first), K that of the shortest row."""
+    k = min(len(nodes) for _, nodes in rows)
+    return torch.stack([tables[t].vectors[torch.from_numpy(nodes[:k].astype(np.int64))] for t, nodes in rows])
 
 
 def stacked(tables: list[NodeTable], rows: Sequence[tuple[int, np.ndarray]], fuser: Fuser) -> torch.Tensor:
-    """[B, K, d] vectors of (table, nodes best first), K that of the shortest row; inner nodes come out of the fuser.
+    """[B, K, d] as `cached`, but inner nodes come out of the fuser, with gradient.
 
     The same values as the cached vectors as long as the fuser and the vectors of the children are those of the cache.
     """
-    k = min(len(nodes) for _, nodes in rows)
-    out = torch.stack([tables[t].vectors[torch.from_numpy(nodes[:k].astype(np.int64))] for t, nodes in rows])
+    out = cached(tables, rows)
+    k = out.shape[1]
     places: dict[tuple[int, int], list[int]] = {}
     for row, (t, nodes) in enumerate(rows):
         for column, node in enumerate(nodes[:k].tolist()):
@@ -48,9 +55,9 @@ def stacked(tables: list[NodeTable], rows: Sequence[tuple[int, np.ndarray]], fus
     if not places:
         return out
     vectors = fused(tables, list(places), fuser)
-    source = torch.tensor([i for i, found in enumerate(places.values()) for _ in found])
-    target = torch.tensor([place for found in places.values() for place in found])
-    return out.flatten(0, 1).index_copy(0, target, vectors[source].to(out.dtype)).view(out.shape)
+    source = torch.tensor([i for i, found in enumerate(places.values()) for _ in found], device=vectors.device)
+    target = torch.tensor([place for found in places.values() for place in found], device=vectors.device)
+    return out.to(vectors.device).flatten(0, 1).index_copy(0, target, vectors[source].to(out.dtype)).view(out.shape)
 
 
 def heights(table: NodeTable) -> list[int]:
@@ -73,5 +80,6 @@ def refresh(tables: list[NodeTable], fuser: Fuser, rows: int = 2_048) -> None:
             for s in range(0, len(level), rows):
                 part = level[s : s + rows]
                 children, counts = padded_children(table, part, max(len(table.children[i]) for i in part))
-                table.vectors[part] = fuser(children, counts)
+                device = next(fuser.parameters()).device
+                table.vectors[part] = fuser(children.to(device), counts.to(device)).to(table.vectors)
     fuser.train(training)

@@ -15,10 +15,11 @@ import numpy as np
 import onnx
 import torch
 
-from . import generator, onnx_embedder, onnx_models, tokenizer
+from . import generator, onnx_embedder, onnx_graph, onnx_models, tokenizer
 from .config import Places, Recipe
 from .embedder import END, PASSAGE, QUERY, Embedder
 from .fuser import Fuser
+from .layout import Specials
 from .projector import LlavaProjector, Projector
 
 MAX_EMBEDDER_TOKENS = 512
@@ -26,7 +27,13 @@ LLAVACODE_FILE = "projector-llavacode.onnx"
 
 
 class Models:
-    """The four trained models with the newest averaged weights; `trained` names the stages found."""
+    """The trained models with the newest averaged weights; `trained` names the stages found, `required` those of a whole bundle."""
+
+    specials = Specials()
+    required = frozenset({"lm", "embedder", "fuser", "hef"})
+    stop_tokens: tuple[int, ...] = (tokenizer.EOT,)
+    base: dict[str, str] = {}  # names of published weights that training began from
+    query_prefix: tuple[int, ...] = ()  # tokens that the embedder wants before a query
 
     def __init__(self, recipe: Recipe, places: Places) -> None:
         torch.manual_seed(recipe.lm.seed)
@@ -68,6 +75,14 @@ class Models:
         return state is not None
 
 
+def load(recipe: Recipe, places: Places) -> Models:
+    """The models that a recipe trains: its own ones, or published weights with what was trained on them."""
+    if not recipe.qwen.generator:
+        return Models(recipe, places)
+    from .qwen import QwenModels
+    return QwenModels(recipe, places)
+
+
 def part(state: dict, prefix: str) -> dict:
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
@@ -83,7 +98,7 @@ def graphs(models: Models, precision: str | None = None) -> dict[str, onnx.Model
     second = {LLAVACODE_FILE: onnx_models.llava_projector(arrays(models.llavacode))} if models.llavacode else {}
     return second | {
         "embedder.onnx": embedder_graph(models, precision or recipe.export.embedder_precision),
-        "fuser.onnx": onnx_models.fuser(arrays(models.fuser), models.fuser.body.config, "fp32", recipe.embedder.hidden, recipe.arity),
+        "fuser.onnx": onnx_models.fuser(arrays(models.fuser), models.fuser.body.config, recipe.export.fuser_precision, recipe.embedder.hidden, recipe.arity),
         "projector.onnx": onnx_models.projector(arrays(models.projector)),
         "token-embedding.onnx": onnx_models.token_embedding(table),
         "generator.onnx": onnx_models.generator(arrays(g.model), g.lm_head.weight.float().numpy(), g.config,
@@ -101,7 +116,7 @@ def embedder_graph(models: Models, precision: str) -> onnx.ModelProto:
 
 def manifest(models: Models, files: dict[str, dict], trained: dict, fitted_before: dict) -> dict:
     recipe = models.recipe
-    layout, d, d_g = recipe.layout, recipe.embedder.hidden, recipe.generator.hidden
+    layout, d, d_g, special = recipe.layout, recipe.embedder.hidden, recipe.generator.hidden, models.specials
     projector = {"inputDimension": d, "outputDimension": d_g, "precision": "fp32"}
     second = {"llavacode": {"file": LLAVACODE_FILE, **projector}} if models.llavacode else {}
     lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
@@ -113,25 +128,25 @@ def manifest(models: Models, files: dict[str, dict], trained: dict, fitted_befor
         "licence": recipe.export.licence,
         "files": files,
         "tokenizer": {"file": "tokenizer.json", "vocabSize": recipe.tokenizer.vocab_size},
-        "embedder": {"file": "embedder.onnx", "dimension": d, "maxTokens": MAX_EMBEDDER_TOKENS, "append": [END[PASSAGE]],
-                     "query": {"before": [], "append": [END[QUERY]]}, "precision": recipe.export.embedder_precision},
-        "fuser": {"file": "fuser.onnx", "dimension": d, "arity": recipe.arity, "precision": "fp32"},
+        "embedder": {"file": "embedder.onnx", "dimension": d, "maxTokens": MAX_EMBEDDER_TOKENS, "append": [special.eot],
+                     "query": models.query, "precision": recipe.export.embedder_precision},
+        "fuser": {"file": "fuser.onnx", "dimension": d, "arity": recipe.arity, "precision": recipe.export.fuser_precision},
         "projectors": {"hef": {"file": "projector.onnx", **projector}, **second},
         "tokenEmbedding": {"file": "token-embedding.onnx", "precision": "fp16"},
         "generator": {
             "file": "generator.onnx", "hiddenSize": d_g, "layers": recipe.generator.layers, "kvHeads": recipe.generator.kv_heads,
             "headDim": recipe.generator.head_dim, "vocabSize": recipe.tokenizer.vocab_size,
-            "maxPositions": recipe.generator.max_positions, "stopTokens": [tokenizer.EOT], "precision": recipe.export.generator_precision,
+            "maxPositions": recipe.generator.max_positions, "stopTokens": list(models.stop_tokens), "precision": recipe.export.generator_precision,
         },
         "prompt": {
             "pseudoTokens": {"max": layout.pseudo},
-            "snippets": {"max": layout.snippets, "before": [tokenizer.SNIPPET], "separator": "\n"},
-            "entities": {"max": layout.entities, "before": [tokenizer.ENTITIES], "separator": " "},
-            "suffix": {"max": layout.suffix, "before": [tokenizer.FIM_PREFIX, tokenizer.FIM_SUFFIX]},
-            "prefix": {"max": layout.prefix, "before": [tokenizer.FIM_MIDDLE]},
+            "snippets": {"max": layout.snippets, "before": [special.snippet], "separator": "\n"},
+            "entities": {"max": layout.entities, "before": [special.entities], "separator": " "},
+            "suffix": {"max": layout.suffix, "before": [special.fim_prefix, special.fim_suffix]},
+            "prefix": {"max": layout.prefix, "before": [special.fim_middle]},
         },
         **fitted_before,
-        "onnx": {"opset": 17},
+        "onnx": {"opset": onnx_graph.OPSET},
         "training": trained,
         "evaluation": {},
     }
@@ -144,7 +159,8 @@ def provenance(models: Models, places: Places) -> dict:
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%MZ"),
         "recipe": models.recipe.export.name.removeprefix("hef-"),
         "stages": models.trained,
-        "untrained": sorted({"lm", "embedder", "fuser", "hef"} - set(models.trained)),
+        **({"weights": models.base} if models.base else {}),
+        "untrained": sorted(models.required - set(models.trained)),
         "heldOut": {stage: last_evaluation(places, stage) for stage in models.trained},
         "corpus": {"files": corpus.get("files"), "bytes": corpus.get("bytes"),
                    "repositories": [f"{r['repo']}@{r['commit'][:12]} ({r['licence']})" for r in corpus.get("repositories", [])]},
@@ -184,7 +200,7 @@ def swap(fresh: Path, target: Path) -> None:
 
 def run(recipe: Recipe, places: Places, out: Path) -> None:
     from . import goldens
-    models = Models(recipe, places)
+    models = load(recipe, places)
     out = out.resolve()
     fresh = out.with_name(f".{out.name}.new")
     shutil.rmtree(fresh, ignore_errors=True)

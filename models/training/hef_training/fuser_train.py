@@ -86,7 +86,7 @@ def batch(model: Fuser, rng: random.Random, data: list[tuple[torch.Tensor, list[
         queries.append(vectors[query])
         parents.append(fuse_run(model, vectors[run], rng))
     scores = torch.stack(queries) @ torch.stack(parents).T / temperature
-    wanted = torch.arange(size)
+    wanted = torch.arange(size, device=scores.device)
     return F.cross_entropy(scores, wanted), (scores.argmax(1) == wanted).float().mean()
 
 

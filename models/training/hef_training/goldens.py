@@ -42,7 +42,7 @@ def greedy_pytorch(model, prompt: torch.Tensor, count: int) -> list[int]:
 @torch.no_grad()
 def make(models, places: Places, folder: Path) -> dict:
     recipe = models.recipe
-    layout = Layout(recipe.layout, tokenizer.load(places))
+    layout = Layout(recipe.layout, tokenizer.load(places), models.specials)
     random = np.random.default_rng(0)
     ids = [layout.encode(text) for text in TEXTS]
     children = random.standard_normal((3, recipe.arity, recipe.embedder.hidden)).astype(np.float32)
@@ -52,7 +52,7 @@ def make(models, places: Places, folder: Path) -> dict:
         row[count:] = 0
     children = np.round(children, 5)
     nodes = children[2][: min(4, recipe.arity)]
-    rows = [[*row, tokenizer.EOT] for row in ids]
+    rows = [[*row, models.specials.eot] for row in ids]
     padded = np.zeros((len(rows), max(map(len, rows))), np.int64)
     for i, row in enumerate(rows):
         padded[i, : len(row)] = row
@@ -102,7 +102,7 @@ def generator_cases(models, layout: Layout, folder: Path, pseudo: np.ndarray) ->
 def quantisation(models, places: Places) -> dict:
     """Held-out loss of the generator (nats a token) in PyTorch fp32 and as exported; empty without held-out repositories."""
     from . import evaluate, export
-    examples = evaluate.plain_prompts(models.recipe, places, 24)
+    examples = evaluate.plain_prompts(models.recipe, places, 24, models.specials)
     if not examples:
         return {}
     files = export.graphs(models)

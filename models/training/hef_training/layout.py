@@ -20,31 +20,44 @@ class Prompt:
     loss_from: int = 1  # first index of `body` that is a target
 
 
+@dataclass(frozen=True)
+class Specials:
+    """Ids of the marks; the default ones are those of this package's own tokenizer."""
+
+    eot: int = EOT
+    fim_prefix: int = FIM_PREFIX
+    fim_suffix: int = FIM_SUFFIX
+    fim_middle: int = FIM_MIDDLE
+    entities: int = ENTITIES
+    snippet: int = SNIPPET
+
+
 class Layout:
     """Builds segments within their maxima; every segment may be missing."""
 
-    def __init__(self, config: LayoutConfig, tokenizer: Tokenizer) -> None:
+    def __init__(self, config: LayoutConfig, tokenizer: Tokenizer, specials: Specials = Specials()) -> None:
         self.config = config
         self.tokenizer = tokenizer
+        self.specials = specials
 
     def encode(self, text: str) -> list[int]:
         return self.tokenizer.encode(text, add_special_tokens=False).ids
 
     def snippets(self, texts: list[str]) -> list[int]:
-        return [SNIPPET, *self.encode("\n".join(texts))][: self.config.snippets]
+        return [self.specials.snippet, *self.encode("\n".join(texts))][: self.config.snippets]
 
     def entities(self, names: list[str]) -> list[int]:
-        return [ENTITIES, *self.encode(" ".join(names))][: self.config.entities]
+        return [self.specials.entities, *self.encode(" ".join(names))][: self.config.entities]
 
     def suffix(self, text: str | None) -> list[int]:
         """`None` and "" both give the two marks alone: the file ends here, or nothing is known of what follows."""
         ids = self.encode(text[: CHARS_PER_TOKEN * self.config.suffix]) if text else []
-        return [FIM_PREFIX, FIM_SUFFIX, *ids][: self.config.suffix]
+        return [self.specials.fim_prefix, self.specials.fim_suffix, *ids][: self.config.suffix]
 
     def prefix(self, text: str, extra: int = 0) -> list[int]:
         """The last tokens of `text` after the mark; `extra` widens the maximum (for the middle in training)."""
         room = self.config.prefix - 1 + extra
-        return [FIM_MIDDLE, *self.encode(text[-CHARS_PER_TOKEN * room:])[-room:]]
+        return [self.specials.fim_middle, *self.encode(text[-CHARS_PER_TOKEN * room:])[-room:]]
 
     def prompt(self, before: str, suffix: str | None, entities: list[str] | None = None, snippets: list[str] | None = None,
                extra: int = 0, end: bool = True) -> Prompt:
@@ -53,4 +66,4 @@ class Layout:
         context += self.entities(entities) if entities else []
         context += self.suffix(suffix)
         body = self.prefix(before, extra)
-        return Prompt(context, body + [EOT] if end else body)
+        return Prompt(context, body + [self.specials.eot] if end else body)

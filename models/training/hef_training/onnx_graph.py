@@ -1,6 +1,6 @@
 """A small builder of ONNX graphs with ONNX Runtime's fused operators (com.microsoft), weights inside the file.
 
-Linear layers come in three precisions: `fp32`; `int8`, 8-bit weights in blocks of 32 with activations quantised per row
+Linear layers come in four precisions: `fp32`; `int8` and `int4`, weights in blocks of 32 with activations quantised per row
 (MatMulNBits, so that cached and full decoding agree); `int8-dynamic`, 8-bit weights per column with one activation scale per
 call (DynamicQuantizeMatMul: faster to prefill, coarser, and its result depends on what else is in the call).
 """
@@ -52,10 +52,11 @@ class Graph:
     def linear(self, x: str, name: str, weight: np.ndarray, bias: np.ndarray | None, precision: str) -> str:
         """y = x W^T + b with `weight` [out, in], as PyTorch keeps it."""
         rows, columns = weight.shape
-        if precision == "int8":
-            packed, scales = quantize_blocks(weight)
+        if precision in ("int8", "int4"):
+            bits = int(precision[3:])
+            packed, scales = quantize_blocks(weight, bits)
             inputs = [x, self.const(name + "_q", packed), self.const(name + "_s", scales)]
-            y = self.op("MatMulNBits", inputs, domain=MS, K=columns, N=rows, bits=8, block_size=BLOCK, accuracy_level=4)
+            y = self.op("MatMulNBits", inputs, domain=MS, K=columns, N=rows, bits=bits, block_size=BLOCK, accuracy_level=4)
         elif precision == "int8-dynamic":
             scales = np.abs(weight).max(1) / 127 + 1e-12
             packed = np.clip(np.rint(weight / scales[:, None]), -127, 127).astype(np.int8).T
@@ -92,12 +93,15 @@ class Graph:
         return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="hef-training")
 
 
-def quantize_blocks(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """[out, in] -> (uint8 [out, in/32, 32] with zero point 128, f32 scales [out * in/32])."""
+def quantize_blocks(weight: np.ndarray, bits: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """[out, in] -> (uint8 [out, in/32, 32 · bits / 8] with zero point 2^(bits-1), low half first; f32 scales [out * in/32])."""
     rows, columns = weight.shape
     if columns % BLOCK:
-        raise ValueError(f"int8 weights need an input size divisible by {BLOCK}, got {columns}")
+        raise ValueError(f"int{bits} weights need an input size divisible by {BLOCK}, got {columns}")
     blocks = weight.reshape(rows, columns // BLOCK, BLOCK)
-    scales = np.abs(blocks).max(-1, keepdims=True) / 127 + 1e-12
-    packed = (np.clip(np.rint(blocks / scales), -127, 127) + 128).astype(np.uint8)
+    zero = 2 ** (bits - 1)
+    scales = np.abs(blocks).max(-1, keepdims=True) / (zero - 1) + 1e-12
+    packed = (np.clip(np.rint(blocks / scales), 1 - zero, zero - 1) + zero).astype(np.uint8)
+    if bits == 4:
+        packed = packed[..., ::2] | packed[..., 1::2] << 4
     return packed, scales.reshape(-1).astype(np.float32)

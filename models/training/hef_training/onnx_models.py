@@ -11,10 +11,26 @@ State = dict[str, np.ndarray]
 QKV = ("q_proj", "k_proj", "v_proj")
 
 
+def head_dim(config) -> int:
+    """Published Qwen2 configurations leave it out."""
+    return getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+
+
+def check(config) -> None:
+    """Refuses what the graph does not compute."""
+    if config.rope_parameters.get("rope_type", "default") != "default":
+        raise ValueError(f"rope_type {config.rope_parameters['rope_type']} is not exported, only the default one")
+    if getattr(config, "use_sliding_window", False):
+        raise ValueError("sliding window attention is not exported")
+    if config.hidden_act != "silu":
+        raise ValueError(f"activation {config.hidden_act} is not exported, only silu")
+
+
 def rotary(g: Graph, config, positions: int) -> tuple[str, str]:
     """Names of the cosine and sine tables [positions, head_dim / 2]."""
-    theta = config.rope_parameters["rope_theta"]
-    inverse = 1.0 / theta ** (np.arange(0, config.head_dim, 2) / config.head_dim)
+    check(config)
+    theta, dim = config.rope_parameters["rope_theta"], head_dim(config)
+    inverse = 1.0 / theta ** (np.arange(0, dim, 2) / dim)
     angles = np.arange(positions)[:, None] * inverse[None]
     return g.const("cos", np.cos(angles).astype(np.float32)), g.const("sin", np.sin(angles).astype(np.float32))
 
@@ -22,7 +38,7 @@ def rotary(g: Graph, config, positions: int) -> tuple[str, str]:
 def body(g: Graph, x: str, state: State, config, precision: str, positions: int, seqlens: str, total: str, pasts: list[tuple[str, str]] | None):
     """Transformer layers over x [B, S, hidden]: (hidden, last residual branch, [(present key, present value)])."""
     cos, sin = rotary(g, config, positions)
-    heads, kv, dim, epsilon = config.num_attention_heads, config.num_key_value_heads, config.head_dim, config.rms_norm_eps
+    heads, kv, dim, epsilon = config.num_attention_heads, config.num_key_value_heads, head_dim(config), config.rms_norm_eps
     hidden, skip, presents = x, None, []
     for layer in range(config.num_hidden_layers):
         p = f"layers.{layer}."
@@ -147,7 +163,7 @@ def token_embedding(table: np.ndarray) -> onnx.ModelProto:
 def generator(state: State, head: np.ndarray, config, precision: str, max_positions: int) -> onnx.ModelProto:
     """`state` of Qwen2Model, `head` [V, hidden] (the tied embedding or lm_head)."""
     g = Graph("generator")
-    kv, dim = config.num_key_value_heads, config.head_dim
+    kv, dim = config.num_key_value_heads, head_dim(config)
     x = g.input("inputs_embeds", T.FLOAT, [1, "S", config.hidden_size])
     seqlens, total = g.input("seqlens_k", T.INT32, [1]), g.input("total_length", T.INT32, [])
     start = g.input("logits_from", T.INT64, [1])

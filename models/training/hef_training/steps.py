@@ -56,6 +56,9 @@ def dispatch(args: argparse.Namespace, recipe: Recipe, places: Places) -> None:
     elif args.step == "llavacode":
         from . import llavacode
         llavacode.run(recipe, places, args.minutes)
+    elif args.step == "qwen":
+        from . import qwen
+        qwen.run(recipe, places, args.minutes)
     elif args.step in ("export", "goldens"):
         from . import export
         export.run(recipe, places, args.out or MODELS / recipe.export.name)

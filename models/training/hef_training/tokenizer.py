@@ -6,6 +6,7 @@ boundaries, so that the parts of a name have the same ids wherever they stand (Q
 """
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Iterator
 
@@ -59,6 +60,13 @@ def run(config: TokenizerConfig, places: Places) -> None:
     assert [tokenizer.token_to_id(token) for token in SPECIALS] == list(range(len(SPECIALS)))
     tokenizer.save(str(places.tokenizer))
     print(f"tokenizer: {tokenizer.get_vocab_size()} tokens at {places.tokenizer}")
+
+
+def copy(places: Places, name: str) -> None:
+    """Takes the tokenizer that lies with published weights."""
+    if not places.weights:
+        raise SystemExit("tokenizer: give --weights, the folder that holds the folders of published weights")
+    shutil.copy(places.weights / name / "tokenizer.json", places.tokenizer)
 
 
 def load(places: Places) -> Tokenizer:

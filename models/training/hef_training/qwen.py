@@ -1,0 +1,287 @@
+"""Step `qwen`: HEF on published weights in local folders: Qwen2.5-Coder as generator, Qwen3-Embedding as embedder, a smaller
+Qwen2.5-Coder as the fuser's body. Nothing is downloaded.
+
+Two stages, each time-boxed and resumed from its checkpoint: `qwen-fuser` (contrastive, as the step `fuser`), then `qwen`, which
+trains the projector and, by `regime`, nothing of the generator (`projector`, the cheap start), low-rank adapters (`lora`) or all
+of it (`full`); `end_to_end` adds the fuser. The embedder stays frozen. On CUDA in bf16, else in fp32 on the CPU.
+
+The prompt is this package's: `<|fim_prefix|><|fim_suffix|>suffix<|fim_middle|>prefix`, the SPM form of fill-in-the-middle, so that
+typing appends to the KV cache. Qwen2.5-Coder was trained on prefix-suffix-middle: `lora` and `full` learn the form, `projector`
+has to live with what the model makes of it. Entities stand behind `<|repo_name|>`, snippets behind `<|file_sep|>`.
+
+Deliberately lacks: confidence calibration and LlavaCode's projector for such bundles, and graphs of more than 2 GB (a generator of
+1.5 B parameters fits in `int8` or `int4`, not in `fp32`).
+"""
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from tokenizers import Tokenizer
+from torch import nn
+from transformers import Qwen2ForCausalLM, Qwen2Model, Qwen3Model
+
+from . import attention, end_to_end, generator, hef, hef_data, lora, nodes, tokenizer  # noqa: F401  (attention registers the kernel)
+from .config import ModelConfig, Places, Recipe
+from .data import IGNORE, by_length, pad
+from .export import Models
+from .fuser import Fuser
+from .fuser_train import batch as contrastive_batch
+from .fuser_train import pick, runs
+from .layout import Layout, Specials
+from .loop import Trainer
+from .onnx_models import head_dim
+from .pairs import Chunks, held_out_names, repositories, training_names
+from .projector import Projector
+
+MARKS = {"eot": "<|endoftext|>", "fim_prefix": "<|fim_prefix|>", "fim_suffix": "<|fim_suffix|>", "fim_middle": "<|fim_middle|>",
+         "entities": "<|repo_name|>", "snippet": "<|file_sep|>"}
+STOPS = ("<|endoftext|>", "<|fim_pad|>", "<|repo_name|>", "<|file_sep|>", "<|im_end|>")
+EMBEDDER_TOKENS = 512
+MICRO_TOKENS = 8_000
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def autocast(where: torch.device) -> torch.autocast:
+    return torch.autocast(where.type, dtype=torch.bfloat16, enabled=where.type == "cuda")
+
+
+def folder(places: Places, name: str) -> Path:
+    if not places.weights:
+        raise SystemExit("qwen: give --weights, the folder that holds the folders of published weights")
+    if not (places.weights / name / "config.json").exists():
+        raise SystemExit(f"qwen: {name} with its config.json and weights is not in the folder given as --weights")
+    return places.weights / name
+
+
+def read(cls: type, path: Path, where: torch.device):
+    """Frozen weights of a folder; bf16 on CUDA, fp32 on the CPU."""
+    on_gpu = where.type == "cuda"
+    model = cls.from_pretrained(path, dtype=torch.bfloat16 if on_gpu else torch.float32, local_files_only=True,
+                                attn_implementation="sdpa" if on_gpu else "hef_causal")
+    model.config.use_cache = False
+    return model.to(where).eval().requires_grad_(False)
+
+
+def size_of(config, positions: int) -> ModelConfig:
+    return ModelConfig(config.num_hidden_layers, config.hidden_size, config.num_attention_heads, config.num_key_value_heads, head_dim(config),
+                       config.intermediate_size, min(positions, config.max_position_embeddings), config.rope_parameters["rope_theta"])
+
+
+def specials_of(loaded: Tokenizer) -> Specials:
+    ids = {name: loaded.token_to_id(mark) for name, mark in MARKS.items()}
+    missing = [MARKS[name] for name, i in ids.items() if i is None]
+    if missing:
+        raise SystemExit(f"qwen: the generator's tokenizer lacks {missing}")
+    return Specials(**ids)
+
+
+def check_tokenizers(a: Path, b: Path) -> None:
+    """A bundle has one tokenizer: both models must give every text the same ids."""
+    first, second = (json.loads((path / "tokenizer.json").read_text())["model"] for path in (a, b))
+    if any(first[key] != second[key] for key in ("vocab", "merges")):
+        raise SystemExit(f"qwen: {a.name} and {b.name} have different vocabularies; one tokenizer must serve both")
+
+
+class QwenEmbedder(nn.Module):
+    """Qwen3-Embedding: last-token pooling at an appended <|endoftext|>, L2 norm 1; queries carry an instruction."""
+
+    def __init__(self, model: Qwen3Model, end: int, prefix: list[int]) -> None:
+        super().__init__()
+        self.model, self.end, self.prefix = model, end, prefix
+
+    @torch.no_grad()
+    def embed(self, rows: list[list[int]]) -> torch.Tensor:
+        """Token rows without the end token -> [n, d] f32."""
+        where = self.model.device
+        ids = pad([[*row, self.end] for row in rows], self.end).to(where)
+        hidden = self.model(input_ids=ids, use_cache=False).last_hidden_state
+        last = torch.tensor([len(row) for row in rows], device=where)
+        return F.normalize(hidden[torch.arange(len(rows), device=where), last].float(), dim=-1)
+
+    def embed_all(self, rows: list[list[int]]) -> torch.Tensor:
+        """[n, d] in the rows' order on the CPU, batched by length."""
+        out = torch.zeros(len(rows), self.model.config.hidden_size)
+        for batch in by_length(list(range(len(rows))), lambda i: len(rows[i]) + 1, MICRO_TOKENS):
+            out[batch] = self.embed([rows[i] for i in batch]).cpu()
+        return out
+
+    def queries(self, layout: Layout, texts: list[str]) -> torch.Tensor:
+        room = EMBEDDER_TOKENS - len(self.prefix)
+        return self.embed_all([self.prefix + layout.encode(text)[-room:] for text in texts])
+
+    def passages(self, layout: Layout, texts: list[str]) -> torch.Tensor:
+        return self.embed_all([layout.encode(text)[:EMBEDDER_TOKENS] for text in texts])
+
+
+class QwenModels(Models):
+    """The models of a recipe with published weights; with stages in the work folder, what those trained. Sets the recipe's sizes."""
+
+    required = frozenset({"qwen-fuser", "qwen"})
+
+    def __init__(self, recipe: Recipe, places: Places, where: torch.device = torch.device("cpu"), merged: bool = True) -> None:
+        torch.manual_seed(recipe.qwen.seed)
+        names, self.recipe, self.trained, self.llavacode = recipe.qwen, recipe, {}, None
+        self.base = {kind: getattr(names, kind) for kind in ("generator", "embedder", "fuser")}
+        check_tokenizers(folder(places, names.generator), folder(places, names.embedder))
+        self.generator = read(Qwen2ForCausalLM, folder(places, names.generator), where)
+        encoder = read(Qwen3Model, folder(places, names.embedder), where)
+        body = read(Qwen2Model, folder(places, names.fuser), where).float()
+        body.embed_tokens = nn.Embedding(1, body.config.hidden_size)
+        recipe.generator = size_of(self.generator.config, recipe.generator.max_positions)
+        recipe.embedder, recipe.fuser = size_of(encoder.config, EMBEDDER_TOKENS + 1), size_of(body.config, 64)
+        recipe.tokenizer.vocab_size = self.generator.config.vocab_size
+        loaded = tokenizer.load(places)
+        self.specials = specials_of(loaded)
+        self.layout = Layout(recipe.layout, loaded, self.specials)
+        self.stop_tokens = tuple(i for i in map(loaded.token_to_id, STOPS) if i is not None)
+        self.query_prefix = tuple(self.layout.encode(f"Instruct: {names.instruction}\nQuery:")) if names.instruction else ()
+        self.embedder = QwenEmbedder(encoder, self.specials.eot, list(self.query_prefix))
+        self.fuser = Fuser(recipe.fuser, recipe.embedder.hidden, body)
+        self.projector = Projector(recipe.embedder.hidden, recipe.hef.projector_hidden, recipe.generator.hidden)
+        self.load(places, "qwen-fuser", self.fuser)
+        self.adapters = lora.attach(self.generator.model, names.rank, names.alpha) if names.regime == "lora" else None
+        for model in (self.generator, self.fuser, self.projector):
+            model.to(where).eval()
+        self.load(places, "qwen", self.trainable())
+        if merged:
+            lora.merge(self.generator)
+            for model in (self.generator, self.embedder, self.fuser, self.projector):
+                model.requires_grad_(False)
+
+    def trainable(self) -> nn.ModuleDict:
+        """What the stage `qwen` trains, by the recipe's regime."""
+        config = self.recipe.qwen
+        parts: dict[str, nn.Module] = {"projector": self.projector}
+        if config.regime == "lora":
+            parts["adapters"] = self.adapters
+        elif config.regime == "full":
+            parts["generator"] = self.generator
+        elif config.regime != "projector":
+            raise SystemExit(f"qwen: regime is one of projector, lora, full, not {config.regime}")
+        if config.end_to_end:
+            parts["fuser"] = self.fuser
+        return nn.ModuleDict(parts)
+
+
+def chunk_vectors(models: QwenModels, places: Places, chunks: Chunks) -> torch.Tensor:
+    """[n, d] of all chunks, memoised below the work folder."""
+    cache = places.stage("vectors") / f"{chunks.name}-{models.recipe.qwen.embedder}-{len(chunks.flat)}.pt"
+    if not cache.exists():
+        torch.save(models.embedder.passages(models.layout, [chunks.text(i) for i in range(len(chunks.flat))]).half(), cache)
+    return torch.load(cache, weights_only=True).float()
+
+
+def train_fuser(models: QwenModels, places: Places, data: list[tuple[torch.Tensor, list[list[int]]]], where: torch.device) -> None:
+    """Contrastive pre-training (fuser_train.py); the fuser ends with its averaged weights."""
+    config = models.recipe.fuser_train
+    models.fuser.requires_grad_(True)
+    trainer = Trainer(models.fuser, config, places.stage("qwen-fuser"))
+    rng = random.Random(config.seed + trainer.step)
+    on_device = [(vectors.to(where), rows) for vectors, rows in data if rows]
+
+    def step() -> tuple[dict[str, float], int]:
+        with autocast(where):
+            value, first = contrastive_batch(models.fuser, rng, on_device, config.batch, config.temperature)
+        value.backward()
+        return {"loss": value.item(), "first": first.item()}, config.batch
+
+    trainer.run(step)
+    models.fuser.load_state_dict(trainer.average)
+    models.fuser.requires_grad_(models.recipe.qwen.end_to_end)
+
+
+def repos_of(models: QwenModels, places: Places, chosen: list[Chunks]) -> list[hef_data.Repo]:
+    mean = lambda children, counts: F.normalize(children.sum(1), dim=-1)  # noqa: E731  (the fuser's own vectors follow)
+    repos = [hef_data.Repo(c, nodes.build(c, chunk_vectors(models, places, c), mean)) for c in chosen]
+    end_to_end.refresh([repo.table for repo in repos], models.fuser)
+    return repos
+
+
+def make(models: QwenModels, repos: list[hef_data.Repo], count: int, seed: int) -> list[hef_data.Example]:
+    """`count` examples, repositories in proportion to the square root of their size."""
+    rng, layout, out = random.Random(seed), models.layout, []
+    weights = [len(repo.chunks.flat) ** 0.5 for repo in repos]
+    for r, repo in enumerate(repos):
+        share = int(count * weights[r] / sum(weights)) + 1
+        embed = lambda texts: models.embedder.queries(layout, texts)  # noqa: E731
+        out += hef_data.examples(rng, r, repo, layout, embed, share, models.recipe.qwen.short_prefix, models.recipe.layout.pseudo, 0.6)
+    rng.shuffle(out)
+    return out
+
+
+def loss(models: QwenModels, batch: list[hef_data.Example], vectors: torch.Tensor | None, before_weight: float, where: torch.device):
+    """(sum of weighted nats, sum of weights)."""
+    ids, targets, weights = (part.to(where) for part in hef.tensors(batch, before_weight))
+    with autocast(where):
+        embeds = models.generator.model.embed_tokens(ids)
+        if vectors is not None:
+            embeds = torch.cat([models.projector(vectors.to(where)).to(embeds.dtype), embeds], 1)
+        hidden = generator.hidden_states(models.generator, embeds=embeds)[:, -ids.shape[1] :]
+        return generator.loss(models.generator, hidden, targets, weights * (targets != IGNORE))
+
+
+@torch.no_grad()
+def measure(models: QwenModels, tables: list[nodes.NodeTable], held: list[hef_data.Example], where: torch.device) -> dict[str, float]:
+    """Loss on the held-out middles (nats a token): with nodes, without, with another repository's."""
+    sums, count = {"hef": 0.0, "none": 0.0, "wrong": 0.0}, 0.0
+    for batch in by_length(held, length, MICRO_TOKENS):
+        own = [(e.repo, e.nodes) for e in batch]
+        other = [((r + 1) % len(tables), n % len(tables[(r + 1) % len(tables)].level)) for r, n in own]
+        for name, rows in (("hef", own), ("none", None), ("wrong", other)):
+            value, n = loss(models, batch, end_to_end.cached(tables, rows) if rows else None, 0.0, where)
+            sums[name] += value.item()
+        count += float(n)
+    return {f"held_out_{name}": value / count for name, value in sums.items()}
+
+
+def length(example: hef_data.Example) -> int:
+    return len(example.prompt.context) + len(example.prompt.body) + len(example.nodes)
+
+
+def run(recipe: Recipe, places: Places, minutes: float | None) -> None:
+    config, where = recipe.qwen, device()
+    models = QwenModels(recipe, places, where, merged=False)
+    chosen = pick(repositories(places, training_names(places)), config.chunks)
+    train_fuser(models, places, [(chunk_vectors(models, places, c), runs(c)) for c in chosen], where)
+    repos = repos_of(models, places, chosen)
+    held_repos = repos_of(models, places, sorted(repositories(places, held_out_names(places)), key=lambda c: len(c.flat))[:5])
+    tables, held_tables = [r.table for r in repos], [r.table for r in held_repos]
+    parts = models.trainable().requires_grad_(True)
+    trainer = Trainer(parts, config, places.stage("qwen"), minutes)
+    if trainer.step == 0:
+        table = models.generator.model.embed_tokens.weight.float().cpu()
+        sample = min(4_000, 4 * sum(len(c.flat) for c in chosen))
+        models.projector.cpu().start_linear(*hef.bag_map(table, models.layout, repos, sample))
+        models.projector.to(where)
+        trainer.restart_average()
+    rng = random.Random(config.seed + trainer.step)
+    data = make(models, repos, config.examples, config.seed + trainer.step)
+    held = make(models, held_repos, config.held_out, 3) if held_repos else []
+    print(f"qwen: {sum(p.numel() for p in parts.parameters()) / 1e6:.2f} M trainable parameters, {len(data)} examples", flush=True)
+
+    def step() -> tuple[dict[str, float], int]:
+        if config.end_to_end and trainer.step % config.refresh == config.refresh - 1:
+            end_to_end.refresh(tables, models.fuser)
+        picked, tokens = [], 0
+        while tokens < config.tokens_per_step:
+            picked.append(rng.choice(data))
+            tokens += length(picked[-1])
+        batches = by_length(picked, length, MICRO_TOKENS)
+        whole = sum(len(e.prompt.body) - e.middle + config.before_weight * e.middle for e in picked)
+        total = 0.0
+        for batch in batches:
+            rows = [(e.repo, e.nodes) for e in batch]
+            vectors = end_to_end.stacked(tables, rows, models.fuser) if config.end_to_end else end_to_end.cached(tables, rows)
+            value, _ = loss(models, batch, vectors, config.before_weight, where)
+            (value / whole).backward()
+            total += value.item() / whole
+        return {"loss": total}, tokens
+
+    trainer.run(step, (lambda: measure(models, held_tables, held, where)) if held else None)
