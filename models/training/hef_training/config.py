@@ -150,14 +150,17 @@ class LlavaConfig(TrainConfig):
 
 @dataclass
 class QwenConfig(TrainConfig):
-    """A bundle from published weights: names of folders below --weights. Without a generator's name it is not one."""
+    """A bundle from published weights: names of folders below --weights. Without a generator's name it is not one.
+
+    What examples look like is said by `hef`.
+    """
 
     generator: str = ""
     embedder: str = ""
     fuser: str = ""
     regime: str = "lora"  # what is trained of the generator: `projector` (nothing), `lora`, `full`
     end_to_end: bool = False  # trains the fuser as well
-    refresh: int = 200  # end to end: steps after which the cached vectors are made anew
+    refresh_every: int = 200  # end to end: steps between two renewals of the cached vectors
     rank: int = 16
     alpha: float = 32.0
     lr: float = 2e-5
@@ -165,10 +168,7 @@ class QwenConfig(TrainConfig):
     warmup: int = 500
     tokens_per_step: int = 16_000
     chunks: int = 30_000
-    examples: int = 50_000
     held_out: int = 200  # examples of held-out repositories
-    before_weight: float = 0.3
-    short_prefix: float = 0.5
     instruction: str = "Given code before a cursor, retrieve code of the repository that the next lines use"
 
 

@@ -17,7 +17,7 @@ import torch
 
 from . import generator, onnx_embedder, onnx_graph, onnx_models, tokenizer
 from .config import Places, Recipe
-from .embedder import END, PASSAGE, QUERY, Embedder
+from .embedder import END, QUERY, Embedder
 from .fuser import Fuser
 from .layout import Specials
 from .projector import LlavaProjector, Projector
@@ -33,7 +33,7 @@ class Models:
     required = frozenset({"lm", "embedder", "fuser", "hef"})
     stop_tokens: tuple[int, ...] = (tokenizer.EOT,)
     base: dict[str, str] = {}  # names of published weights that training began from
-    query_prefix: tuple[int, ...] = ()  # tokens that the embedder wants before a query
+    query = {"before": [], "append": [END[QUERY]]}  # tokens around a query, as the embedder was trained
 
     def __init__(self, recipe: Recipe, places: Places) -> None:
         torch.manual_seed(recipe.lm.seed)
@@ -111,7 +111,7 @@ def embedder_graph(models: Models, precision: str) -> onnx.ModelProto:
     state, config = arrays(models.embedder.model), models.embedder.model.config
     if precision == "tables":
         return onnx_embedder.one_layer(state, config, MAX_EMBEDDER_TOKENS + 1)
-    return onnx_models.embedder(state, config, precision, MAX_EMBEDDER_TOKENS + 1)
+    return onnx_models.embedder(state, config, precision, MAX_EMBEDDER_TOKENS + 1 + len(models.query["before"]))
 
 
 def manifest(models: Models, files: dict[str, dict], trained: dict, fitted_before: dict) -> dict:

@@ -9,11 +9,12 @@ The prompt is this package's: `<|fim_prefix|><|fim_suffix|>suffix<|fim_middle|>p
 typing appends to the KV cache. Qwen2.5-Coder was trained on prefix-suffix-middle: `lora` and `full` learn the form, `projector`
 has to live with what the model makes of it. Entities stand behind `<|repo_name|>`, snippets behind `<|file_sep|>`.
 
-Deliberately lacks: confidence calibration and LlavaCode's projector for such bundles, and graphs of more than 2 GB (a generator of
+Deliberately lacks: LlavaCode's projector for such bundles, and graphs of more than 2 GB (a generator of
 1.5 B parameters fits in `int8` or `int4`, not in `fp32`).
 """
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from pathlib import Path
@@ -24,18 +25,21 @@ from tokenizers import Tokenizer
 from torch import nn
 from transformers import Qwen2ForCausalLM, Qwen2Model, Qwen3Model
 
-from . import attention, end_to_end, generator, hef, hef_data, lora, nodes, tokenizer  # noqa: F401  (attention registers the kernel)
+from . import attention, end_to_end, generator, hef, lm, lora, nodes, tokenizer  # noqa: F401  (attention registers the kernel)
 from .config import ModelConfig, Places, Recipe
-from .data import IGNORE, by_length, pad
+from .data import IGNORE, by_length, pad, training_repositories
+from .embedder import PASSAGE, QUERY
 from .export import Models
 from .fuser import Fuser
 from .fuser_train import batch as contrastive_batch
 from .fuser_train import pick, runs
+from .hef_data import Drawing, Example, Repo
 from .layout import Layout, Specials
 from .loop import Trainer
 from .onnx_models import head_dim
 from .pairs import Chunks, held_out_names, repositories, training_names
 from .projector import Projector
+from .tokens import tokenised
 
 MARKS = {"eot": "<|endoftext|>", "fim_prefix": "<|fim_prefix|>", "fim_suffix": "<|fim_suffix|>", "fim_middle": "<|fim_middle|>",
          "entities": "<|repo_name|>", "snippet": "<|file_sep|>"}
@@ -97,27 +101,16 @@ class QwenEmbedder(nn.Module):
         self.model, self.end, self.prefix = model, end, prefix
 
     @torch.no_grad()
-    def embed(self, rows: list[list[int]]) -> torch.Tensor:
-        """Token rows without the end token -> [n, d] f32."""
-        where = self.model.device
-        ids = pad([[*row, self.end] for row in rows], self.end).to(where)
-        hidden = self.model(input_ids=ids, use_cache=False).last_hidden_state
-        last = torch.tensor([len(row) for row in rows], device=where)
-        return F.normalize(hidden[torch.arange(len(rows), device=where), last].float(), dim=-1)
-
-    def embed_all(self, rows: list[list[int]]) -> torch.Tensor:
-        """[n, d] in the rows' order on the CPU, batched by length."""
+    def embed(self, rows: list, kind: int = PASSAGE) -> torch.Tensor:
+        """Token rows without the end token -> [n, d] f32 in their order, on the CPU; 512 of them count, beside the instruction."""
+        texts = [[*self.prefix, *row[-EMBEDDER_TOKENS:], self.end] if kind == QUERY else [*row[:EMBEDDER_TOKENS], self.end] for row in rows]
         out = torch.zeros(len(rows), self.model.config.hidden_size)
-        for batch in by_length(list(range(len(rows))), lambda i: len(rows[i]) + 1, MICRO_TOKENS):
-            out[batch] = self.embed([rows[i] for i in batch]).cpu()
+        for batch in by_length(list(range(len(rows))), lambda i: len(texts[i]), MICRO_TOKENS):
+            ids = pad([texts[i] for i in batch], self.end).to(self.model.device)
+            hidden = self.model(input_ids=ids, use_cache=False).last_hidden_state
+            last = torch.tensor([len(texts[i]) - 1 for i in batch], device=ids.device)
+            out[batch] = F.normalize(hidden[torch.arange(len(batch), device=ids.device), last].float(), dim=-1).cpu()
         return out
-
-    def queries(self, layout: Layout, texts: list[str]) -> torch.Tensor:
-        room = EMBEDDER_TOKENS - len(self.prefix)
-        return self.embed_all([self.prefix + layout.encode(text)[-room:] for text in texts])
-
-    def passages(self, layout: Layout, texts: list[str]) -> torch.Tensor:
-        return self.embed_all([layout.encode(text)[:EMBEDDER_TOKENS] for text in texts])
 
 
 class QwenModels(Models):
@@ -141,8 +134,9 @@ class QwenModels(Models):
         self.specials = specials_of(loaded)
         self.layout = Layout(recipe.layout, loaded, self.specials)
         self.stop_tokens = tuple(i for i in map(loaded.token_to_id, STOPS) if i is not None)
-        self.query_prefix = tuple(self.layout.encode(f"Instruct: {names.instruction}\nQuery:")) if names.instruction else ()
-        self.embedder = QwenEmbedder(encoder, self.specials.eot, list(self.query_prefix))
+        before = self.layout.encode(f"Instruct: {names.instruction}\nQuery:") if names.instruction else []
+        self.query = {"before": before, "append": [self.specials.eot]}
+        self.embedder = QwenEmbedder(encoder, self.specials.eot, before)
         self.fuser = Fuser(recipe.fuser, recipe.embedder.hidden, body)
         self.projector = Projector(recipe.embedder.hidden, recipe.hef.projector_hidden, recipe.generator.hidden)
         self.load(places, "qwen-fuser", self.fuser)
@@ -174,7 +168,8 @@ def chunk_vectors(models: QwenModels, places: Places, chunks: Chunks) -> torch.T
     """[n, d] of all chunks, memoised below the work folder."""
     cache = places.stage("vectors") / f"{chunks.name}-{models.recipe.qwen.embedder}-{len(chunks.flat)}.pt"
     if not cache.exists():
-        torch.save(models.embedder.passages(models.layout, [chunks.text(i) for i in range(len(chunks.flat))]).half(), cache)
+        (files,) = tokenised([chunks], models.layout, places)
+        torch.save(models.embedder.embed([files.slice(f, *chunks.files[f].spans[c]) for f, c in chunks.flat]).half(), cache)
     return torch.load(cache, weights_only=True).float()
 
 
@@ -197,28 +192,17 @@ def train_fuser(models: QwenModels, places: Places, data: list[tuple[torch.Tenso
     models.fuser.requires_grad_(models.recipe.qwen.end_to_end)
 
 
-def repos_of(models: QwenModels, places: Places, chosen: list[Chunks]) -> list[hef_data.Repo]:
+def repos_of(models: QwenModels, places: Places, chosen: list[Chunks]) -> list[Repo]:
     mean = lambda children, counts: F.normalize(children.sum(1), dim=-1)  # noqa: E731  (the fuser's own vectors follow)
-    repos = [hef_data.Repo(c, nodes.build(c, chunk_vectors(models, places, c), mean)) for c in chosen]
+    files = tokenised(chosen, models.layout, places)
+    repos = [Repo(c, nodes.build(c, chunk_vectors(models, places, c), mean), f) for c, f in zip(chosen, files)]
     end_to_end.refresh([repo.table for repo in repos], models.fuser)
     return repos
 
 
-def make(models: QwenModels, repos: list[hef_data.Repo], count: int, seed: int) -> list[hef_data.Example]:
-    """`count` examples, repositories in proportion to the square root of their size."""
-    rng, layout, out = random.Random(seed), models.layout, []
-    weights = [len(repo.chunks.flat) ** 0.5 for repo in repos]
-    for r, repo in enumerate(repos):
-        share = int(count * weights[r] / sum(weights)) + 1
-        embed = lambda texts: models.embedder.queries(layout, texts)  # noqa: E731
-        out += hef_data.examples(rng, r, repo, layout, embed, share, models.recipe.qwen.short_prefix, models.recipe.layout.pseudo, 0.6)
-    rng.shuffle(out)
-    return out
-
-
-def loss(models: QwenModels, batch: list[hef_data.Example], vectors: torch.Tensor | None, before_weight: float, where: torch.device):
-    """(sum of weighted nats, sum of weights)."""
-    ids, targets, weights = (part.to(where) for part in hef.tensors(batch, before_weight))
+def loss(models: QwenModels, vectors: torch.Tensor | None, tensors: tuple[torch.Tensor, ...], where: torch.device):
+    """(sum of weighted nats, sum of weights) of (ids, targets, weights) behind the pseudo-tokens of `vectors`."""
+    ids, targets, weights = (part.to(where) for part in tensors)
     with autocast(where):
         embeds = models.generator.model.embed_tokens(ids)
         if vectors is not None:
@@ -228,20 +212,20 @@ def loss(models: QwenModels, batch: list[hef_data.Example], vectors: torch.Tenso
 
 
 @torch.no_grad()
-def measure(models: QwenModels, tables: list[nodes.NodeTable], held: list[hef_data.Example], where: torch.device) -> dict[str, float]:
+def measure(models: QwenModels, tables: list[nodes.NodeTable], held: list[Example], where: torch.device) -> dict[str, float]:
     """Loss on the held-out middles (nats a token): with nodes, without, with another repository's."""
     sums, count = {"hef": 0.0, "none": 0.0, "wrong": 0.0}, 0.0
     for batch in by_length(held, length, MICRO_TOKENS):
         own = [(e.repo, e.nodes) for e in batch]
         other = [((r + 1) % len(tables), n % len(tables[(r + 1) % len(tables)].level)) for r, n in own]
         for name, rows in (("hef", own), ("none", None), ("wrong", other)):
-            value, n = loss(models, batch, end_to_end.cached(tables, rows) if rows else None, 0.0, where)
+            value, n = loss(models, end_to_end.cached(tables, rows) if rows else None, hef.tensors(batch, 0.0), where)
             sums[name] += value.item()
         count += float(n)
     return {f"held_out_{name}": value / count for name, value in sums.items()}
 
 
-def length(example: hef_data.Example) -> int:
+def length(example: Example) -> int:
     return len(example.prompt.context) + len(example.prompt.body) + len(example.nodes)
 
 
@@ -261,27 +245,33 @@ def run(recipe: Recipe, places: Places, minutes: float | None) -> None:
         models.projector.cpu().start_linear(*hef.bag_map(table, models.layout, repos, sample))
         models.projector.to(where)
         trainer.restart_average()
-    rng = random.Random(config.seed + trainer.step)
-    data = make(models, repos, config.examples, config.seed + trainer.step)
-    held = make(models, held_repos, config.held_out, 3) if held_repos else []
-    print(f"qwen: {sum(p.numel() for p in parts.parameters()) / 1e6:.2f} M trainable parameters, {len(data)} examples", flush=True)
+    seed = config.seed + trainer.step
+    held = []
+    if held_repos:
+        drawn = Drawing(held_repos, models.layout, models.embedder, dataclasses.replace(recipe.hef, oracle=0.0), 3)
+        held = [drawn.next() for _ in range(config.held_out)]
+    plain = lm.Examples(training_repositories(places), models.layout, recipe.lm, seed + 1000)
+    settings = dataclasses.replace(recipe.hef, tokens_per_step=config.tokens_per_step)
+    mixture = hef.Mixture(settings, Drawing(repos, models.layout, models.embedder, settings, seed), plain, recipe.layout.pseudo, seed)
+    print(f"qwen: {sum(p.numel() for p in parts.parameters()) / 1e6:.2f} M trainable parameters, {len(repos)} repositories", flush=True)
+
+    def vectors_of(batch: list[Example]) -> torch.Tensor:
+        rows = [(e.repo, e.nodes) for e in batch]
+        return end_to_end.stacked(tables, rows, models.fuser) if config.end_to_end else end_to_end.cached(tables, rows)
 
     def step() -> tuple[dict[str, float], int]:
-        if config.end_to_end and trainer.step % config.refresh == config.refresh - 1:
-            end_to_end.refresh(tables, models.fuser)
-        picked, tokens = [], 0
-        while tokens < config.tokens_per_step:
-            picked.append(rng.choice(data))
-            tokens += length(picked[-1])
-        batches = by_length(picked, length, MICRO_TOKENS)
-        whole = sum(len(e.prompt.body) - e.middle + config.before_weight * e.middle for e in picked)
+        if config.end_to_end and trainer.step % config.refresh_every == config.refresh_every - 1:
+            end_to_end.refresh(tables + held_tables, models.fuser)
+        batches, without = mixture.step()
+        work = [(b, hef.tensors(b, settings.before_weight)) for b in batches]
+        if config.regime != "projector":  # prompts without nodes have nothing to say about the projector
+            work += [(None, (ids, targets, torch.full(targets.shape, settings.before_weight))) for ids, targets in without]
+        whole = sum((weights * (targets != IGNORE)).sum() for _, (_, targets, weights) in work)
         total = 0.0
-        for batch in batches:
-            rows = [(e.repo, e.nodes) for e in batch]
-            vectors = end_to_end.stacked(tables, rows, models.fuser) if config.end_to_end else end_to_end.cached(tables, rows)
-            value, _ = loss(models, batch, vectors, config.before_weight, where)
+        for batch, tensors in work:
+            value, _ = loss(models, vectors_of(batch) if batch else None, tensors, where)
             (value / whole).backward()
-            total += value.item() / whole
-        return {"loss": total}, tokens
+            total += value.item()
+        return {"loss": total / whole.item()}, sum(tensors[0].numel() for _, tensors in work)
 
     trainer.run(step, (lambda: measure(models, held_tables, held, where)) if held else None)

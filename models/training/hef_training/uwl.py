@@ -29,6 +29,7 @@ from .pairs import repositories, training_names
 
 MICRO_TOKENS = 4_000
 PAPER_THRESHOLD = 0.55
+CHUNKS = 20_000  # of the repositories that the step reports on
 
 
 def context_ids(nodes: np.ndarray, repo: Repo, layout: Layout) -> list[int]:
@@ -118,7 +119,7 @@ def run(recipe: Recipe, places: Places) -> None:
     config = dataclasses.replace(recipe.hef, oracle=0.0)
     threshold = config.uwl_threshold or PAPER_THRESHOLD
     layout = Layout(recipe.layout, tokenizer.load(places))
-    repos = hef.repos_of(pick(repositories(places, training_names(places)), config.chunks), places, recipe, layout, hef.fuser_of(places, recipe))
+    repos = hef.repos_of(pick(repositories(places, training_names(places)), CHUNKS), places, recipe, layout, hef.fuser_of(places, recipe))
     drawing = Drawing(repos, layout, hef.embedder_of(places, recipe), config, config.seed)
     examples = [drawing.next() for _ in range(config.uwl_examples)]
     model = Filter(recipe, places, layout, repos).model

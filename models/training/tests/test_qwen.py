@@ -57,8 +57,8 @@ def write_weights(folder: Path, loaded: Tokenizer, tied: bool) -> None:
 def toy_recipe(regime: str = "lora", end_to_end: bool = True) -> config.Recipe:
     recipe = config.load_recipe(Path(__file__).parents[1] / "recipes" / "qwen.yaml")
     q = recipe.qwen
-    q.generator, q.embedder, q.fuser, q.regime, q.end_to_end, q.rank, q.refresh = "generator", "embedder", "fuser", regime, end_to_end, 4, 2
-    q.minutes, q.tokens_per_step, q.examples, q.held_out, q.warmup, q.lr, q.chunks = 0.02, 600, 10, 6, 1, 1e-3, 180
+    q.generator, q.embedder, q.fuser, q.regime, q.end_to_end, q.rank, q.refresh_every = "generator", "embedder", "fuser", regime, end_to_end, 4, 2
+    q.minutes, q.tokens_per_step, q.held_out, q.warmup, q.lr, q.chunks = 0.02, 900, 6, 1, 1e-3, 180
     recipe.layout = config.LayoutConfig(pseudo=16, snippets=64, entities=24, suffix=48, prefix=160)
     recipe.fuser_train.minutes, recipe.fuser_train.batch, recipe.hef.projector_hidden = 0.01, 8, 64
     recipe.export.generator_precision = recipe.export.embedder_precision = recipe.export.fuser_precision = "fp32"
@@ -96,7 +96,7 @@ def test_manifest_maps_the_layout_to_the_published_marks(world, bundle) -> None:
     assert manifest["prompt"]["suffix"]["before"] == ids("<|fim_prefix|>", "<|fim_suffix|>")
     assert manifest["prompt"]["prefix"]["before"] == ids("<|fim_middle|>")
     assert manifest["embedder"]["append"] == ids("<|endoftext|>") and ids("<|endoftext|>")[0] in manifest["generator"]["stopTokens"]
-    assert loaded.decode(manifest["embedder"]["queryPrefix"]) == f"Instruct: {config.QwenConfig.instruction}\nQuery:"
+    assert loaded.decode(manifest["embedder"]["query"]["before"]) == f"Instruct: {config.QwenConfig.instruction}\nQuery:"
     assert manifest["training"]["untrained"] == [] and manifest["training"]["weights"]["generator"] == "generator"
 
 

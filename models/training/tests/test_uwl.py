@@ -59,7 +59,7 @@ def test_a_copying_model_prefers_the_context_that_holds_the_answer() -> None:
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
     draw = lambda: torch.randint(10, 40, (16, 4))  # noqa: E731
     row = lambda snippet, middle: torch.cat([torch.full((len(middle), 1), 7), snippet, torch.full((len(middle), 1), 5), middle], 1)  # noqa: E731
-    for _ in range(250):
+    for _ in range(150):
         middle = draw()
         ids = row(middle, middle)
         targets = torch.full_like(ids, -100)
