@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .config import Places, load_recipe
 
-STEPS = ("corpus", "tokenizer", "lm", "chunks", "embedder", "fuser", "uwl", "hef", "llavacode", "qwen",
+STEPS = ("corpus", "tokenizer", "lm", "chunks", "embedder", "fuser", "uwl", "hef", "end-to-end", "llavacode", "qwen",
          "export", "goldens", "evaluate", "status")
 PACKAGE = Path(__file__).resolve().parent.parent
 

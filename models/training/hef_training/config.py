@@ -117,8 +117,8 @@ class HefConfig(TrainConfig):
     rebuild: float = 0.15  # share of the tokens in chunks that are written out with their own node among others
     oracle: float = 0.4  # share of examples with a chunk that defines a name of the middle put among the nodes
     short_prefix: float = 0.5  # share of examples whose prefix is cut short, so that pseudo-tokens matter
-    end_to_end: bool = False
-    stage: str = "hef"  # folder of the checkpoint; an end-to-end stage of another name starts from the averaged weights of "hef"
+    end_to_end: bool = False  # the fuser learns too; starts from the averaged weights of stage "hef" where there are any
+    stage: str = "hef"  # folder of the checkpoint
     refresh_every: int = 100  # end-to-end: steps between two renewals of the cached vectors
     uwl_examples: int = 400  # that the step `uwl` reports on
     uwl_threshold: float = 0.0  # keeps examples with sigmoid(UWL) of at least this (HEF: 0.55); 0 keeps all
@@ -177,6 +177,7 @@ class ExportConfig:
     name: str = "hef-nano"
     description: str = ""
     licence: str = "MIT"
+    regime: str = "end-to-end"  # which stage's projector and generator: "end-to-end" where it was trained, or "hef" (separate)
     generator_precision: str = "int8"
     embedder_precision: str = "int8"  # "tables" for one layer: fp16 keys and values by token, a fraction of the time
     fuser_precision: str = "fp32"
@@ -197,6 +198,8 @@ class Recipe:
     embedder_train: EmbedderTrainConfig = field(default_factory=EmbedderTrainConfig)
     fuser_train: FuserTrainConfig = field(default_factory=FuserTrainConfig)
     hef: HefConfig = field(default_factory=HefConfig)
+    end_to_end: HefConfig = field(default_factory=lambda: HefConfig(
+        end_to_end=True, stage="end-to-end", minutes=10.0, lr=1e-3, muon_lr=0.007, warmup=20, decay_share=0.9))
     llavacode: LlavaConfig = field(default_factory=LlavaConfig)
     qwen: QwenConfig = field(default_factory=QwenConfig)
     export: ExportConfig = field(default_factory=ExportConfig)

@@ -49,6 +49,8 @@ class Models:
                 self.embedder.model.embed_tokens.weight.copy_(self.generator.model.embed_tokens.weight)
         self.load(places, "fuser", self.fuser)
         hef = self.read(places, "hef")
+        if recipe.export.regime == "end-to-end":
+            hef = self.read(places, "end-to-end") or hef
         if hef:
             self.generator.load_state_dict(part(hef, "generator."))
             self.projector.load_state_dict(part(hef, "projector."))

@@ -161,8 +161,7 @@ def shard(chosen: list[Chunks]) -> list[Chunks]:
     return sorted(by_size[parallel.rank() :: parallel.size()], key=lambda c: c.name)
 
 
-def run(recipe: Recipe, places: Places, minutes: float | None) -> None:
-    config = recipe.hef
+def run(recipe: Recipe, places: Places, config: HefConfig, minutes: float | None) -> None:
     torch.manual_seed(config.seed)
     layout = Layout(recipe.layout, tokenizer.load(places))
     model = HefModel(recipe)

@@ -49,7 +49,10 @@ def dispatch(args: argparse.Namespace, recipe: Recipe, places: Places) -> None:
         fuser_train.run(recipe, places, args.minutes)
     elif args.step == "hef":
         from . import hef
-        hef.run(recipe, places, args.minutes)
+        hef.run(recipe, places, recipe.hef, args.minutes)
+    elif args.step == "end-to-end":
+        from . import hef
+        hef.run(recipe, places, recipe.end_to_end, args.minutes)
     elif args.step == "uwl":
         from . import uwl
         uwl.run(recipe, places)

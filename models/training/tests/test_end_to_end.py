@@ -1,13 +1,16 @@
 """The end-to-end regime on a small tree: gradients, and equality with the cached vectors."""
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import torch
 
-from hef_training import end_to_end, nodes
+from hef_training import end_to_end, export, nodes
 from hef_training.chunks import ChunkedFile
 from hef_training.config import ModelConfig
 from hef_training.fuser import Fuser
+from hef_training.loop import averaged
 from hef_training.pairs import Chunks
 
 
@@ -62,3 +65,15 @@ def test_refresh_follows_the_fuser() -> None:
     assert torch.equal(before[0][chunk], tables[0].vectors[chunk])
     made = end_to_end.stacked(tables, rows, fuser)
     assert (made[0] - tables[0].vectors[torch.from_numpy(rows[0][1][:20].astype(np.int64))]).abs().max() < 1e-5
+
+
+def test_the_end_to_end_stage_goes_on_from_the_separate_one_and_moves_the_fuser(trained) -> None:
+    recipe, places, bundle = trained
+    contrastive = averaged(places.stage("fuser") / "checkpoint.pt")
+    learned = {k.removeprefix("fuser."): v for k, v in averaged(places.stage("end-to-end") / "checkpoint.pt").items() if k.startswith("fuser.")}
+    assert learned.keys() == contrastive.keys()
+    assert any(not torch.equal(learned[key], contrastive[key]) for key in learned)
+    exported = export.load(recipe, places)
+    assert all(torch.equal(value, learned[key]) for key, value in exported.fuser.state_dict().items())
+    separate = export.load(dataclasses.replace(recipe, export=dataclasses.replace(recipe.export, regime="hef")), places)
+    assert all(torch.equal(value, contrastive[key]) for key, value in separate.fuser.state_dict().items())

@@ -30,7 +30,7 @@ def tiny_recipe() -> Recipe:
     recipe.generator = ModelConfig(layers=2, hidden=64, heads=2, kv_heads=1, head_dim=32, ff=96)
     recipe.embedder = ModelConfig(layers=1, hidden=64, heads=2, kv_heads=2, head_dim=32, ff=64)
     recipe.fuser = ModelConfig(layers=1, hidden=64, heads=2, kv_heads=2, head_dim=32, ff=64)
-    for stage in (recipe.lm, recipe.embedder_train, recipe.fuser_train, recipe.hef, recipe.llavacode):
+    for stage in (recipe.lm, recipe.embedder_train, recipe.fuser_train, recipe.hef, recipe.end_to_end, recipe.llavacode):
         stage.minutes, stage.tokens_per_step, stage.eval_every, stage.batch = 0.02, 1024, 1000, 8
     recipe.hef.projector_hidden, recipe.hef.uwl_threshold, recipe.hef.uwl_examples = 32, 0.45, 12
     recipe.llavacode.examples, recipe.llavacode.rollouts, recipe.llavacode.rollout_tokens = 40, 2, 6
@@ -86,7 +86,8 @@ def train_everything(root: Path) -> tuple[Recipe, Places, Path]:
     lm.run(recipe, places, None)
     embedder_train.run(recipe, places, None)
     fuser_train.run(recipe, places, None)
-    hef.run(recipe, places, None)
+    hef.run(recipe, places, recipe.hef, None)
+    hef.run(recipe, places, recipe.end_to_end, None)
     llavacode.run(recipe, places, None)
     export.run(recipe, places, root / "bundle")
     return recipe, places, root / "bundle"
