@@ -96,6 +96,8 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	) => {
 		const started = now();
 		const generator = await models.generator();
+		// A measured request is cold, whatever ran before it.
+		if (request.fresh) generator.truncate(0);
 		const prefilled = await generator.prefill(prompt.parts, cancellation);
 		if (!prefilled) return undefined;
 		const prefilledAt = now();

@@ -20,7 +20,7 @@ export interface CompletionRequest {
 	minConfidence: number;
 	/** Text of the entry that the editor's own list has selected; the suggestion must continue it. */
 	selected?: string;
-	/** Evaluation: no answer from caches, nothing held from an earlier request. */
+	/** Evaluation: no answer from caches, nothing held or kept from an earlier request, so that times are cold ones. */
 	fresh?: boolean;
 	/** Evaluation: what to leave out. Without speculation the answer is the same. */
 	without?: readonly ('suffix' | 'entities' | 'copy' | 'speculation')[];

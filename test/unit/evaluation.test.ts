@@ -116,6 +116,8 @@ describe('the confidence curve', () => {
 		expect(points.map(({ precision }) => Math.round(100 * precision))).toEqual([100, 100, 83, 63, 50]);
 		expect(points[0]?.threshold).toBeCloseTo(0.96);
 		expect(precisionCoverage([])).toEqual([]);
+		// Of three requests, tenths are the same counts.
+		expect(precisionCoverage(requests.slice(0, 3)).map(({ coverage }) => Math.round(3 * coverage))).toEqual([1, 2, 3]);
 	});
 
 	test('a threshold shows what it says', () => {
@@ -251,8 +253,8 @@ describe('the report', () => {
 
 test('names with markup and empty series draw well-formed too', () => {
 	const series = [
-		{ name: 'a < b & "c"', points: [] },
-		{ name: 'one', points: [{ x: 0, y: 0, low: 0, high: 0 }] },
+		{ name: 'a < b & "c"', colour: 0, points: [] },
+		{ name: 'one', colour: 9, points: [{ x: 0, y: 0, low: 0, high: 0 }] },
 	];
 	const svg = svgDocument([{ title: '<K>', xLabel: 'x', yLabel: 'y', xTicks: [{ at: 0, label: '0' }], series }]);
 	expectWellFormed(svg);
@@ -271,6 +273,16 @@ function expectWellFormed(svg: string): void {
 	expect(open).toEqual([]);
 	expect(body.replace(/<(\/?)([a-z]+)((?:\s+[\w-]+="[^"<]*")*)\s*(\/?)>/g, '')).not.toMatch(/[<>]/);
 }
+
+test('a long legend gets rows of its own, inside the picture', () => {
+	const names = Array.from({ length: 9 }, (_, i) => `mode with a rather long name ${i}`);
+	const series = names.map((name, colour) => ({ name, colour, points: [{ x: 0, y: 0.5 }] }));
+	const svg = svgDocument([{ title: '', xLabel: '', yLabel: '', xTicks: [{ at: 0, label: '0' }], series }]);
+	const height = Number(/height="(\d+)"/.exec(svg)?.[1]);
+	const tops = [...svg.matchAll(/<rect x="[\d.]+" y="([\d.]+)"/g)].map(([, y]) => Number(y));
+	expect(new Set(tops).size).toBeGreaterThan(3);
+	expect(Math.max(...tops)).toBeLessThan(height);
+});
 
 test('a cursor stands where the example says, in code points, and its file lacks the line', () => {
 	const text = 'const 𝒳 = 1;\nconst gold = 𝒳 + 1;\nend\n';

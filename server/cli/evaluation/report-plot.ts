@@ -11,7 +11,9 @@ function budgetChart({ k, modes }: EvalReport): Chart {
 	const at = (value: number) => Math.log2(value);
 	const sorted = [...k].sort((a, b) => a.k - b.k);
 	const ends = [sorted[0], sorted.at(-1)].flatMap((row) => (row ? [at(row.k)] : []));
-	const level = (name: string, em: number) => ({ name, points: ends.map((x) => ({ x, y: em })) });
+	const names = Object.keys(modes);
+	const hef = names.find((name) => name.startsWith('hef')) ?? 'hef';
+	const level = (name: string, em: number) => ({ name, colour: names.indexOf(name), points: ends.map((x) => ({ x, y: em })) });
 	const budget = sorted.map((row) => ({ x: at(row.k), y: row.em, low: Math.max(0, row.em - row.em95), high: row.em + row.em95 }));
 	const others = Object.entries(modes).filter(([name]) => !name.startsWith('hef'));
 	return {
@@ -19,7 +21,7 @@ function budgetChart({ k, modes }: EvalReport): Chart {
 		xLabel: 'pseudo-tokens (K)',
 		yLabel: 'exact match',
 		xTicks: sorted.map((row) => ({ at: at(row.k), label: String(row.k) })),
-		series: [{ name: 'hef', points: budget }, ...others.map(([name, { em }]) => level(name, em))],
+		series: [{ name: hef, colour: Math.max(0, names.indexOf(hef)), points: budget }, ...others.map(([name, { em }]) => level(name, em))],
 	};
 }
 
@@ -30,8 +32,9 @@ function confidenceChart({ precisionCoverage }: EvalReport): Chart {
 		xLabel: 'share of requests with a suggestion',
 		yLabel: 'exact match of what is shown',
 		xTicks: ticks,
-		series: Object.entries(precisionCoverage).map(([name, { points }]) => ({
+		series: Object.entries(precisionCoverage).map(([name, { points }], colour) => ({
 			name,
+			colour,
 			points: points.map(({ coverage, precision }) => ({ x: coverage, y: precision })),
 		})),
 	};

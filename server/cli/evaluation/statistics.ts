@@ -48,11 +48,10 @@ export interface Judged {
 /** Points at 10 %, 20 %, … of the requests, as far as there are suggestions, and at all suggestions. */
 export function precisionCoverage(requests: readonly Judged[]): CurvePoint[] {
 	const sorted = mostConfidentFirst(requests);
-	const counts = Array.from({ length: 10 }, (_, i) => Math.round(((i + 1) * requests.length) / 10)).filter(
-		(n) => n > 0 && n < sorted.length,
-	);
-	if (sorted.length > 0) counts.push(sorted.length);
-	return counts.map((n) => pointOf(sorted.slice(0, n), requests.length));
+	const tenths = Array.from({ length: 10 }, (_, i) => Math.round(((i + 1) * requests.length) / 10));
+	const counts = new Set([...tenths.filter((n) => n < sorted.length), sorted.length]);
+	counts.delete(0);
+	return [...counts].map((n) => pointOf(sorted.slice(0, n), requests.length));
 }
 
 /** What a threshold shows. */

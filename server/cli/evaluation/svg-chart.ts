@@ -5,6 +5,8 @@
 
 export interface Series {
 	name: string;
+	/** Number of its colour, counted from 0; charts that show the same thing use the same. */
+	colour: number;
 	points: readonly { x: number; y: number; low?: number; high?: number }[];
 }
 
@@ -20,6 +22,7 @@ export interface Chart {
 
 const WIDTH = 640;
 const HEIGHT = 360;
+const LEGEND_ROW = 20;
 const MARGIN = { left: 64, right: 24, top: 44, bottom: 84 };
 const COLOURS = ['#3b82c4', '#d9822b', '#3a9e6e', '#b65fb8', '#c75450', '#7c7c7c', '#9a8b2f', '#2aa0a4'];
 const STYLE = `text{font:13px system-ui,sans-serif;fill:#4a5260}.title{font-weight:600;font-size:14px}.grid{stroke:#8a93a0;stroke-opacity:.3}
@@ -27,9 +30,14 @@ const STYLE = `text{font:13px system-ui,sans-serif;fill:#4a5260}.title{font-weig
 
 /** The charts below each other. */
 export function svgDocument(charts: readonly Chart[]): string {
-	const height = HEIGHT * charts.length;
+	let height = 0;
+	const bodies = charts.map((chart) => {
+		const { items, rows } = legend(chart.series);
+		const body = `<g transform="translate(0 ${height})">\n${[drawChart(chart), ...items].join('\n')}\n</g>`;
+		height += HEIGHT + LEGEND_ROW * (rows - 1);
+		return body;
+	});
 	const size = `width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}"`;
-	const bodies = charts.map((chart, i) => `<g transform="translate(0 ${i * HEIGHT})">\n${drawChart(chart)}\n</g>`);
 	return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img">\n<style>${STYLE}</style>\n${bodies.join('\n')}\n</svg>\n`;
 }
 
@@ -50,12 +58,13 @@ function drawChart({ title, xLabel, yLabel, xTicks, series }: Chart): string {
 		...xTicks.map(({ at, label }) => text(label, x(at), bottom + 18, 'middle')),
 		text(xLabel, MARGIN.left + plot.width / 2, bottom + 38, 'middle'),
 		`<g transform="rotate(-90 16 ${MARGIN.top + plot.height / 2})">${text(yLabel, 16, MARGIN.top + plot.height / 2, 'middle')}</g>`,
-		...series.map((each, i) => drawSeries(each, COLOURS[i % COLOURS.length] as string, x, y)),
-		...legend(series, bottom + 62),
+		...series.map((each) => drawSeries(each, x, y)),
 	].join('\n');
 }
 
-function drawSeries({ points }: Series, colour: string, x: (value: number) => number, y: (value: number) => number): string {
+function drawSeries(series: Series, x: (value: number) => number, y: (value: number) => number): string {
+	const { points } = series;
+	const colour = colourOf(series);
 	const path = points.map((point, i) => `${i === 0 ? 'M' : 'L'}${x(point.x)} ${y(point.y)}`).join('');
 	const bars = points.flatMap(({ x: at, low, high }) =>
 		low === undefined || high === undefined ? [] : [`M${x(at)} ${y(low)}V${y(high)}`],
@@ -66,14 +75,25 @@ function drawSeries({ points }: Series, colour: string, x: (value: number) => nu
 	return points.length === 0 ? '' : [...strokes, ...dots].join('');
 }
 
-function legend(series: readonly Series[], top: number): string[] {
+/** Names below the chart, in as many rows as they need. */
+function legend(series: readonly Series[]): { items: string[]; rows: number } {
 	let left = MARGIN.left;
-	return series.map(({ name }, i) => {
-		const at = left;
-		left += 34 + 7.5 * name.length;
-		const colour = COLOURS[i % COLOURS.length];
-		return `<rect x="${at}" y="${top - 9}" width="14" height="4" fill="${colour}"/>${text(name, at + 19, top, 'start')}`;
+	let row = 0;
+	const items = series.map((each) => {
+		const width = 34 + 7.5 * each.name.length;
+		if (left + width > WIDTH && left > MARGIN.left) {
+			left = MARGIN.left;
+			row++;
+		}
+		const [at, top] = [left, HEIGHT - 22 + LEGEND_ROW * row];
+		left += width;
+		return `<rect x="${at}" y="${top - 9}" width="14" height="4" fill="${colourOf(each)}"/>${text(each.name, at + 19, top, 'start')}`;
 	});
+	return { items, rows: row + 1 };
+}
+
+function colourOf({ colour }: Series): string {
+	return COLOURS[colour % COLOURS.length] as string;
 }
 
 /** 1, 2 or 5 times a power of ten, so that about five steps reach `max`. */
