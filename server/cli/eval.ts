@@ -12,15 +12,15 @@ import { plotReport } from './evaluation/report-plot.ts';
 import { describeReport } from './evaluation/report-text.ts';
 import { type RunOptions, type RunTimes, runExamples } from './evaluation/runner.ts';
 import type { ExampleScore } from './evaluation/scores.ts';
-import { budgetVariants, levelVariants, type Part, parseModes, type Variant, withAllVariants } from './evaluation/variants.ts';
+import { budgetVariants, levelVariants, PARTS, type Part, parseModes, type Variant, withAllVariants } from './evaluation/variants.ts';
 import { markdownTable, printJson, seconds, table } from './output.ts';
 
 type Values = ParsedArguments['values'];
 
 export const evalCommand: Command = {
 	name: 'eval',
-	usage: `--data FILE.jsonl --repos DIR [--modes none,snippets,hef[-entities][-copy],copy] [--variants] [--limit N] [--mid]
-      [--no-suffix] [--no-entities] [--no-copy] [--k N,N…] [--levels chunk,file,directory,repository] [--reference BUNDLE]
+	usage: `--data FILE.jsonl --repos DIR [--modes none,snippets,hef[-entities][-copy][-speculation],copy] [--variants] [--limit N] [--mid]
+      [--no-suffix] [--no-entities] [--no-copy] [--no-speculation] [--k N,N…] [--levels chunk,file,directory,repository] [--reference BUNDLE]
       [--workers N] [--details FILE.jsonl] [--plot FILE.svg] [--markdown] [--json]`,
 	summary: 'exact match and edit similarity by mode on a benchmark',
 	options: {
@@ -33,6 +33,7 @@ export const evalCommand: Command = {
 		'no-suffix': { type: 'boolean' },
 		'no-entities': { type: 'boolean' },
 		'no-copy': { type: 'boolean' },
+		'no-speculation': { type: 'boolean' },
 		k: { type: 'string' },
 		levels: { type: 'string' },
 		reference: { type: 'string' },
@@ -104,7 +105,7 @@ async function planOf(values: Values, settings: RunOptions['settings'], context:
 }
 
 function leftOut(values: Values): Part[] {
-	return [...(values['no-entities'] ? (['entities'] as const) : []), ...(values['no-copy'] ? (['copy'] as const) : [])];
+	return PARTS.filter((part) => values[`no-${part}`]);
 }
 
 /** The same lines under another bundle's generator, without context and with raw snippets. */

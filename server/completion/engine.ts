@@ -96,8 +96,6 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	) => {
 		const started = now();
 		const generator = await models.generator();
-		// A measured request is cold, whatever ran before it.
-		if (request.fresh) generator.truncate(0);
 		const prefilled = await generator.prefill(prompt.parts, cancellation);
 		if (!prefilled) return undefined;
 		const prefilledAt = now();
@@ -162,6 +160,8 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		if (cancellation.aborted) return undefined;
 		const prompt = buildPrompt(windows, context, layout, models.tokenizer);
 		const copied = copy && !request.without?.includes('copy') ? copySourceAt(texts, request) : undefined;
+		// A measured request is cold, whatever ran before it.
+		if (request.fresh) (await models.generator()).truncate(0);
 		const generated = await generate(prompt, forced, copied, rulesOf(request, split, blocks), cancellation);
 		if (!generated) return undefined;
 		const timingsMs: StageTimings = {

@@ -50,11 +50,13 @@ test('lines are drawn, completed in every mode, compared and plotted', async () 
 	const folder = temporaryFolder({ 'lines.jsonl': lines });
 	const [data, details, plot] = ['lines.jsonl', 'details.jsonl', 'plot.svg'].map((name) => join(folder, name)) as [string, string, string];
 	const common = ['--data', data, '--repos', repos, '--bundle', TINY_BUNDLE, '--execution-provider', 'cpu', '--workers', '2'];
-	const sweep = ['--variants', '--k', '1,2,99', '--levels', 'chunk,file', '--reference', TINY_BUNDLE];
+	const sweep = ['--modes', 'none,snippets,hef,copy', '--variants', '--k', '1,2,99', '--levels', 'chunk,file', '--reference', TINY_BUNDLE];
 	const { stdout, stderr } = await cli('eval', ...common, ...sweep, '--details', details, '--plot', plot, '--json');
 	const report = JSON.parse(stdout) as EvalReport & { data: string; mid: boolean };
 	expect(report).toMatchObject({ data, mid: false });
-	expect(Object.keys(report.modes)).toEqual(expect.arrayContaining(['none', 'none-copy', 'snippets', 'hef', 'hef-copy', 'hef-entities']));
+	expect(Object.keys(report.modes)).toEqual(
+		expect.arrayContaining(['none', 'none-copy', 'snippets', 'hef', 'hef-copy', 'hef-entities', 'copy']),
+	);
 	expect(report.modes.hef).toMatchObject({ n: 4 });
 	expect(report.modes.hef?.deltaLogProb?.value).not.toBe(0);
 	expect(report.ratios.map(({ mode, to }) => `${mode} / ${to}`)).toContain('hef-copy / none-copy');
@@ -68,9 +70,13 @@ test('lines are drawn, completed in every mode, compared and plotted', async () 
 	const answers = readFileSync(details, 'utf8')
 		.trim()
 		.split('\n')
-		.map((line) => JSON.parse(line) as { id: string; goldLogProb: number });
+		.map((line) => JSON.parse(line) as { mode: string; goldLogProb?: number });
 	expect(answers).toHaveLength(4 * (Object.keys(report.modes).length + report.k.length + 2));
-	for (const { goldLogProb } of answers) expect(goldLogProb).toBeLessThan(0);
+	// The copy model alone runs no generator, so it has no probabilities.
+	for (const { mode, goldLogProb } of answers) {
+		if (mode === 'copy') expect(goldLogProb).toBeUndefined();
+		else expect(goldLogProb).toBeLessThan(0);
+	}
 	expect(readFileSync(join(repos, 'one/src/user.ts'), 'utf8')).toBe(USER);
 }, 300_000);
 

@@ -32,6 +32,13 @@ describe('variants', () => {
 			'hef-entities',
 			'hef-entities-copy',
 		]);
+		expect(names(withAllVariants(parseModes('copy,hef-speculation')))).toEqual([
+			'copy',
+			'hef-speculation',
+			'hef-speculation-copy',
+			'hef-speculation-entities',
+			'hef-speculation-entities-copy',
+		]);
 		expect(names(withAllVariants(parseModes('hef', ['copy'])))).toEqual(['hef', 'hef-entities']);
 	});
 
@@ -63,6 +70,12 @@ describe('variants', () => {
 		expect(of('hef-entities-copy')).toEqual(['none-copy', 'snippets-copy']);
 		expect(of('snippets')).toEqual(['none']);
 		expect(of('none-copy')).toEqual([]);
+		const withCopyAlone = parseModes('none,snippets,hef,hef-copy,copy');
+		const against = (name: string) => names(baselinesOf(withCopyAlone.find((each) => each.name === name) as never, withCopyAlone));
+		expect(against('hef')).toEqual(['none', 'snippets', 'copy']);
+		expect(against('none')).toEqual(['copy']);
+		expect(against('hef-copy')).toEqual([]);
+		expect(against('copy')).toEqual([]);
 	});
 });
 

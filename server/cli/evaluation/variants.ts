@@ -5,9 +5,11 @@
 import { COMPLETION_MODES, type CompletionMode, NODE_LEVELS, type NodeLevel } from 'hef-shared';
 import { HefError } from '../../base/errors.ts';
 
-/** Parts of a completion that a variant may leave out. */
-export const PARTS = ['entities', 'copy'] as const;
+/** Parts of a completion that a variant may leave out. Without `speculation` the answers are the same, and later. */
+export const PARTS = ['entities', 'copy', 'speculation'] as const;
 export type Part = (typeof PARTS)[number];
+/** Those that change what is answered. */
+const ABLATED: readonly Part[] = ['entities', 'copy'];
 
 export interface Variant {
 	/** `hef`, `none-copy`, `hef-entities-copy`, `hef-copy k=5`, `hef levels=chunk+file`. */
@@ -42,7 +44,7 @@ export function parseModes(text: string, without: readonly Part[] = []): Variant
 export function withAllVariants(variants: readonly Variant[]): Variant[] {
 	return unique(
 		variants.flatMap((each) => {
-			const parts = PARTS.filter((part) => !each.without.includes(part) && hasPart(each, part));
+			const parts = ABLATED.filter((part) => !each.without.includes(part) && hasPart(each, part));
 			const subsets = subsetsOf(parts);
 			return subsets.map((set) => ({ ...each, name: [each.name, ...set].join('-'), without: [...each.without, ...set] }));
 		}),
