@@ -124,6 +124,11 @@ async function inspect(folder: string, settings: Settings) {
 	return inspectFolder({ folder, cacheFolder: cacheFolder(settings), bundle, exclude: settings.exclude });
 }
 
+async function clearCaches(folder: string | undefined, settings: Settings) {
+	const { clearCache } = await import('./indexing/clear-cache.ts');
+	return clearCache(cacheFolder(settings), folder);
+}
+
 function commandContext(): CommandContext {
 	return {
 		version,
@@ -131,6 +136,7 @@ function commandContext(): CommandContext {
 		openChunkSource,
 		loadBundle: loadChosenBundle,
 		inspect,
+		clearCache: clearCaches,
 		cacheFolder,
 		stdout: (text: string) => void process.stdout.write(text),
 		stderr: (text: string) => void process.stderr.write(text),

@@ -130,6 +130,7 @@ export function createServices(options: ServicesOptions): Services {
 		...common,
 		threads: INDEXING_THREADS,
 		cacheFolder,
+		cacheBudgetBytes: settings.cacheBudgetBytes,
 		throttleOnBattery: settings.throttleOnBattery,
 		events: {
 			progress: (folder, progress) => events.progress({ folder, ...progress }),

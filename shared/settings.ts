@@ -66,7 +66,8 @@ export const SETTINGS_SCHEMA = {
 		type: 'number',
 		minimum: 0,
 		default: 2_000_000_000,
-		description: 'Size that the indexes of all workspaces may take on disk. Not enforced yet.',
+		description:
+			'Size that the indexes of all workspaces may take on disk. Those that were not used for longest go first, never an open one.',
 	},
 	maxThreads: {
 		type: 'number',

@@ -57,7 +57,7 @@ export function updateText({ folder, state, message, lastUpdate }: WorkspaceRepo
 }
 
 function workspaceSection(report: WorkspaceReport): string {
-	const { hnsw, nodesByLevel: levels, recovered = [] } = report;
+	const { hnsw, nodesByLevel: levels, recovered = [], notices = [], builder } = report;
 	const recall = hnsw.recallAt32 === null ? 'not measured' : hnsw.recallAt32.toFixed(3);
 	return `## ${report.folder}\n\n${lines([
 		`State: ${report.state}${report.message ? ` (${report.message})` : ''}`,
@@ -72,6 +72,8 @@ function workspaceSection(report: WorkspaceReport): string {
 			`Skipped: ${Object.entries(report.skipped)
 				.map(([why, n]) => `${n} ${why}`)
 				.join(', ')}`,
+		builder && !builder.own && `Kept up to date by process ${builder.pid}`,
+		...notices,
 		...recovered.map((what) => `Repaired: ${what}`),
 	])}`;
 }

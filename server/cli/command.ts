@@ -4,6 +4,7 @@ import { EXECUTION_PROVIDERS, parseSettings, type Settings, type WorkspaceReport
 import { HefError } from '../base/errors.ts';
 import type { Bundle } from '../inference/bundle.ts';
 import type { CreateServices } from '../services.ts';
+import type { ClearedCache } from '../store/cache-folder.ts';
 import type { ChunksOptions } from './chunks.ts';
 
 /** Streams and services of a command; injected, so that tests run commands in-process. */
@@ -16,6 +17,8 @@ export interface CommandContext {
 	loadBundle(settings: Settings): Promise<Bundle>;
 	/** Health of a folder's cache, read without any model. */
 	inspect(folder: string, settings: Settings): Promise<WorkspaceReport>;
+	/** Deletes the index of a folder, or all. */
+	clearCache(folder: string | undefined, settings: Settings): Promise<ClearedCache>;
 	/** Folder that holds the caches of all workspaces. */
 	cacheFolder(settings: Settings): string;
 	stdout(text: string): void;

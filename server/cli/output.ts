@@ -63,6 +63,7 @@ export function describeReport(report: WorkspaceReport): string {
 	];
 	if (skipped.length > 0) lines.push(`  passed over: ${skipped.join(', ')}`);
 	if (report.lastUpdate) lines.push(`  last update (${report.lastUpdate.reason}): ${describeUpdate(report.lastUpdate)}`);
+	for (const message of report.notices ?? []) lines.push(`  ${message}`);
 	for (const message of report.recovered ?? []) lines.push(`  recovered: ${message}`);
 	return `${lines.join('\n')}\n`;
 }

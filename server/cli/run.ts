@@ -6,6 +6,7 @@ import { HefError, messageOf } from '../base/errors.ts';
 import { benchCommand } from './bench.ts';
 import { calibrateCommand } from './calibrate.ts';
 import { chunksCommand } from './chunks-command.ts';
+import { clearCommand } from './clear-command.ts';
 import { COMMON_USAGE, type Command, type CommandContext, parseCommandArguments } from './command.ts';
 import { completeCommand } from './complete.ts';
 import { demoCommand } from './demo.ts';
@@ -18,6 +19,7 @@ import { statusCommand } from './status.ts';
 export const COMMANDS: readonly Command[] = [
 	indexCommand,
 	statusCommand,
+	clearCommand,
 	completeCommand,
 	benchCommand,
 	evalCommand,

@@ -24,7 +24,10 @@ export interface ReadRecord {
 	text: string;
 }
 
-/** A file changed this shortly ago may change again without its time or size showing it. */
+/**
+ * A file changed this shortly ago, or by its time only in the future, may change again without its time or size showing it:
+ * clocks and file systems count coarsely, and clocks are set back (git calls such entries racily clean).
+ */
 const RACY_MS = 2000;
 
 export async function readRecord(path: string, context: RecordContext): Promise<ReadRecord | undefined> {
@@ -52,7 +55,7 @@ export async function readRecord(path: string, context: RecordContext): Promise<
 
 /** A time that never fits makes the next comparison look at the content. */
 function trustedTime(file: SourceFile, now: number): number {
-	return Math.abs(now - file.mtimeMs) < RACY_MS ? 0 : file.mtimeMs;
+	return now - file.mtimeMs < RACY_MS ? 0 : file.mtimeMs;
 }
 
 async function passedOver(

@@ -9,7 +9,7 @@
  *
  * Deliberately lacks: models and the watcher, which the worker gives it.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { UpdateReport, WorkspaceReport } from 'hef-shared';
@@ -19,12 +19,14 @@ import type { SpaceId } from '../base/ids.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Hierarchy } from '../hierarchy/types.ts';
 import { type Claim, createClaims, RENEW_MS } from '../store/claim.ts';
+import { openDonors } from '../store/donors.ts';
 import { knock, takeKnocks } from '../store/knocks.ts';
-import { existingStorePath, openStore, openStoreReader, workspaceCacheFolder } from '../store/lmdb-store.ts';
+import { existingStorePath, makeCacheFolder, openStore, openStoreReader, workspaceCacheFolder } from '../store/lmdb-store.ts';
 import type { Store } from '../store/types.ts';
 import type { Workspace } from '../workspace/types.ts';
+import { CacheBudget } from './cache-budget.ts';
 import { createFollower, type Follower } from './follower.ts';
-import type { Indexer, IndexerEvents, IndexRequest } from './types.ts';
+import type { Indexer, IndexerEvents, IndexerOptions, IndexRequest } from './types.ts';
 
 export interface FolderIndexOptions {
 	/** Absolute path of the workspace folder. */
@@ -35,10 +37,12 @@ export interface FolderIndexOptions {
 	spaceId: SpaceId;
 	/** Numbers in a vector. */
 	dimension: number;
+	/** What the caches of all workspaces may take on disk. Default no limit. */
+	budgetBytes?: number;
 	/** Whether a cache that cannot be used is replaced by a temporary one: for an editor, not for a command that fills the cache. */
 	mayBuildAside: boolean;
 	/** The indexer that writes a store. */
-	createIndexer(store: Store, events: IndexerEvents): Promise<Indexer>;
+	createIndexer(store: Store, parts: Pick<IndexerOptions, 'events' | 'isOverBudget' | 'openDonors'>): Promise<Indexer>;
 	createHierarchy(): Hierarchy;
 	clock: Clock;
 	logger: Logger;
@@ -58,6 +62,8 @@ export interface FolderIndex {
 	pause(): void;
 	resume(): void;
 	report(): WorkspaceReport;
+	/** A sentence for the status. */
+	addNotice(message: string): void;
 	/** Empties the index; resolves with the place of the new store. What refills it is a request of its own. */
 	clear(): Promise<string>;
 	/** Gives the claim back without waiting for anything: the thread ends. */
@@ -85,6 +91,7 @@ export async function openFolderIndex(options: FolderIndexOptions): Promise<Fold
 class SharedFolderIndex implements FolderIndex {
 	readonly #options: FolderIndexOptions;
 	readonly #cache: string;
+	readonly #budget: CacheBudget;
 	readonly #claims: ReturnType<typeof createClaims>;
 	/** Replaced before the old role is given up, so that whoever was rejected by that asks the new one. */
 	#role: Promise<Role>;
@@ -96,10 +103,14 @@ class SharedFolderIndex implements FolderIndex {
 	#cancelTick = () => {};
 	#renewedMs = 0;
 	#cacheFailures = 0;
+	/** The store that the others of this process know. */
+	#toldPath: string | undefined;
 
 	constructor(options: FolderIndexOptions) {
 		this.#options = options;
 		this.#cache = workspaceCacheFolder(options.cacheFolder, options.folder);
+		const { cacheFolder, budgetBytes, clock, logger } = options;
+		this.#budget = new CacheBudget({ cacheFolder, budgetBytes, keep: this.#cache, clock, logger });
 		this.#claims = createClaims({ folder: this.#cache, space: options.spaceId });
 		this.#role = Promise.reject(new Error('not open'));
 		this.#role.catch(() => {});
@@ -148,12 +159,17 @@ class SharedFolderIndex implements FolderIndex {
 	report(): WorkspaceReport {
 		invariant(this.#current, 'a folder index is open before it is used');
 		const own = this.#current.kind === 'builder';
+		const notices = [...this.#notices, ...(this.#budget.notice ? [this.#budget.notice] : [])];
 		const pid = own ? process.pid : this.#claims.builder()?.pid;
 		return {
 			...this.#current.indexer.report(),
 			...(pid === undefined ? {} : { builder: { pid, own } }),
-			...(this.#notices.length > 0 ? { notices: [...this.#notices] } : {}),
+			...(notices.length > 0 ? { notices } : {}),
 		};
+	}
+
+	addNotice(message: string): void {
+		if (!this.#notices.includes(message)) this.#notices.push(message);
 	}
 
 	async clear(): Promise<string> {
@@ -161,6 +177,7 @@ class SharedFolderIndex implements FolderIndex {
 		const before = this.storePath;
 		await role.indexer.clear();
 		if (role.kind === 'follower') await this.#until(() => this.storePath !== before);
+		this.#toldPath = this.storePath;
 		return this.storePath;
 	}
 
@@ -181,11 +198,10 @@ class SharedFolderIndex implements FolderIndex {
 		const next = (async () => {
 			if (old) await this.#giveUp(old);
 			const role = await choose();
-			const before = this.#current ? this.storePath : undefined;
 			this.#current = role;
 			if (this.#paused) role.indexer.pause();
 			await role.indexer.prioritise(this.#openFiles);
-			if (before !== undefined && before !== this.storePath) this.#options.events.moved(this.storePath);
+			this.#tell(this.storePath);
 			return role;
 		})();
 		next.catch((error: unknown) => this.#options.logger.error(messageOf(error)));
@@ -201,7 +217,7 @@ class SharedFolderIndex implements FolderIndex {
 
 	async #chooseRole(): Promise<Role> {
 		try {
-			mkdirSync(this.#cache, { recursive: true });
+			makeCacheFolder(this.#cache);
 			const taken = this.#claims.take();
 			if ('claim' in taken) return await this.#build(taken.claim);
 			if (taken.builder.space === this.#options.spaceId) return await this.#follow();
@@ -217,7 +233,7 @@ class SharedFolderIndex implements FolderIndex {
 		try {
 			const store = await openStore({ folder: this.#cache, spaceId, dimension, workspaceFolder: folder });
 			for (const message of store.recovered) events.problem(`${folder}: ${message}`);
-			return { kind: 'builder', store, claim, indexer: await this.#options.createIndexer(store, this.#eventsOf()) };
+			return { kind: 'builder', store, claim, indexer: await this.#options.createIndexer(store, this.#partsOf()) };
 		} catch (error) {
 			claim.release();
 			throw error;
@@ -232,10 +248,10 @@ class SharedFolderIndex implements FolderIndex {
 			/([^.])( The index of)/,
 			'$1.$2',
 		);
-		this.#notices = [notice];
+		this.addNotice(notice);
 		events.problem(`${folder}: ${notice}`);
 		const store = await openStore({ folder: temporary, spaceId, dimension });
-		return { kind: 'builder', store, temporary, indexer: await this.#options.createIndexer(store, this.#eventsOf()) };
+		return { kind: 'builder', store, temporary, indexer: await this.#options.createIndexer(store, this.#partsOf()) };
 	}
 
 	async #follow(): Promise<Role> {
@@ -263,9 +279,31 @@ class SharedFolderIndex implements FolderIndex {
 			published: events.published,
 			updated: (report) => {
 				this.#renew();
+				this.#tellMove();
+				this.#budget.enforce();
 				events.updated(report);
 			},
 		};
+	}
+
+	#partsOf(): Pick<IndexerOptions, 'events' | 'isOverBudget' | 'openDonors'> {
+		const { cacheFolder, spaceId, dimension } = this.#options;
+		return {
+			events: this.#eventsOf(),
+			isOverBudget: () => this.#budget.isExceeded(),
+			openDonors: () => openDonors({ cacheFolder, except: this.#cache, spaceId, dimension }),
+		};
+	}
+
+	/** The store moved by itself: it was compacted. */
+	#tellMove(): void {
+		if (this.#current && this.#toldPath !== this.storePath) this.#tell(this.storePath);
+	}
+
+	#tell(storePath: string): void {
+		const isNews = this.#toldPath !== undefined && this.#toldPath !== storePath;
+		this.#toldPath = storePath;
+		if (isNews) this.#options.events.moved(storePath);
 	}
 
 	/** Whether a store that failed was replaced: opened anew at first, which finds damage, and then by a temporary one. */
@@ -316,7 +354,7 @@ class SharedFolderIndex implements FolderIndex {
 		for (const { paths, reason, clear } of takeKnocks(this.#cache)) {
 			if (clear) {
 				await role.indexer.clear();
-				this.#options.events.moved(role.store.path);
+				this.#tell(role.store.path);
 			}
 			void this.request({ paths, reason }).catch((error: unknown) => this.#options.logger.warn(messageOf(error)));
 		}

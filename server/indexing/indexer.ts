@@ -15,6 +15,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { UpdateReport, WorkspaceReport } from 'hef-shared';
 import { HefError, messageOf } from '../base/errors.ts';
 import type { NodeId } from '../base/ids.ts';
+import type { Donors } from '../store/donors.ts';
 import type { FileRecord } from '../store/types.ts';
 import { Counters } from './counters.ts';
 import { readRecord } from './file-record.ts';
@@ -72,7 +73,10 @@ class FolderIndexer implements Indexer {
 	#priorities = 0;
 	readonly #remaining: RemainingTime;
 	#lastUpdate: UpdateReport | null = null;
+	#donors: Donors | undefined;
 	#error: string | undefined;
+	/** Requests wait until the store is empty. */
+	#clearing = false;
 	/** The hierarchy may be ahead of the store after a failed write. */
 	#mustReload = false;
 	/** Whether every vector was looked for since the start. */
@@ -151,15 +155,21 @@ class FolderIndexer implements Indexer {
 	async clear(): Promise<void> {
 		const { store, events } = this.#options;
 		const wasPaused = this.#gatekeeper.paused;
+		this.#clearing = true;
 		this.#work.clear();
 		this.#gatekeeper.resume();
 		this.#requests.fail(new Error('the index was cleared'));
 		await this.idle();
-		await store.clear();
-		this.#failed.clear();
-		await this.load();
+		try {
+			await store.clear();
+			this.#failed.clear();
+			await this.load();
+		} finally {
+			this.#clearing = false;
+		}
 		events.published('all');
 		if (wasPaused) this.#gatekeeper.pause();
+		if (this.#requests.hasIncoming) this.#start();
 	}
 
 	async close(): Promise<void> {
@@ -170,7 +180,7 @@ class FolderIndexer implements Indexer {
 	}
 
 	#start(): void {
-		if (this.#draining || this.#gatekeeper.stopped) return;
+		if (this.#draining || this.#clearing || this.#gatekeeper.stopped) return;
 		this.#working = true;
 		this.#draining = this.#drain().finally(() => {
 			this.#draining = undefined;
@@ -269,7 +279,7 @@ class FolderIndexer implements Indexer {
 	async #embedMissing(record: FileRecord, text: string): Promise<boolean> {
 		const before = this.#builder.embedded;
 		for (const { id, startOffset, endOffset } of record.chunks) {
-			if (this.#builder.has(id)) this.#counters.chunksReused++;
+			if (this.#builder.has(id) || this.#builder.borrow(id)) this.#counters.chunksReused++;
 			else await this.#builder.embed(id, text.slice(startOffset, endOffset));
 		}
 		return this.#builder.embedded > before;
@@ -287,16 +297,37 @@ class FolderIndexer implements Indexer {
 	}
 
 	async #finish(): Promise<void> {
-		const { store, events, hierarchy } = this.#options;
+		const { store, events } = this.#options;
 		const report = this.#updateReport();
 		if (!isNoNews(report) || !this.#lastUpdate) {
 			await store.write({ meta: [[LAST_UPDATE_KEY, JSON.stringify(report)]] });
 			this.#lastUpdate = report;
 		}
-		await collectGarbage(store, hierarchy, () => this.#gatekeeper.checkpoint());
+		await this.#tidyUp();
 		this.#working = false;
 		events.updated(report);
 		this.#requests.settle(report);
+	}
+
+	async #tidyUp(): Promise<void> {
+		const { store, hierarchy, isOverBudget = () => false } = this.#options;
+		const isOver = isOverBudget();
+		const removed = await collectGarbage(store, hierarchy, () => this.#gatekeeper.checkpoint(), isOver);
+		if (isOver && removed > 0) await store.compact();
+		await this.#closeDonors();
+	}
+
+	/** From another index, while this one is built for the first time or for another branch. */
+	#borrow(id: NodeId): Float32Array | undefined {
+		if (this.#lastUpdate && !this.#counters.reason.includes('branch')) return undefined;
+		this.#donors ??= this.#options.openDonors?.();
+		return this.#donors?.getVector(id);
+	}
+
+	async #closeDonors(): Promise<void> {
+		const donors = this.#donors;
+		this.#donors = undefined;
+		await donors?.close();
 	}
 
 	/** Keeps the vectors that are ready: they are named by content, so they are right whatever comes next. */
@@ -304,6 +335,7 @@ class FolderIndexer implements Indexer {
 		const { store, logger, events } = this.#options;
 		this.#mustReload = true;
 		this.#working = false;
+		await this.#closeDonors().catch(() => {});
 		const vectors = this.#builder.takeFresh();
 		if (vectors.size > 0) await store.write({ vectors }).catch((problem: unknown) => logger.warn(messageOf(problem)));
 		if (error instanceof IndexingStopped) return;
@@ -322,6 +354,7 @@ class FolderIndexer implements Indexer {
 			embedder,
 			fuser,
 			node: (id) => hierarchy.node(id),
+			borrow: (id) => this.#borrow(id),
 			chunkText: (id) => textOfChunk(id, this.#options),
 			checkpoint: () => this.#gatekeeper.checkpoint(),
 		});

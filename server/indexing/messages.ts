@@ -8,6 +8,8 @@ export interface IndexingWorkerData {
 	threads: number;
 	/** Folder that holds the caches of all workspaces. */
 	cacheFolder: string;
+	/** What all of them may take on disk. Default no limit. */
+	cacheBudgetBytes?: number;
 	/** `ActivityGate`: raised while a completion runs. */
 	gate: SharedArrayBuffer;
 	/** Work at a third of the pace while the machine runs on its battery. Default no. */

@@ -6,6 +6,7 @@ import type { Logger } from '../base/logger.ts';
 import type { Chunker } from '../chunking/types.ts';
 import type { Hierarchy } from '../hierarchy/types.ts';
 import type { Embedder, Fuser, Tokenizer } from '../inference/types.ts';
+import type { Donors } from '../store/donors.ts';
 import type { Store } from '../store/types.ts';
 import type { Workspace } from '../workspace/types.ts';
 
@@ -27,6 +28,10 @@ export interface IndexerOptions {
 	gate: { idle(): Promise<void> };
 	/** Whether to rest between two chunks. Default never. */
 	onBattery?(): boolean;
+	/** Whether the cache takes more disk than it may: vectors that no file needs are not kept then. Default never. */
+	isOverBudget?(): boolean;
+	/** Other indexes to take vectors from while a folder is indexed for the first time. Default none. */
+	openDonors?(): Donors;
 	clock: Clock;
 	logger: Logger;
 	events: IndexerEvents;

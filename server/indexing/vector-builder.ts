@@ -14,6 +14,8 @@ export interface VectorBuilderOptions {
 	tokenizer: Pick<Tokenizer, 'encode'>;
 	embedder(): Promise<Embedder>;
 	fuser(): Promise<Fuser>;
+	/** A vector that another index has. Default none. */
+	borrow?(id: NodeId): Float32Array | undefined;
 	/** Children of an inner node, none for a chunk. */
 	node(id: NodeId): { children: readonly NodeId[] } | undefined;
 	/** Text of a chunk that was indexed before; undefined when the file says something else by now. */
@@ -46,6 +48,13 @@ export class VectorBuilder {
 		return this.#fresh.has(id) || this.#options.stored.hasVector(id);
 	}
 
+	/** Takes a missing vector from another index. Returns whether there was one. */
+	borrow(id: NodeId): boolean {
+		const vector = this.#options.borrow?.(id);
+		if (vector) this.#fresh.set(id, vector);
+		return vector !== undefined;
+	}
+
 	async embed(id: NodeId, text: string): Promise<void> {
 		await this.#options.checkpoint();
 		const embedder = await this.#options.embedder();
@@ -66,7 +75,7 @@ export class VectorBuilder {
 			runIds.clear();
 		};
 		for (const node of plan) {
-			if (this.has(node.id)) {
+			if (this.has(node.id) || this.borrow(node.id)) {
 				present++;
 				continue;
 			}

@@ -16,6 +16,7 @@ import { createChunker } from '../chunking/chunker.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
 import { loadBundle } from '../inference/bundle.ts';
 import { createModels } from '../inference/models.ts';
+import type { ChangeReason } from '../workspace/types.ts';
 import { createWorkspace } from '../workspace/workspace.ts';
 import { type FolderIndex, openFolderIndex } from './folder-index.ts';
 import { createIndexer } from './indexer.ts';
@@ -62,7 +63,8 @@ async function open({ folder, exclude, watch }: FolderOptions): Promise<OpenFold
 		spaceId,
 		dimension: manifest.embedder.dimension,
 		createHierarchy: () => createHierarchy({ spaceId, arity: manifest.fuser.arity }),
-		createIndexer: (store, events) =>
+		...(data.cacheBudgetBytes === undefined ? {} : { budgetBytes: data.cacheBudgetBytes }),
+		createIndexer: (store, parts) =>
 			createIndexer({
 				workspace,
 				store,
@@ -76,7 +78,7 @@ async function open({ folder, exclude, watch }: FolderOptions): Promise<OpenFold
 				onBattery: () => data.throttleOnBattery === true && power.onBattery(),
 				clock: systemClock,
 				logger,
-				events,
+				...parts,
 			}),
 		clock: systemClock,
 		logger,
@@ -90,11 +92,16 @@ async function open({ folder, exclude, watch }: FolderOptions): Promise<OpenFold
 	});
 	indexes.add(index);
 	if (paused) index.pause();
-	const onChange = (paths: string[], reason: 'files' | 'rules' | 'branch') => {
+	const onChange = (paths: string[], reason: ChangeReason) => {
 		const request = reason === 'files' ? { paths, reason: 'watch' } : { paths: 'all' as const, reason };
 		index.request(request).catch((error: unknown) => logger.error(`${folder}: ${messageOf(error)}`));
 	};
-	const stopWatching = watch ? await workspace.watch(onChange, (message) => emit('problem', message)) : async () => {};
+	const onProblem = (message: string, severity: 'warning' | 'notice') => {
+		index.addNotice(message);
+		if (severity === 'warning') emit('problem', message);
+		else logger.info(message);
+	};
+	const stopWatching = watch ? await workspace.watch(onChange, onProblem) : async () => {};
 	return { index, stopWatching };
 }
 

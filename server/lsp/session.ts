@@ -63,6 +63,7 @@ const RESTARTING: readonly (keyof Settings)[] = [
 	'bundle',
 	'executionProvider',
 	'cacheFolder',
+	'cacheBudgetBytes',
 	'maxThreads',
 	'throttleOnBattery',
 	'copy',

@@ -16,6 +16,7 @@ import { messageOf } from '../base/errors.ts';
 
 const DATA_FILE = 'data.mdb';
 const MARKER_FILE = 'closed.json';
+const SUSPECT_FILE = 'suspect.txt';
 const LEAST_TIME_MS = 20_000;
 /** Far slower than any disk, for a file that is not in memory. */
 const BYTES_PER_MS = 10_000;
@@ -30,6 +31,24 @@ export function markClosed(path: string): void {
 		writeFileSync(join(path, MARKER_FILE), JSON.stringify(fingerprint(path)));
 	} catch {
 		// Without the note the next start reads the file.
+	}
+}
+
+/** Notes what went wrong in a write: the next opening begins anew. */
+export function markSuspect(path: string, why: string): void {
+	try {
+		writeFileSync(join(path, SUSPECT_FILE), why);
+	} catch {
+		// A disk that is full besides: reading through the file has to find it.
+	}
+}
+
+/** What {@link markSuspect} noted. */
+export function suspicion(path: string): string | undefined {
+	try {
+		return readFileSync(join(path, SUSPECT_FILE), 'utf8');
+	} catch {
+		return undefined;
 	}
 }
 

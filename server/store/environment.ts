@@ -9,7 +9,7 @@ import { appendFileSync, closeSync, existsSync, mkdirSync, openSync, readdirSync
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { HefError, messageOf } from '../base/errors.ts';
-import { findDamage, wasClosedInOrder } from './checkup.ts';
+import { findDamage, suspicion, wasClosedInOrder } from './checkup.ts';
 
 export interface Environment {
 	path: string;
@@ -21,6 +21,8 @@ export interface Environment {
 const FOLDER_PATTERN = /^index-(\d+)$/;
 const DAMAGED = 'damaged';
 const DATA_FILE = 'data.mdb';
+/** Of the vector index; it stays true to the content. */
+const SNAPSHOT = 'hnsw';
 
 /** Opens the newest environment below `folder`, or makes one. `recovered` gets a sentence for each repair. */
 export async function openNewest(folder: string, recovered: string[]): Promise<Environment> {
@@ -44,7 +46,7 @@ export async function openNewest(folder: string, recovered: string[]): Promise<E
 export async function problemWith(path: string): Promise<string | undefined> {
 	const file = join(path, DATA_FILE);
 	if (!existsSync(file)) return undefined;
-	return checkFile(file) ?? (wasClosedInOrder(path) ? undefined : await findDamage(path));
+	return suspicion(path) ?? checkFile(file) ?? (wasClosedInOrder(path) ? undefined : await findDamage(path));
 }
 
 /** The environment that {@link openNewest} would open; undefined when there is none. */
@@ -59,7 +61,29 @@ export async function replaceByEmpty(folder: string, environment: Environment): 
 	const newest = generationsIn(folder).at(-1) ?? 0;
 	await environment.root.close();
 	removeQuietly(environment.path);
+	removeQuietly(join(folder, DAMAGED));
 	return openEnvironment(join(folder, `index-${newest + 1}`));
+}
+
+/** A copy without the pages that deletions left free; the one at `path` is deleted. Everything beside the data goes along. */
+export async function replaceByCompact(folder: string, environment: Environment): Promise<Environment> {
+	const newest = generationsIn(folder).at(-1) ?? 0;
+	const path = join(folder, `index-${newest + 1}`);
+	// Made under a name that no reader looks for, so that half a copy is never taken for an index.
+	const making = join(folder, 'compacting');
+	removeQuietly(making);
+	mkdirSync(making, { recursive: true });
+	try {
+		await environment.root.backup(making, true);
+	} catch (error) {
+		removeQuietly(making);
+		throw error;
+	}
+	await environment.root.close();
+	if (existsSync(join(environment.path, SNAPSHOT))) renameSync(join(environment.path, SNAPSHOT), join(making, SNAPSHOT));
+	renameSync(making, path);
+	removeQuietly(environment.path);
+	return openEnvironment(path);
 }
 
 /** Opens the environment in exactly this folder. Throws what LMDB throws. */
@@ -90,7 +114,7 @@ const DAMAGE_CODES: ReadonlySet<unknown> = new Set([-30797, -30796, -30795, -307
 
 export function isDamage(error: unknown): boolean {
 	if (DAMAGE_CODES.has((error as { code?: unknown }).code)) return true;
-	return /MDB_(INVALID|CORRUPTED|VERSION_MISMATCH|PAGE_NOTFOUND|PANIC|INCOMPATIBLE|BAD_TXN)|not an LMDB file|corrupt/i.test(
+	return /Commit failed|MDB_(INVALID|CORRUPTED|VERSION_MISMATCH|PAGE_NOTFOUND|PANIC|INCOMPATIBLE|BAD_TXN)|not an LMDB file|corrupt/i.test(
 		messageOf(error),
 	);
 }

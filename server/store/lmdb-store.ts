@@ -8,18 +8,31 @@
  * Deliberately lacks: caching (LMDB maps the file), eviction (the indexer decides what is garbage), and any trust in what
  * the file holds.
  */
-import { existsSync, mkdirSync, realpathSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { HefError, messageOf } from '../base/errors.ts';
 import { hashText, type NodeId, type SpaceId } from '../base/ids.ts';
-import { markClosed } from './checkup.ts';
+import { FOLDER_FILE } from './cache-folder.ts';
+import { markClosed, markSuspect } from './checkup.ts';
 import { decodeRecord, decodeVector, encodeRecord, encodeVector, isIntactVector, nodeIdOf, nodeKey, spaceTag } from './codec.ts';
-import { cacheError, type Environment, newestEnvironment, openEnvironment, openNewest, replaceByEmpty } from './environment.ts';
+import {
+	cacheError,
+	type Environment,
+	isDamage,
+	newestEnvironment,
+	openEnvironment,
+	openNewest,
+	replaceByCompact,
+	replaceByEmpty,
+} from './environment.ts';
 import { type FileRecord, MAX_PATH_BYTES, type Store, type StoreBatch, type StoreReader } from './types.ts';
 
 /** Part of what is written; another number means another format, and the environment is begun anew. */
 const SCHEMA_VERSION = '1';
 const META_PREFIX = 'user:';
+/** How long LMDB may take to say why a commit failed. */
+const COMMIT_ERROR_MS = 1000;
 /** Entries fetched at a time while iterating, so that no read transaction outlives a turn of the event loop. */
 const BATCH_ENTRIES = 256;
 
@@ -51,12 +64,21 @@ export async function openStore(options: StoreOptions & { workspaceFolder?: stri
 	const recovered: string[] = [];
 	try {
 		mkdirSync(options.folder, { recursive: true });
-		if (options.workspaceFolder) writeFileSync(join(options.folder, 'folder.txt'), `${options.workspaceFolder}\n`);
+		if (options.workspaceFolder) writeFileSync(join(options.folder, FOLDER_FILE), `${options.workspaceFolder}\n`);
 		const store = new LmdbStore(options, await openNewest(options.folder, recovered), recovered);
 		await store.prepare();
 		return store;
 	} catch (error) {
 		throw error instanceof HefError ? error : cacheError(options.folder, error);
+	}
+}
+
+/** @throws HefError `cache-unavailable` */
+export function makeCacheFolder(folder: string): void {
+	try {
+		mkdirSync(folder, { recursive: true });
+	} catch (error) {
+		throw cacheError(folder, error);
 	}
 }
 
@@ -166,8 +188,8 @@ class LmdbStore extends LmdbReader implements Store {
 		if (space === this.#options.spaceId) return;
 		await this.#transact(({ root: meta, files }) => {
 			files.clearSync();
-			void meta.put('schema', SCHEMA_VERSION);
-			void meta.put('space', this.#options.spaceId);
+			put(meta, 'schema', SCHEMA_VERSION);
+			put(meta, 'space', this.#options.spaceId);
 		});
 	}
 
@@ -191,6 +213,16 @@ class LmdbStore extends LmdbReader implements Store {
 		);
 	}
 
+	async compact(): Promise<void> {
+		await this.#enqueue(async () => {
+			try {
+				this.environment = await replaceByCompact(this.#options.folder, this.environment);
+			} catch (error) {
+				throw cacheError(this.#options.folder, error);
+			}
+		});
+	}
+
 	async clear(): Promise<void> {
 		await this.#enqueue(async () => {
 			this.environment = await replaceByEmpty(this.#options.folder, this.environment);
@@ -202,6 +234,7 @@ class LmdbStore extends LmdbReader implements Store {
 		await this.#enqueue(async () => {
 			await super.close();
 			markClosed(this.path);
+			touch(join(this.#options.folder, FOLDER_FILE));
 		});
 	}
 
@@ -212,7 +245,9 @@ class LmdbStore extends LmdbReader implements Store {
 			await environment.root.flushed;
 			this.refresh();
 		} catch (error) {
-			throw cacheError(this.#options.folder, error);
+			const cause = await causeOf(error);
+			if (isDamage(cause)) markSuspect(environment.path, messageOf(cause));
+			throw cacheError(this.#options.folder, cause);
 		}
 	}
 
@@ -223,10 +258,27 @@ class LmdbStore extends LmdbReader implements Store {
 	}
 }
 
+/** Why a commit failed: LMDB's own error, which arrives on a promise of its own. */
+async function causeOf(error: unknown): Promise<unknown> {
+	const { commitError } = error as { commitError?: Promise<unknown> };
+	if (!commitError) return error;
+	return Promise.race([commitError.then(() => error).catch((cause: unknown) => cause), wait(COMMIT_ERROR_MS).then(() => error)]);
+}
+
+/** Says when the workspace was last used. */
+function touch(path: string): void {
+	try {
+		const now = new Date();
+		utimesSync(path, now, now);
+	} catch {
+		// A temporary store belongs to no workspace.
+	}
+}
+
 function put<K extends Buffer | string, V>(database: { put(k: K, v: V): unknown; remove(k: K): unknown }, key: K, value: V | null): void {
-	// Inside a transaction these act at once; their promises resolve with it.
-	if (value === null) database.remove(key);
-	else database.put(key, value);
+	// Inside a transaction these act at once; their promises settle with it, and its failure is told once.
+	const done = value === null ? database.remove(key) : database.put(key, value);
+	if (done instanceof Promise) done.catch(() => {});
 }
 
 function pathKey(path: string): Buffer {

@@ -42,6 +42,7 @@ export function createMemoryStore(options: { recovered?: readonly string[] } = {
 		clear: async () => {
 			for (const map of [files, vectors, meta]) map.clear();
 		},
+		compact: async () => {},
 		close: async () => {},
 	};
 }

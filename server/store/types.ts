@@ -59,6 +59,8 @@ export interface Store extends StoreReader {
 	readonly recovered: readonly string[];
 	/** Applies all or nothing, durable once resolved, seen by other threads and processes that opened the same store. */
 	write(batch: StoreBatch): Promise<void>;
+	/** Gives the disk back what deletions freed; the {@link path} changes. */
+	compact(): Promise<void>;
 	/** Removes everything and frees the disk. Readers of the old {@link path} keep the old content until they close. */
 	clear(): Promise<void>;
 }

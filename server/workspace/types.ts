@@ -17,10 +17,13 @@ export interface PathFilter {
 }
 
 /**
- * What a batch of changes calls for: `files` to look at the paths; `rules` (an ignore file changed) and `branch` (`.git/HEAD`
- * moved) to compare the whole folder.
+ * What a batch of changes calls for: `files` to look at the paths; `rules` (an ignore file changed), `branch` (`.git/HEAD`
+ * moved) and `missed` (the watcher failed for a moment) to compare the whole folder.
  */
-export type ChangeReason = 'files' | 'rules' | 'branch';
+export type ChangeReason = 'files' | 'rules' | 'branch' | 'missed';
+
+/** What the user should know about watching: `warning` when there is something to do about it. */
+export type OnWatchProblem = (message: string, severity: 'warning' | 'notice') => void;
 
 export interface Workspace {
 	/** Absolute path. */
@@ -35,7 +38,6 @@ export interface Workspace {
 	/**
 	 * Calls back with batches of changed relative paths (changed, created or gone; ignore files and `.git/HEAD` among them),
 	 * and from then on judges paths by the rules of that moment. Resolves when it sees changes; the returned function stops.
-	 * @param onProblem a sentence for the user, who can do something about it
 	 */
-	watch(onChange: (paths: string[], reason: ChangeReason) => void, onProblem: (message: string) => void): Promise<() => Promise<void>>;
+	watch(onChange: (paths: string[], reason: ChangeReason) => void, onProblem: OnWatchProblem): Promise<() => Promise<void>>;
 }

@@ -2,8 +2,8 @@
  * Changes on disk, through chokidar (the only module that imports it). Reports paths and whether the rules or the branch
  * changed, and leaves it to the caller to look at what is there now: an event is a hint, never a fact.
  *
- * Guarantees: ignored folders are not watched; a burst is one report; when the system has no watch left, the problem is told
- * once, with what to do, and polling takes over. Deliberately lacks: waiting for writes to end (a half-written file
+ * Guarantees: ignored folders are not watched; a burst is one report; when the system has no watch left, or the file system does
+ * not tell of changes, that is told once and polling takes over; after a failure of the watcher `missed` is reported. Deliberately lacks: waiting for writes to end (a half-written file
  * is reported again when the other half comes), and the branch of a repository whose `.git` lies elsewhere: its files tell.
  */
 import { relative, sep } from 'node:path';
@@ -13,7 +13,7 @@ import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { createBatcher } from './batcher.ts';
 import { IGNORE_FILES } from './path-filter.ts';
-import type { ChangeReason } from './types.ts';
+import type { ChangeReason, OnWatchProblem } from './types.ts';
 
 export interface WatchOptions {
 	/** Absolute. */
@@ -21,7 +21,9 @@ export interface WatchOptions {
 	/** Whether a path is of no interest. */
 	ignores(path: string, isDirectory: boolean): boolean;
 	onChange(paths: string[], reason: ChangeReason): void;
-	onProblem(message: string): void;
+	onProblem: OnWatchProblem;
+	/** Name of a file system that does not tell of changes, as from {@link silentFileSystem}. */
+	silentFileSystem?: string | undefined;
 	clock: Clock;
 	logger: Logger;
 	/** Replaced in tests. */
@@ -31,6 +33,8 @@ export interface WatchOptions {
 const QUIET_MS = 200;
 const MAX_BATCH_MS = 2000;
 const POLL_MS = 5000;
+/** In place of a path: something was missed. No path is empty. */
+const MISSED = '';
 const HEAD = '.git/HEAD';
 const INFO_EXCLUDE = '.git/info/exclude';
 /** Inside `.git` only what tells about branches and rules. */
@@ -43,7 +47,11 @@ export async function watchFolder(options: WatchOptions): Promise<() => Promise<
 		clock,
 		quietMs: QUIET_MS,
 		maxMs: MAX_BATCH_MS,
-		onBatch: (paths) => options.onChange(paths, reasonOf(paths)),
+		onBatch: (paths) =>
+			options.onChange(
+				paths.filter((path) => path !== MISSED),
+				reasonOf(paths),
+			),
 	});
 	const ignored = (absolute: string, stats?: { isDirectory(): boolean }): boolean => {
 		const path = relative(folder, absolute).split(sep).join('/');
@@ -73,18 +81,21 @@ export async function watchFolder(options: WatchOptions): Promise<() => Promise<
 			started.on('error', (error) => {
 				if (started !== watcher || stopped) return;
 				const noWatchLeft = isOutOfWatches(error);
+				batcher.add(MISSED);
 				if (!noWatchLeft || usePolling) {
 					logger.warn(`watching ${folder}: ${messageOf(error)}`);
 					return;
 				}
-				options.onProblem(outOfWatchesMessage(folder));
+				options.onProblem(outOfWatchesMessage(folder), 'warning');
 				watcher = undefined;
 				started.close().catch(() => {});
 				resolve(start(true));
 			});
 		});
 
-	await start(false);
+	const { silentFileSystem } = options;
+	if (silentFileSystem !== undefined) options.onProblem(silentMessage(folder, silentFileSystem), 'notice');
+	await start(silentFileSystem !== undefined);
 	return async () => {
 		stopped = true;
 		batcher.stop();
@@ -104,12 +115,17 @@ export function changesRules(path: string): boolean {
 
 function reasonOf(paths: readonly string[]): ChangeReason {
 	if (paths.some(changesRules)) return 'rules';
-	return paths.includes(HEAD) ? 'branch' : 'files';
+	if (paths.includes(HEAD)) return 'branch';
+	return paths.includes(MISSED) ? 'missed' : 'files';
 }
 
 function isOutOfWatches(error: unknown): boolean {
 	const code = (error as NodeJS.ErrnoException | undefined)?.code;
 	return code === 'ENOSPC' || code === 'EMFILE';
+}
+
+function silentMessage(folder: string, fileSystem: string): string {
+	return `${folder} lies on ${fileSystem}, which does not tell of every change; changes are found by polling every ${POLL_MS / 1000} s.`;
 }
 
 function outOfWatchesMessage(folder: string): string {

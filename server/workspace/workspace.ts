@@ -10,6 +10,7 @@ import { realpath } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
+import { silentFileSystem } from './file-systems.ts';
 import { listFiles, statFile } from './list-files.ts';
 import { createPathFilter } from './path-filter.ts';
 import { readSource } from './read-source.ts';
@@ -55,8 +56,9 @@ export async function createWorkspace(folderPath: string, options: WorkspaceOpti
 			if (!kind || !includes(path) || !(await isReal(path))) return { kind: 'skipped', reason: 'unreadable' };
 			return readSource(join(folder, path), kind);
 		},
-		watch(onChange, onProblem) {
+		async watch(onChange, onProblem) {
 			return watchFolder({
+				silentFileSystem: await silentFileSystem(folder),
 				folder,
 				clock,
 				logger,

@@ -44,7 +44,7 @@ export async function openEditor({ onEmbed, wrapStore = (store) => store, ...opt
 		spaceId,
 		dimension: DIMENSION,
 		createHierarchy: () => createHierarchy({ spaceId }),
-		createIndexer: (store, events) =>
+		createIndexer: (store, parts) =>
 			createIndexer({
 				workspace,
 				store: wrapStore(store),
@@ -57,7 +57,7 @@ export async function openEditor({ onEmbed, wrapStore = (store) => store, ...opt
 				gate: { idle: async () => {} },
 				clock: systemClock,
 				logger: silentLogger,
-				events,
+				...parts,
 			}),
 		clock: systemClock,
 		logger: silentLogger,

@@ -192,6 +192,17 @@ describe('an index', () => {
 		expect(running.indexer.report()).toMatchObject({ files: 6, skipped: {} });
 	});
 
+	test('a file whose time lies in the future is looked at every time: its content may change while the clock catches up', async () => {
+		const workspace = createFakeWorkspace(project());
+		const { mtimeMs } = (await workspace.stat('test/d.py')) as { mtimeMs: number };
+		// The clock was set back by an hour after all files had been written.
+		const running = await setUp({ workspace, options: { clock: createManualClock(mtimeMs - 3_600_000) } });
+		await running.index();
+		workspace.replace('test/d.py', lines(2, 'e'));
+		expect(await running.index('focus')).toMatchObject({ filesChanged: 1, chunksEmbedded: 1 });
+		await expectComplete(running);
+	});
+
 	test('a file changed within the last two seconds is looked at again', async () => {
 		const workspace = createFakeWorkspace(project());
 		const { mtimeMs } = (await workspace.stat('test/d.py')) as { mtimeMs: number };

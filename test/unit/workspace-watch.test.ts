@@ -6,6 +6,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import type { Clock } from '../../server/base/clock.ts';
 import { silentLogger } from '../../server/base/logger.ts';
 import { createBatcher } from '../../server/workspace/batcher.ts';
+import { silentFileSystem } from '../../server/workspace/file-systems.ts';
 import type { ChangeReason } from '../../server/workspace/types.ts';
 import { watchFolder } from '../../server/workspace/watch.ts';
 import { createWorkspace } from '../../server/workspace/workspace.ts';
@@ -105,7 +106,7 @@ test('without file watches left, the user is told once and polling takes over', 
 		folder: '/w',
 		ignores: () => false,
 		onChange: (paths) => changes.push(paths),
-		onProblem: (message) => problems.push(message),
+		onProblem: (message) => void problems.push(message),
 		clock,
 		logger: silentLogger,
 		open(_, options) {
@@ -123,8 +124,58 @@ test('without file watches left, the user is told once and polling takes over', 
 	expect(problems).toEqual([expect.stringContaining('fs.inotify.max_user_watches')]);
 	opened[1]?.watcher.emit('all', 'change', '/w/a.ts');
 	clock.advance(200);
-	expect(changes).toEqual([['a.ts']]);
+	expect(changes.flat()).toEqual(['a.ts']);
 	await stop();
+});
+
+test.each([
+	[0x6969, 'NFS'],
+	[-0xacb2be, 'CIFS'],
+	[0x65735546, 'FUSE'],
+	[0xef53, undefined],
+])('a file system of type %i tells of changes, or is %s', async (type, name) => {
+	if (process.platform !== 'linux') return;
+	expect(await silentFileSystem('/w', async () => type)).toBe(name);
+});
+
+/** A watcher whose events the test makes. */
+async function watchByHand(options: { silentFileSystem?: string } = {}) {
+	const opened: { options: ChokidarOptions; watcher: EventEmitter }[] = [];
+	const problems: [string, string][] = [];
+	const changes: Change[] = [];
+	const clock = manualClock();
+	const watching = watchFolder({
+		folder: '/w',
+		ignores: () => false,
+		onChange: (paths, reason) => changes.push({ paths, reason }),
+		onProblem: (message, severity) => problems.push([severity, message]),
+		clock,
+		logger: silentLogger,
+		open(_, given) {
+			const watcher = Object.assign(new EventEmitter(), { close: async () => {} });
+			opened.push({ options: given, watcher });
+			return watcher as unknown as FSWatcher;
+		},
+		...options,
+	});
+	opened[0]?.watcher.emit('ready');
+	await watching;
+	return { opened, problems, changes, clock };
+}
+
+test('on a file system that does not tell of changes, polling from the start, and a notice', async () => {
+	const { opened, problems } = await watchByHand({ silentFileSystem: 'NFS' });
+	expect(opened.map(({ options }) => options.usePolling)).toEqual([true]);
+	expect(problems).toEqual([['notice', expect.stringMatching(/NFS.*polling every 5 s/)]]);
+});
+
+test('after a failure of the watcher the whole folder is compared, once for a burst of failures', async () => {
+	const { opened, problems, changes, clock } = await watchByHand();
+	for (let i = 0; i < 5; i++) opened[0]?.watcher.emit('error', new Error('overflow'));
+	opened[0]?.watcher.emit('all', 'change', '/w/a.ts');
+	clock.advance(200);
+	expect(changes).toEqual([{ paths: ['a.ts'], reason: 'missed' }]);
+	expect(problems).toEqual([]);
 });
 
 describe('batches', () => {

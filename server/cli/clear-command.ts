@@ -1,0 +1,21 @@
+/** `clear DIR` and `clear --all`: deletes indexes, and says how much disk that gave back. */
+import { resolve } from 'node:path';
+import { type Command, onePositional } from './command.ts';
+import { megabytes, printJson } from './output.ts';
+
+export const clearCommand: Command = {
+	name: 'clear',
+	usage: '[DIR] [--all] [--json]',
+	summary: 'delete the index of a folder, or of all folders',
+	options: { all: { type: 'boolean' } },
+	async run({ positionals, values, settings }, context) {
+		const folder = values.all ? undefined : resolve(onePositional(clearCommand, positionals, 'folder'));
+		const cleared = await context.clearCache(folder, settings);
+		if (values.json) printJson(context, cleared);
+		else {
+			context.stdout(`${cleared.removed.length} indexes deleted, ${megabytes(cleared.freedBytes)} freed\n`);
+			for (const open of cleared.inUse) context.stderr(`${open} is open in an editor, which builds its index anew\n`);
+		}
+		return 0;
+	},
+};
