@@ -1,9 +1,9 @@
-/** VS Code with the packed extension: status bar, ghost text, Tab, save, and the page that explains. */
+/** VS Code with the packed extension, which brings its own server: status bar, ghost text, Tab, save, and the page that explains. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
-import { accepted, editorTest, keep, playground, snippet, TYPED, until } from './support.ts';
+import { accepted, editorTest, keep, playground, TYPED, until } from './support.ts';
 import { missing, openVscode } from './vscode/code-server.ts';
 
 const client = fileURLToPath(new URL('../../client-vscode/', import.meta.url));
@@ -12,8 +12,8 @@ editorTest('VS Code', missing(), async () => {
 	execFileSync('npm', ['run', '--silent', 'package'], { cwd: client, stdio: 'pipe', shell: process.platform === 'win32' });
 	const { version } = JSON.parse(readFileSync(`${client}package.json`, 'utf8')) as { version: string };
 	const ground = playground();
-	const settings = { ...JSON.parse(snippet('VS Code', 'json')), 'hef.minConfidence': 0 };
-	const page = await openVscode(ground, `${client}hef-vscode-${version}.vsix`, settings);
+	const vsix = `${client}hef-vscode-${process.platform}-${process.arch}-${version}.vsix`;
+	const page = await openVscode(ground, vsix, { 'hef.minConfidence': 0 });
 
 	const item = page.locator('.statusbar-item[aria-label^="HEF code completion: "]');
 	await item.first().waitFor({ timeout: 60_000 });
