@@ -8,7 +8,7 @@ from pathlib import Path
 from .config import Places, load_recipe
 
 STEPS = ("corpus", "tokenizer", "lm", "chunks", "embedder", "fuser", "uwl", "hef", "end-to-end", "llavacode", "qwen",
-         "export", "goldens", "evaluate", "status")
+         "export", "goldens", "evaluate", "status", "random-bundle")
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -26,7 +26,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--workers", type=int, default=1, help="lm and hef: processes that share the threads and exchange gradients")
     parser.add_argument("--server", type=Path, help="chunks: path of hef-language-server.js")
-    parser.add_argument("--out", type=Path, help="export: bundle folder (default: models/<name>)")
+    parser.add_argument("--out", type=Path, help="export, random-bundle: bundle folder (default: models/<name>; for a random one below --work)")
+    parser.add_argument("--precision", choices=("fp32", "int8", "int8-dynamic", "int4"), help="random-bundle: the generator's (default: the recipe's)")
     return parser.parse_args()
 
 

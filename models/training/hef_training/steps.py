@@ -71,3 +71,6 @@ def dispatch(args: argparse.Namespace, recipe: Recipe, places: Places) -> None:
     elif args.step == "status":
         from . import status
         status.run(recipe, places)
+    elif args.step == "random-bundle":
+        from . import random_bundle
+        random_bundle.run(recipe, MODELS / "hef-nano" / "tokenizer.json", args.out or places.work / recipe.export.name, args.precision)

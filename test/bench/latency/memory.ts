@@ -60,6 +60,11 @@ function megabytes(bytes = Number.NaN): number {
 	return bytes / 1e6;
 }
 
+/** Resident memory of this process. */
+export function residentMb(): number {
+	return megabytes(process.memoryUsage.rss());
+}
+
 /** The most that the process ever had resident, where Linux tells. */
 function peakMb(pid: number | undefined): string {
 	try {
