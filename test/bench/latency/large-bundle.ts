@@ -117,7 +117,14 @@ async function startCompletion(bundle: Bundle): Promise<CompletionClient> {
 	const { ActivityGate } = await built<typeof import('../../../server/base/cancellation.ts')>('base/cancellation');
 	const { silentLogger } = await built<typeof import('../../../server/base/logger.ts')>('base/logger');
 	const gate = new ActivityGate().buffer;
-	return createCompletionClient({ bundleFolder: bundle.folder, executionProvider: 'cpu', threads: THREADS, gate, logger: silentLogger });
+	return createCompletionClient({
+		bundleFolder: bundle.folder,
+		executionProvider: 'cpu',
+		threads: THREADS,
+		gate,
+		copy: false,
+		logger: silentLogger,
+	});
 }
 
 function newPositions({ pseudo, entities, snippets = 0, suffix, prefix, reused = 0 }: TokenCounts): number {
