@@ -33,6 +33,8 @@ export interface HnswOptions {
 const MIN_TOMBSTONES = 500;
 /** Compacting joins graphs that fill one together up to this share. */
 const JOINED_FILL = 0.8;
+/** How much less each of several graphs is searched: eight of 131,072 vectors each need about 105 candidates for recall 0.95. */
+const EF_EXPONENT = 0.2;
 /** Hits asked for beyond `k`, so that a filter that leaves out a few needs no second search. */
 const FILTER_MARGIN = 16;
 
@@ -156,7 +158,7 @@ class HnswIndex implements GraphIndex {
 
 	#searchAll(query: number[], k: number, filter?: (id: NodeId) => boolean): Hit[] {
 		// The nearest of all are spread over the graphs, so that each has to be right about fewer.
-		const ef = Math.ceil(this.#efSearch / Math.sqrt(this.#graphs.length));
+		const ef = Math.ceil(this.#efSearch / this.#graphs.length ** EF_EXPONENT);
 		const hits = this.#graphs.flatMap((graph) => graph.search(query, k, ef, filter));
 		return hits.sort((a, b) => b.score - a.score).slice(0, k);
 	}

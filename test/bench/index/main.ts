@@ -1,5 +1,6 @@
 /** The bars of the index: what a change costs, and what scale and crashes do to it. */
 import { runSuite } from '../bars.ts';
+import { changes } from './changes.ts';
 import { insertionIntoDirectory } from './hierarchy.ts';
 
-await runSuite('index', [insertionIntoDirectory]);
+await runSuite('index', [insertionIntoDirectory, changes]);
