@@ -27,10 +27,10 @@ export interface HnswOptions {
 	graphCapacity?: number;
 	/** Share of deleted vectors from which compacting pays, 0–1. Default 0.4. */
 	maxTombstoneShare?: number;
+	/** Deleted vectors of one graph below which compacting never pays. Default 500. */
+	minTombstones?: number;
 }
 
-/** Below this, deleted vectors cost too little to care. */
-const MIN_TOMBSTONES = 500;
 /** Compacting joins graphs that fill one together up to this share. */
 const JOINED_FILL = 0.8;
 /** How much less each of several graphs is searched: eight of 131,072 vectors each need about 105 candidates for recall 0.95. */
@@ -54,6 +54,7 @@ class HnswIndex implements GraphIndex {
 	readonly #parameters: GraphParameters;
 	readonly #efSearch: number;
 	readonly #maxTombstoneShare: number;
+	readonly #minTombstones: number;
 	readonly #snapshots: Snapshots;
 	/** An id is in at most one of them, the deleted ones included. */
 	#graphs: HnswGraph[];
@@ -66,6 +67,7 @@ class HnswIndex implements GraphIndex {
 		this.#parameters = parametersOf(options);
 		this.#efSearch = options.efSearch ?? 160;
 		this.#maxTombstoneShare = options.maxTombstoneShare ?? 0.4;
+		this.#minTombstones = options.minTombstones ?? 500;
 		this.#graphs = graphs;
 		this.#snapshots = snapshots;
 	}
@@ -173,7 +175,7 @@ class HnswIndex implements GraphIndex {
 	}
 
 	#isWorthCompacting({ tombstones, size }: HnswGraph): boolean {
-		return tombstones >= MIN_TOMBSTONES && tombstones > (tombstones + size) * this.#maxTombstoneShare;
+		return tombstones >= this.#minTombstones && tombstones > (tombstones + size) * this.#maxTombstoneShare;
 	}
 
 	/** The graph with the most deleted vectors, and small ones that fit in with it; empty when nothing pays. */

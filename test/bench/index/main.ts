@@ -2,5 +2,6 @@
 import { runSuite } from '../bars.ts';
 import { changes } from './changes.ts';
 import { insertionIntoDirectory } from './hierarchy.ts';
+import { kills } from './kills.ts';
 
-await runSuite('index', [insertionIntoDirectory, changes]);
+await runSuite('index', [insertionIntoDirectory, changes, kills]);
