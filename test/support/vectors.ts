@@ -23,3 +23,27 @@ export function unit(vector: Float32Array): Float32Array {
 	const scale = 1 / Math.sqrt(sum || 1);
 	return vector.map((value) => value * scale);
 }
+
+/**
+ * Unit vectors by number, none of which is kept: points around overlapping clusters in a space of 32 dimensions, laid into a
+ * larger one with a little noise, as embeddings lie. Equal options and number, equal vector.
+ */
+export function latentVectors(options: { dimension: number; clusters: number; seed: number }): (n: number) => Float32Array {
+	const { dimension, clusters, seed } = options;
+	const latent = 32;
+	const random = createRandom(seed);
+	const normals = Float32Array.from({ length: 1 << 16 }, () => random.normal());
+	const axes = Float32Array.from({ length: latent * dimension }, () => random.normal() / Math.sqrt(latent));
+	const centres = Float32Array.from({ length: clusters * latent }, () => random.normal());
+	return (n) => {
+		const own = createRandom(seed * 7919 + n);
+		const normal = () => normals[own.below(normals.length)] as number;
+		const centre = own.below(clusters) * latent;
+		const vector = Float32Array.from({ length: dimension }, () => 0.15 * normal());
+		for (let axis = 0; axis < latent; axis++) {
+			const weight = (centres[centre + axis] as number) + normal();
+			for (let i = 0, at = axis * dimension; i < dimension; i++, at++) vector[i] = (vector[i] as number) + weight * (axes[at] as number);
+		}
+		return unit(vector);
+	};
+}

@@ -3,5 +3,7 @@ import { runSuite } from '../bars.ts';
 import { changes } from './changes.ts';
 import { insertionIntoDirectory } from './hierarchy.ts';
 import { kills } from './kills.ts';
+import { million } from './million.ts';
+import { serviceMeasurements } from './services.ts';
 
-await runSuite('index', [insertionIntoDirectory, changes, kills]);
+await runSuite('index', [insertionIntoDirectory, changes, ...serviceMeasurements, million, kills]);
