@@ -15,7 +15,7 @@ import { MAX_PATH_BYTES, type StoreReader } from '../store/types.ts';
 import { Counters } from './counters.ts';
 import { KnownFiles } from './known-files.ts';
 import { publicationCount, publishedSince } from './publications.ts';
-import { describeIndex } from './status.ts';
+import { describeIndex, share } from './status.ts';
 import { compareFolder, lookAt, type Suspect } from './survey.ts';
 import { type Indexer, type IndexerOptions, type IndexRequest, LAST_UPDATE_KEY } from './types.ts';
 
@@ -40,7 +40,7 @@ interface Waiting extends IndexRequest {
 
 /** Comparing the folder with the disk is not free, so it is not done at each poll. */
 const CHECK_MS = 2000;
-/** A builder that has nothing to do for so long could not do what was asked. */
+/** A builder that is paused, or has had nothing to do for so long, does not do what was asked. */
 const GIVE_UP_MS = 15_000;
 
 export async function createFollower(options: FollowerOptions): Promise<Follower> {
@@ -125,7 +125,7 @@ class FollowingIndexer implements Follower {
 			{ ...this.#options, store: { sizeBytes: () => store.sizeBytes(), recovered: [] } },
 			{ state, error: undefined, known: this.#known, waiting: [], failed: new Map(), lastUpdate: this.#lastUpdate() },
 		);
-		return { ...report, pending };
+		return { ...report, pending, searchable: share(this.#known.size, pending) };
 	}
 
 	async clear(): Promise<void> {
@@ -178,8 +178,8 @@ class FollowingIndexer implements Follower {
 		let agree = true;
 		for (const suspect of suspects) agree &&= await this.#agrees(suspect);
 		const builder = this.#options.builder();
-		const hasGivenUp = builder?.pending === 0 && builder.state !== 'indexing' && Math.abs(clock.now() - sinceMs) > GIVE_UP_MS;
-		return agree || hasGivenUp;
+		const isStill = builder?.state === 'paused' || (builder?.pending === 0 && builder.state !== 'indexing');
+		return agree || (isStill && Math.abs(clock.now() - sinceMs) > GIVE_UP_MS);
 	}
 
 	/** Whether the store says of a file what the disk says. */

@@ -8,7 +8,9 @@ import type { SpaceId } from '../base/ids.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
 import type { Bundle } from '../inference/bundle.ts';
 import { openWorkspaceView } from '../retrieval/view.ts';
-import { existingStorePath, openStoreReader, workspaceCacheFolder } from '../store/lmdb-store.ts';
+import { isInUse } from '../store/cache-folder.ts';
+import { createClaims } from '../store/claim.ts';
+import { existingStorePath, openStoreReader, problemWith, workspaceCacheFolder } from '../store/lmdb-store.ts';
 import type { StoreReader } from '../store/types.ts';
 import type { Workspace } from '../workspace/types.ts';
 import { createWorkspace } from '../workspace/workspace.ts';
@@ -29,15 +31,24 @@ export interface InspectOptions {
  */
 export async function inspectFolder({ folder, cacheFolder, bundle, exclude }: InspectOptions): Promise<WorkspaceReport> {
 	const workspace = await createWorkspace(folder, { exclude, cacheFolder });
-	const storePath = existingStorePath(workspaceCacheFolder(cacheFolder, folder));
+	const cache = workspaceCacheFolder(cacheFolder, folder);
+	const storePath = existingStorePath(cache);
 	const space = { spaceId: bundle.spaceId, dimension: bundle.manifest.embedder.dimension };
 	if (storePath === undefined) {
 		return { ...emptyReport(folder, 'off'), message: 'never indexed', pending: (await workspace.list()).length };
 	}
+	const problem = isInUse(cache) ? undefined : await problemWith(storePath);
+	if (problem !== undefined)
+		return { ...emptyReport(folder, 'error'), message: `the index is damaged (${problem}); the next start rebuilds it` };
 	const store = openStoreReader({ path: storePath, ...space });
 	try {
 		const report = await describeStore(store, workspace, createHierarchy({ spaceId: bundle.spaceId }));
-		return { ...report, hnsw: await describeVectorIndex(storePath, space) };
+		const builder = createClaims({ folder: cache, space: bundle.spaceId }).builder();
+		return {
+			...report,
+			...(builder ? { builder: { pid: builder.pid, own: false } } : {}),
+			hnsw: await describeVectorIndex(storePath, space),
+		};
 	} finally {
 		await store.close();
 	}

@@ -75,7 +75,8 @@ export function findDamage(path: string): Promise<string | undefined> {
 			if (!error) return resolve(undefined);
 			if (error.killed) return resolve(`it could not be read within ${Math.round(timeout / 1000)} s`);
 			if (error.signal) return resolve(`reading it ends in ${error.signal}`);
-			if (error.code === DAMAGED_EXIT_CODE) return resolve(stderr.trim().slice(-LONGEST_COMPLAINT) || messageOf(error));
+			if (error.code === DAMAGED_EXIT_CODE)
+				return resolve(stderr.trim().replaceAll(/\s+/g, ' ').slice(-LONGEST_COMPLAINT) || messageOf(error));
 			// The child itself did not come up: nothing is known, and opening goes on.
 			resolve(undefined);
 		});

@@ -20,6 +20,7 @@ export interface Environment {
 
 const FOLDER_PATTERN = /^index-(\d+)$/;
 const DAMAGED = 'damaged';
+const MAKING = 'compacting';
 const DATA_FILE = 'data.mdb';
 /** Of the vector index; it stays true to the content. */
 const SNAPSHOT = 'hnsw';
@@ -29,6 +30,7 @@ export async function openNewest(folder: string, recovered: string[]): Promise<E
 	const generations = generationsIn(folder);
 	const newest = generations.at(-1) ?? 1;
 	for (const old of generations.slice(0, -1)) removeQuietly(join(folder, `index-${old}`));
+	removeQuietly(join(folder, MAKING));
 	const path = join(folder, `index-${newest}`);
 	const problem = await problemWith(path);
 	if (problem === undefined) {
@@ -70,7 +72,7 @@ export async function replaceByCompact(folder: string, environment: Environment)
 	const newest = generationsIn(folder).at(-1) ?? 0;
 	const path = join(folder, `index-${newest + 1}`);
 	// Made under a name that no reader looks for, so that half a copy is never taken for an index.
-	const making = join(folder, 'compacting');
+	const making = join(folder, MAKING);
 	removeQuietly(making);
 	mkdirSync(making, { recursive: true });
 	try {

@@ -82,6 +82,9 @@ export function makeCacheFolder(folder: string): void {
 	}
 }
 
+/** What is wrong with the index at a {@link Store.path} that nobody has open; undefined when it may be read. */
+export { problemWith } from './environment.ts';
+
 /** The {@link Store.path} of what a workspace's cache folder holds; undefined when it was never indexed. */
 export function existingStorePath(folder: string): string | undefined {
 	return newestEnvironment(folder);
@@ -243,6 +246,8 @@ class LmdbStore extends LmdbReader implements Store {
 		try {
 			await environment.root.transaction(() => change(environment));
 			await environment.root.flushed;
+			// A reader that was killed would hold on to its pages, and the file would grow for ever.
+			environment.root.readerCheck();
 			this.refresh();
 		} catch (error) {
 			const cause = await causeOf(error);

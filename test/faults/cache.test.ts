@@ -5,12 +5,15 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { HefError } from '../../server/base/errors.ts';
+import { inspectFolder } from '../../server/indexing/inspect.ts';
+import { loadBundle } from '../../server/inference/bundle.ts';
 import { wasClosedInOrder } from '../../server/store/checkup.ts';
 import { openStoreReader, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
 import type { Store } from '../../server/store/types.ts';
 import { DIMENSION, openEditor, SPACE } from '../support/folder-index.ts';
 import { createRandom } from '../support/random.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
+import { tinyBundleFolder } from '../support/tiny-bundle.ts';
 
 const lines = (count: number, name: string) => Array.from({ length: count }, (_, i) => `def ${name}${i}\n`).join('');
 const project = (files: number) => Object.fromEntries(Array.from({ length: files }, (_, i) => [`d${i % 5}/f${i}.py`, lines(8, `f${i}_`)]));
@@ -146,4 +149,16 @@ ${index} > "$0/second"; echo $? > "$0/code2"`;
 		},
 		180_000,
 	);
+});
+
+test('the status of an index that is damaged says so, and does not follow its pages', async () => {
+	const [folder, cacheFolder] = [temporaryFolder(project(10)), temporaryFolder()];
+	const editor = await openEditor({ folder, cacheFolder });
+	await editor.refresh();
+	const file = join(editor.index.storePath, 'data.mdb');
+	await editor.index.close();
+	truncateSync(file, 40_000);
+	const { manifest, ...bundle } = await loadBundle(tinyBundleFolder);
+	const inspected = inspectFolder({ folder, cacheFolder, exclude: [], bundle: { ...bundle, manifest, spaceId: SPACE } });
+	expect(await inspected).toMatchObject({ state: 'error', message: expect.stringMatching(/damaged .*next start rebuilds/) });
 });

@@ -63,6 +63,19 @@ test('an identical request after all have left is computed', async () => {
 	expect(await second).toMatchObject({ bundle: 'tiny' });
 });
 
+test('a folder opened while indexing is paused waits, serves completions, and is indexed afterwards', async () => {
+	const services = await start();
+	const folder = temporaryFolder(FILES);
+	await services.pause();
+	const opened = services.openFolder(folder, OPEN);
+	await expect.poll(async () => (await services.report(folder)).state).toBe('paused');
+	expect(await services.complete(requestIn(folder))).toMatchObject({ bundle: 'tiny' });
+	expect(await services.report(folder)).toMatchObject({ state: 'paused', files: 0 });
+	await services.resume();
+	await opened;
+	expect(await services.report(folder)).toMatchObject({ state: 'ready', files: 2, searchable: 1 });
+});
+
 test('a folder closed, and one cleared, while it is opened are no failures', async () => {
 	const services = await start();
 	const folder = temporaryFolder(FILES);

@@ -53,6 +53,23 @@ describe('which files are source', () => {
 		expect(await listed(files, { exclude: ['!node_modules/'] })).toContain('node_modules/c.js');
 	});
 
+	test.each([
+		['generated', ['api.generated.ts', 'schema.pb.go', 'user_pb2.py', 'model.g.dart', 'Form.Designer.cs']],
+		['vendored', ['node_modules/m/i.js', 'vendor/a.go', 'third_party/b.c', '.venv/lib/c.py', 'Pods/d.swift']],
+		['built', ['dist/a.js', 'coverage/b.html', 'target/debug/c.rs', '__pycache__/d.py', '.next/e.js']],
+		['minified', ['jquery.min.js', 'style.min.css', 'app.bundle.js', '1.chunk.js']],
+		['lock', ['package-lock.json', 'pnpm-lock.yaml', 'yarn.lock', 'composer.lock', 'packages.lock.json', 'Cargo.lock']],
+		['binary', ['a.png', 'b.exe', 'c.so', 'd.zip', 'e.pdf', 'f.woff2', 'g.pyc', 'h.class', 'i.sqlite']],
+		['secret', ['.env', '.env.production', 'deploy.pem', 'server.key', 'credentials.json', '.npmrc', 'id_rsa', 'terraform.tfvars']],
+	])('%s files are out, and what the user excludes only adds to that', async (_, paths) => {
+		expect(await listed(named('kept.ts', 'mine/a.ts', ...paths), { exclude: ['mine/'] })).toEqual(['kept.ts']);
+	});
+
+	test('.hefignore at every level', async () => {
+		const files = { ...named('a/x.ts', 'a/b/x.ts', 'a/b/y.ts', 'x.ts'), 'a/.hefignore': 'x.ts\n', 'a/b/.hefignore': '!x.ts\ny.ts\n' };
+		expect(await listed(files)).toEqual(['a/b/x.ts', 'x.ts']);
+	});
+
 	test('info/exclude, also from a worktree', async () => {
 		const repository = { '.git/HEAD': 'ref: refs/heads/main\n', '.git/info/exclude': 'local.ts\n', ...named('a.ts', 'local.ts') };
 		expect(await listed(repository)).toEqual(['a.ts']);
