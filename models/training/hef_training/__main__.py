@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .config import Places, load_recipe
 
-STEPS = ("corpus", "tokenizer", "lm", "chunks", "embedder", "fuser", "uwl", "hef", "end-to-end", "llavacode", "qwen",
+STEPS = ("corpus", "tokenizer", "lm", "pack", "small", "chunks", "embedder", "fuser", "uwl", "hef", "end-to-end", "llavacode", "qwen",
          "export", "goldens", "evaluate", "status", "random-bundle")
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -22,6 +22,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--repos", type=Path, help="corpus: TSV of repositories")
     parser.add_argument("--benchmarks", type=Path, help="folder of held-out repositories, never trained on")
     parser.add_argument("--weights", type=Path, help="qwen recipes: folder that holds the folders of published weights")
+    parser.add_argument("--parts", type=Path, help="small: folder of the checkpoint's parts, read where there are some, written at the end")
     parser.add_argument("--minutes", type=float, help="time box of a training step (default: the recipe's)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--workers", type=int, default=1, help="lm and hef: processes that share the threads and exchange gradients")
@@ -34,7 +35,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     args = parse()
     recipe = load_recipe(args.recipe)
-    places = Places(args.work.resolve(), args.mirror, args.benchmarks, args.repos, args.weights)
+    places = Places(args.work.resolve(), args.mirror, args.benchmarks, args.repos, args.weights, args.parts)
     places.work.mkdir(parents=True, exist_ok=True)
     if args.step == "corpus":
         from . import corpus

@@ -149,6 +149,19 @@ class LlavaConfig(TrainConfig):
 
 
 @dataclass
+class SmallConfig:
+    """Packed prompts and the pieces in which a GPU trains on them; the stage itself is `lm`."""
+
+    shard_bytes: int = 60_000_000
+    epochs: int = 2  # fresh cuts of every stretch of the corpus
+    held_out_tokens: int = 200_000
+    piece_minutes: float = 9.0
+    micro_tokens_gpu: int = 65_536
+    micro_tokens_cpu: int = 2_500
+    compile: bool = False
+
+
+@dataclass
 class QwenConfig(TrainConfig):
     """A bundle from published weights: names of folders below --weights. Without a generator's name it is not one.
 
@@ -201,6 +214,7 @@ class Recipe:
     end_to_end: HefConfig = field(default_factory=lambda: HefConfig(
         end_to_end=True, stage="end-to-end", minutes=10.0, lr=1e-3, muon_lr=0.007, warmup=20, decay_share=0.9))
     llavacode: LlavaConfig = field(default_factory=LlavaConfig)
+    small: SmallConfig = field(default_factory=SmallConfig)
     qwen: QwenConfig = field(default_factory=QwenConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
 
@@ -238,6 +252,7 @@ class Places:
     benchmarks: Path | None = None
     repos: Path | None = None
     weights: Path | None = None
+    parts: Path | None = None
 
     @property
     def corpus(self) -> Path:

@@ -56,23 +56,25 @@ class Trainer:
     def resume(self) -> None:
         if not self.checkpoint.exists():
             return
-        state = torch.load(self.checkpoint, weights_only=True)
+        state = torch.load(self.checkpoint, weights_only=True, map_location="cpu")
         self.model.load_state_dict(state["model"])
-        self.average = state["average"]
+        self.average = {k: v.to(self.average[k].device) for k, v in state["average"].items()}
         for optimizer, saved in zip(self.optimizers, state["optimizers"]):
             optimizer.load_state_dict(saved)
         self.step, self.elapsed_s, self.tokens = state["step"], state["elapsed_s"], state["tokens"]
         print(f"resumed at step {self.step}, {self.elapsed_s / 60:.1f} min", flush=True)
 
-    def save(self) -> None:
-        if parallel.rank():
-            return
-        state = {
+    def state(self) -> dict:
+        return {
             "model": self.model.state_dict(), "average": self.average, "optimizers": [o.state_dict() for o in self.optimizers],
             "step": self.step, "elapsed_s": self.elapsed_s, "tokens": self.tokens,
         }
+
+    def save(self) -> None:
+        if parallel.rank():
+            return
         temporary = self.folder / "checkpoint.tmp"
-        torch.save(state, temporary)
+        torch.save(self.state(), temporary)
         temporary.replace(self.checkpoint)
 
     def rate(self) -> float:
@@ -89,12 +91,13 @@ class Trainer:
         with (self.folder / "log.jsonl").open("a") as handle:
             handle.write(line + "\n")
 
-    def run(self, step_loss: Callable[[], tuple[dict[str, float], int]], evaluate: Callable[[], dict[str, float]] | None = None) -> None:
-        """`step_loss` accumulates gradients for one step and returns (values to log, tokens read)."""
-        config = self.config
+    def run(self, step_loss: Callable[[], tuple[dict[str, float], int]], evaluate: Callable[[], dict[str, float]] | None = None,
+            piece_s: float = float("inf")) -> None:
+        """`step_loss` accumulates gradients for one step and returns (values to log, tokens read). `piece_s`: ends earlier than the budget."""
+        config, began_s = self.config, self.elapsed_s
         saved, shown, sums, count, since = time.time(), time.time(), {}, 0, 0
         self.model.train()
-        while self.elapsed_s < self.budget_s:
+        while self.elapsed_s < self.budget_s and self.elapsed_s - began_s < piece_s:
             started = time.time()
             rate = self.rate()
             for optimizer in self.optimizers:

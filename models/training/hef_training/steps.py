@@ -38,6 +38,12 @@ def dispatch(args: argparse.Namespace, recipe: Recipe, places: Places) -> None:
     if args.step == "lm":
         from . import lm
         lm.run(recipe, places, args.minutes)
+    elif args.step == "pack":
+        from . import pack
+        pack.run(recipe, places)
+    elif args.step == "small":
+        from . import small
+        small.run(recipe, places, args.minutes)
     elif args.step == "chunks":
         from . import chunks
         chunks.run(places, args.server)
