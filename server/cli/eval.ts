@@ -54,14 +54,14 @@ export const evalCommand: Command = {
 			settings,
 		};
 		const examples = sample(await readExamples(data), integerOption(values, 'limit', 1, Number.MAX_SAFE_INTEGER));
-		const { scores, times } = await runExamples(examples, run, context);
+		const { scores, times, bundle } = await runExamples(examples, run, context);
 		context.stderr(describeTimes(times));
 		if (typeof values.details === 'string') await writeFile(values.details, jsonLines(scores));
 		const reference = await referenceScores(values, examples, run, context);
 		const report = buildReport({ scores, ...plan, ...(reference ? { reference } : {}) });
 		if (typeof values.plot === 'string') await writeFile(values.plot, plotReport(report));
 		const without = [...run.without, ...leftOut(values)];
-		if (values.json) printJson(context, { data, mid: values.mid === true, without, ...report });
+		if (values.json) printJson(context, { data, bundle, mid: values.mid === true, without, ...report });
 		else context.stdout(describeReport(report, values.markdown ? markdownTable : table));
 		return 0;
 	},

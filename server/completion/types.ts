@@ -28,6 +28,9 @@ export interface CompletionRequest {
 	k?: number;
 	/** Evaluation: levels of the hierarchy that retrieval may return. Default all. */
 	levels?: readonly NodeLevel[];
-	/** Evaluation: what should come. The report then tells its log-probability and what the confidence was computed from. */
+	/**
+	 * Evaluation: what should come. The report then tells its log-probability and what the confidence was computed from, and
+	 * decoding takes the time it needs.
+	 */
 	gold?: string;
 }

@@ -53,7 +53,7 @@ test('lines are drawn, completed in every mode, compared and plotted', async () 
 	const sweep = ['--modes', 'none,snippets,hef,copy', '--variants', '--k', '1,2,99', '--levels', 'chunk,file', '--reference', TINY_BUNDLE];
 	const { stdout, stderr } = await cli('eval', ...common, ...sweep, '--details', details, '--plot', plot, '--json');
 	const report = JSON.parse(stdout) as EvalReport & { data: string; mid: boolean };
-	expect(report).toMatchObject({ data, mid: false });
+	expect(report).toMatchObject({ data, mid: false, bundle: { name: 'tiny' } });
 	expect(Object.keys(report.modes)).toEqual(
 		expect.arrayContaining(['none', 'none-copy', 'snippets', 'hef', 'hef-copy', 'hef-entities', 'copy']),
 	);

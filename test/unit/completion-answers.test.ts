@@ -8,7 +8,7 @@ import { TINY_BUNDLE } from '../support/cli.ts';
 import { createScriptedModels } from '../support/scripted-models.ts';
 
 /** An engine whose model always writes the text, and how often it was asked. */
-async function scripted(text: string) {
+async function scripted(text: string, now = () => 0) {
 	let asked = 0;
 	const models = createScriptedModels(() => {
 		asked++;
@@ -20,7 +20,7 @@ async function scripted(text: string) {
 		workspace: () => undefined,
 		// What a scripted model writes says nothing about what would be copied.
 		copy: false,
-		now: () => 0,
+		now,
 	});
 	const complete = (code: string, options: Partial<CompletionRequest> = {}) => {
 		const request: CompletionRequest = {
@@ -38,6 +38,14 @@ async function scripted(text: string) {
 	};
 	return { complete, engine, asked: () => asked };
 }
+
+test('a slow machine cuts what is shown short, and not what is measured', async () => {
+	let seconds = 0;
+	const { complete } = await scripted('measure(value);', () => 1000 * seconds++);
+	const shown = await complete('$0', { explicit: true, fresh: true });
+	expect(shown?.tokens.generated).toBeLessThan(5);
+	expect(await complete('$0', { explicit: true, fresh: true, gold: 'x' })).toMatchObject({ items: [{ insertText: 'measure(value);' }] });
+});
 
 describe('typed-through', () => {
 	test('text that agrees with the suggestion is answered without a model, also after backspace', async () => {

@@ -10,7 +10,7 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { CompletionReport, Settings } from 'hef-shared';
+import type { BundleReport, CompletionReport, Settings } from 'hef-shared';
 import { HefError, messageOf } from '../../base/errors.ts';
 import type { CompletionRequest } from '../../completion/types.ts';
 import type { Services } from '../../services.ts';
@@ -32,6 +32,13 @@ export interface RunOptions {
 	settings: Settings;
 }
 
+export interface EvaluationRun {
+	scores: ExampleScore[];
+	times: RunTimes;
+	/** The bundle that answered; undefined when there were no examples. */
+	bundle: BundleReport | undefined;
+}
+
 /** Time by what it was spent on. */
 export interface RunTimes {
 	indexMs: number;
@@ -46,19 +53,17 @@ interface Lane {
 	times: RunTimes;
 }
 
-export async function runExamples(
-	examples: readonly Example[],
-	options: RunOptions,
-	context: CommandContext,
-): Promise<{ scores: ExampleScore[]; times: RunTimes }> {
+export async function runExamples(examples: readonly Example[], options: RunOptions, context: CommandContext): Promise<EvaluationRun> {
 	const kept = options.settings.cacheFolder;
 	const work = kept ? join(kept, 'evaluation') : await mkdtemp(join(tmpdir(), 'hef-eval-'));
 	const times: RunTimes = { indexMs: 0, saveMs: 0, completeMs: 0 };
 	const waiting = [...byRepository(examples)];
 	const answers = new Map<Example, ExampleScore[]>();
 	const progress = createProgress(context, examples.length);
+	let bundle: BundleReport | undefined;
 	const runLane = async () => {
 		const services = await startLane(options, work, context);
+		bundle = services.bundle;
 		try {
 			for (let next = waiting.shift(); next; next = waiting.shift()) {
 				await runRepository({ services, options, work, times }, ...next, (example, scores) => {
@@ -77,7 +82,7 @@ export async function runExamples(
 	} finally {
 		if (!kept) await rm(work, { recursive: true, force: true });
 	}
-	return { scores: examples.flatMap((example) => answers.get(example) ?? []), times };
+	return { scores: examples.flatMap((example) => answers.get(example) ?? []), times, bundle };
 }
 
 function startLane({ settings, lanes }: RunOptions, work: string, context: CommandContext): Promise<Services> {
