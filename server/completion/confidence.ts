@@ -26,3 +26,28 @@ export function confidenceOf(features: ConfidenceFeatures, weights: ConfidenceWe
 	const logit = CONFIDENCE_FEATURES.reduce((sum, name) => sum + (weights[name] ?? 0) * features[name], weights.intercept);
 	return 1 / (1 + Math.exp(-logit));
 }
+
+/**
+ * The highest confidence that a text begun like this can still reach, whatever follows: what lies below the threshold already
+ * need not be written to its end.
+ * @param features of what was written so far
+ * @param maxTokens most tokens of the whole text
+ */
+export function highestConfidence(features: ConfidenceFeatures, weights: ConfidenceWeights, maxTokens: number): number {
+	const { sumLogProb, minLogProb, nTokens } = features;
+	const sink = Number.NEGATIVE_INFINITY;
+	/** Log-probabilities are at most 0: sums and minima only sink, and a mean rises at best as if all that follows were certain. */
+	const bounds: Partial<Record<keyof ConfidenceFeatures, readonly [low: number, high: number]>> = {
+		sumLogProb: [sink, sumLogProb],
+		meanLogProb: [sink, sumLogProb / Math.max(maxTokens, nTokens, 1)],
+		minLogProb: [sink, minLogProb],
+		nTokens: [nTokens, Math.max(maxTokens, nTokens)],
+		copied: [0, 1],
+	};
+	const logit = CONFIDENCE_FEATURES.reduce((sum, name) => {
+		const weight = weights[name] ?? 0;
+		const [low, high] = bounds[name] ?? [features[name], features[name]];
+		return weight === 0 ? sum : sum + weight * (weight > 0 ? high : low);
+	}, weights.intercept);
+	return 1 / (1 + Math.exp(-logit));
+}

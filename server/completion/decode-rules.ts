@@ -10,7 +10,7 @@ const BLOCK_TOKENS = 192;
 const LINE_BUDGET_MS = 2000;
 const BLOCK_BUDGET_MS = 4000;
 
-export type DecodeRules = Pick<DecodeOptions, 'maxNewTokens' | 'stop' | 'timeBudgetMs' | 'singleLine'>;
+export type DecodeRules = Pick<DecodeOptions, 'maxNewTokens' | 'stop' | 'timeBudgetMs' | 'singleLine' | 'isHopeless'>;
 
 export function rulesOf(request: CompletionRequest, split: Split, blocks: BlockDetector): DecodeRules {
 	// What is right does not depend on how busy the machine is that measures it.

@@ -14,7 +14,7 @@ import { chooseToken, modelDistribution, restricted } from './mixing.ts';
 import { createLogitReader } from './speculation.ts';
 import { TextAfter } from './text-after.ts';
 
-export type StopReason = 'stopToken' | 'stopRule' | 'length' | 'time' | 'cancelled';
+export type StopReason = 'stopToken' | 'stopRule' | 'length' | 'time' | 'hopeless' | 'cancelled';
 
 export interface DecodeOptions {
 	generator: Generator;
@@ -30,6 +30,8 @@ export interface DecodeOptions {
 	maxNewTokens: number;
 	/** Asked after every token with the text behind the forced part; a number is the length to keep. */
 	stop(text: string): number | undefined;
+	/** Asked after every token with what was decoded so far: whether its rest would be in vain. Default never. */
+	isHopeless?(decoded: Omit<Decoded, 'text' | 'reason'>): boolean;
 	/** Whether it stops before the first line break. Default false. */
 	singleLine?: boolean;
 	cancellation: Cancellation;
@@ -86,6 +88,7 @@ export async function decodeGreedily(options: DecodeOptions): Promise<Decoded> {
 		nTokens++;
 		const keep = output.forcedBytes.length > 0 ? undefined : options.stop(output.text);
 		if (keep !== undefined) return result('stopRule', keep);
+		if (options.isHopeless?.({ nTokens, ...trail.summary() })) return result('hopeless');
 		if (cancellation.aborted) return result('cancelled');
 		if (options.now() > deadline) return result('time');
 		if (nTokens < options.maxNewTokens) logits = await reader.next(token, options.maxNewTokens - nTokens);

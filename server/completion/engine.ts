@@ -18,7 +18,7 @@ import type { Models, Prefilled } from '../inference/types.ts';
 import type { SnippetSource } from '../retrieval/snippets.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
 import { createBlockDetector } from './block-start.ts';
-import { confidenceOf, featuresOf } from './confidence.ts';
+import { confidenceOf, featuresOf, highestConfidence } from './confidence.ts';
 import { type ContextQuery, createContextGatherer } from './context.ts';
 import { decodeCopies } from './copy-only.ts';
 import { type CopySource, type Decoded, decodeGreedily, scoreText } from './decode.ts';
@@ -87,6 +87,14 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		return { request, view: place?.view, snippets: place?.snippets, names: place?.names, prefix: split.prefix, visible, visibleText };
 	};
 
+	/** Stops where nothing that follows would be shown. An evaluation wants all of it. */
+	const untilHopeless = (request: CompletionRequest, { linePrefix }: Split, rules: DecodeRules): DecodeRules => {
+		if (request.explicit || request.fresh || request.gold !== undefined) return rules;
+		const highest = (decoded: Omit<Decoded, 'text' | 'reason'>) =>
+			highestConfidence(featuresOf(decoded, linePrefix), manifest.confidence, rules.maxNewTokens);
+		return { ...rules, isHopeless: (decoded) => highest(decoded) < request.minConfidence };
+	};
+
 	const generate = async (
 		prompt: Prompt,
 		forced: string,
@@ -128,6 +136,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 
 	const judge = (request: CompletionRequest, split: Split, decoded: Decoded): Pick<CompletionReport, 'items' | 'suppressed'> => {
 		const { text, reason } = decoded;
+		if (reason === 'hopeless') return { items: [], suppressed: 'lowConfidence' };
 		const { prefix, linePrefix, suffix } = split;
 		const verdict = filterCandidate({ text, prefix, linePrefix, suffix, complete: reason !== 'length' && reason !== 'time' });
 		if (verdict.kind === 'refuse') return { items: [], suppressed: verdict.reason };
@@ -162,7 +171,8 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const copied = copy && !request.without?.includes('copy') ? copySourceAt(texts, request) : undefined;
 		// A measured request is cold, whatever ran before it.
 		if (request.fresh) (await models.generator()).truncate(0);
-		const generated = await generate(prompt, forced, copied, rulesOf(request, split, blocks), cancellation);
+		const rules = untilHopeless(request, split, rulesOf(request, split, blocks));
+		const generated = await generate(prompt, forced, copied, rules, cancellation);
 		if (!generated) return undefined;
 		const timingsMs: StageTimings = {
 			tokenize: tokenized - started,

@@ -126,6 +126,16 @@ describe('nothing is shown, and the reason is known', () => {
 		expect(await complete('const a = $0', { minConfidence: 1, explicit: true })).toMatchObject({ suppressed: null });
 	});
 
+	test('what could not be shown any more is not written to its end, but for an evaluation', async () => {
+		const { complete } = await scripted('one(two, three);');
+		const sure = { minConfidence: 1 };
+		expect((await complete('const a = $0', sure))?.tokens.generated).toBe(1);
+		expect((await complete('const b = $0', { ...sure, explicit: true }))?.tokens.generated).toBeGreaterThan(10);
+		const whole = await complete('const c = $0', { ...sure, fresh: true });
+		expect(whole).toMatchObject({ items: [], suppressed: 'lowConfidence' });
+		expect(whole?.tokens.generated).toBeGreaterThan(10);
+	});
+
 	test('nothing visible was generated', async () => {
 		const { complete } = await scripted('\nnext line');
 		expect(await complete('done();$0')).toMatchObject({ items: [], suppressed: 'empty' });
