@@ -122,6 +122,8 @@ export function createServices(options: ServicesOptions): Services {
 		bundleFolder: bundle.folder,
 		executionProvider: settings.executionProvider,
 		gate: gate.buffer,
+		unloadAfterMs: settings.unloadAfterMinutes * 60_000,
+		cacheFolder,
 		logger,
 		died: (message: string) => events.died?.(message),
 	};
@@ -129,8 +131,8 @@ export function createServices(options: ServicesOptions): Services {
 	const indexing = createIndexingClient({
 		...common,
 		threads: INDEXING_THREADS,
-		cacheFolder,
 		cacheBudgetBytes: settings.cacheBudgetBytes,
+		host: { chooseExecutionProvider: () => completion.chooseExecutionProvider() },
 		throttleOnBattery: settings.throttleOnBattery,
 		events: {
 			progress: (folder, progress) => events.progress({ folder, ...progress }),

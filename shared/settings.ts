@@ -20,6 +20,7 @@ export interface Settings {
 	cacheBudgetBytes: number;
 	maxThreads: number;
 	throttleOnBattery: boolean;
+	unloadAfterMinutes: number;
 	minConfidence: number;
 	multiLine: MultiLineMode;
 	copy: boolean;
@@ -80,6 +81,13 @@ export const SETTINGS_SCHEMA = {
 		type: 'boolean',
 		default: true,
 		description: 'Index at a third of the pace while the machine runs on its battery (where the system tells: Linux).',
+	},
+	unloadAfterMinutes: {
+		type: 'number',
+		minimum: 0,
+		maximum: 10_080,
+		default: 30,
+		description: 'Models that have not run for so many minutes give their memory back; the next request loads them again. 0: never.',
 	},
 	minConfidence: {
 		type: 'number',

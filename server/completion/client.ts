@@ -4,7 +4,7 @@
  * Guarantees: every promise settles; a superseded or cancelled request settles at once with `undefined` while the worker
  * notices in its own time; an identical request joins the one under way, which stops when nobody waits for it any more.
  */
-import type { CompletionReport, HnswReport } from 'hef-shared';
+import type { CompletionReport, ExecutionProviderReport, HnswReport } from 'hef-shared';
 import { SharedFlag } from '../base/cancellation.ts';
 import type { Logger } from '../base/logger.ts';
 import { startWorker } from '../base/worker-client.ts';
@@ -21,6 +21,8 @@ import type { CompletionRequest } from './types.ts';
 
 export interface CompletionClient {
 	warmUp(): Promise<WarmUpReport>;
+	/** Where models run. Tries what this machine has, once. */
+	chooseExecutionProvider(): Promise<ExecutionProviderReport>;
 	openFolder(place: FolderPlace): Promise<void>;
 	closeFolder(folder: string): Promise<void>;
 	published(folder: string, paths: string[] | 'all'): void;
@@ -111,6 +113,7 @@ export function createCompletionClient(options: CompletionClientOptions): Comple
 	return {
 		metrics,
 		warmUp: () => remote.warmUp(),
+		chooseExecutionProvider: () => remote.chooseExecutionProvider(),
 		openFolder: (place) => remote.openFolder(place),
 		closeFolder: (folder) => remote.closeFolder(folder),
 		published: (folder, paths) => emit('published', folder, paths),

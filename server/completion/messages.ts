@@ -6,6 +6,10 @@ export interface CompletionWorkerData {
 	bundleFolder: string;
 	executionProvider: ExecutionProviderSetting;
 	threads: number;
+	/** Models that have not run for so long give their memory back. Default 0: never. */
+	unloadAfterMs?: number | undefined;
+	/** Folder that holds the caches of all workspaces; without one, findings about providers are not kept. */
+	cacheFolder?: string | undefined;
 	/** Whether the copy model takes part. */
 	copy: boolean;
 	/** {@link ActivityGate}: raised while a completion runs, so that indexing steps aside. */
@@ -21,6 +25,8 @@ export interface FolderPlace {
 export interface CompletionWorkerMethods {
 	/** Loads every model and runs each once, so that the first completion does not wait for it. */
 	warmUp(): WarmUpReport;
+	/** Where models run. Tries what this machine has, once. */
+	chooseExecutionProvider(): ExecutionProviderReport;
 	openFolder(place: FolderPlace): void;
 	closeFolder(folder: string): void;
 	/** Null when cancelled through the flag. */

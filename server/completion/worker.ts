@@ -54,7 +54,8 @@ const logger = loggerOf((level, message) => emit('log', level, message));
 
 async function load() {
 	const bundle = await loadBundle(data.bundleFolder);
-	const models = await createModels(bundle, { executionProvider: data.executionProvider, threads: data.threads, logger });
+	const { executionProvider, threads, unloadAfterMs, cacheFolder } = data;
+	const models = await createModels(bundle, { executionProvider, threads, unloadAfterMs, cacheFolder, logger });
 	const workspace = (folder: string) => folders.get(folder);
 	const engine = createCompletionEngine({ bundle, models, workspace, copy: data.copy, now: () => performance.now() });
 	return { bundle, models, engine };
@@ -145,6 +146,7 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 			loadMs: performance.now() - started,
 		};
 	},
+	chooseExecutionProvider: async () => (await loaded()).models.chooseExecutionProvider(),
 	openFolder: (place) => placed(() => openFolder(place)),
 	closeFolder: (folder) =>
 		placed(async () => {

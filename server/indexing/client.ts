@@ -1,25 +1,26 @@
 /** The LSP thread's side of the indexing worker. */
 import type { Logger } from '../base/logger.ts';
 import { startWorker } from '../base/worker-client.ts';
-import type { Remote } from '../base/worker-rpc.ts';
-import type { IndexingEvents, IndexingWorkerData, IndexingWorkerMethods } from './messages.ts';
+import type { Local, Remote } from '../base/worker-rpc.ts';
+import type { IndexingEvents, IndexingHost, IndexingWorkerData, IndexingWorkerMethods } from './messages.ts';
 
 export type IndexingClient = Remote<IndexingWorkerMethods>;
 
 export interface IndexingClientOptions extends IndexingWorkerData {
 	logger: Logger;
 	events: Omit<IndexingEvents, 'log'>;
+	host: Local<IndexingHost>;
 	/** The worker ended without having been asked to. */
 	died?(message: string): void;
 }
 
 export function createIndexingClient(options: IndexingClientOptions): IndexingClient {
-	const { logger, events, died = () => {}, ...workerData } = options;
-	const { remote, dispose } = startWorker<IndexingEvents, IndexingWorkerMethods, object>({
+	const { logger, events, host, died = () => {}, ...workerData } = options;
+	const { remote, dispose } = startWorker<IndexingEvents & IndexingHost, IndexingWorkerMethods, object>({
 		name: 'indexing',
 		url: new URL('./worker.js', import.meta.url),
 		workerData,
-		handlers: { ...events, log: (level, message) => logger[level](message) },
+		handlers: { ...events, ...host, log: (level, message) => logger[level](message) },
 		logger,
 		died,
 	});

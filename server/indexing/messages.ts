@@ -1,11 +1,13 @@
 /** What the LSP thread and the indexing worker say to each other. */
-import type { ExecutionProviderSetting, UpdateReport, WorkspaceReport } from 'hef-shared';
+import type { ExecutionProviderReport, ExecutionProviderSetting, UpdateReport, WorkspaceReport } from 'hef-shared';
 import type { FileProgress, IndexRequest } from './types.ts';
 
 export interface IndexingWorkerData {
 	bundleFolder: string;
 	executionProvider: ExecutionProviderSetting;
 	threads: number;
+	/** Models that have not run for so long give their memory back. Default 0: never. */
+	unloadAfterMs?: number | undefined;
 	/** Folder that holds the caches of all workspaces. */
 	cacheFolder: string;
 	/** What all of them may take on disk. Default no limit. */
@@ -39,6 +41,12 @@ export interface IndexingWorkerMethods {
 	clear(folder: string): { storePath: string };
 	report(folder: string): WorkspaceReport;
 	dispose(): void;
+}
+
+/** What the worker asks the LSP thread. */
+export interface IndexingHost {
+	/** Where models run: one choice for both workers, so that a driver is tried once. */
+	chooseExecutionProvider(): ExecutionProviderReport;
 }
 
 /** Events of the worker for the LSP thread. */

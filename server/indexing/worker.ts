@@ -15,12 +15,13 @@ import { connect, type Local } from '../base/worker-rpc.ts';
 import { createChunker } from '../chunking/chunker.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
 import { loadBundle } from '../inference/bundle.ts';
+import type { ExecutionProviderChoice } from '../inference/execution-providers.ts';
 import { createModels } from '../inference/models.ts';
 import type { ChangeReason } from '../workspace/types.ts';
 import { createWorkspace } from '../workspace/workspace.ts';
 import { type FolderIndex, openFolderIndex } from './folder-index.ts';
 import { createIndexer } from './indexer.ts';
-import type { FolderOptions, IndexingEvents, IndexingWorkerData, IndexingWorkerMethods } from './messages.ts';
+import type { FolderOptions, IndexingEvents, IndexingHost, IndexingWorkerData, IndexingWorkerMethods } from './messages.ts';
 
 invariant(parentPort, 'the indexing worker runs in a worker thread');
 const data = workerData as IndexingWorkerData;
@@ -46,7 +47,11 @@ const logger = loggerOf((level, message) => emit('log', level, message));
 
 async function load() {
 	const bundle = await loadBundle(data.bundleFolder);
-	const models = await createModels(bundle, { executionProvider: data.executionProvider, threads: data.threads, logger });
+	const { executionProvider, threads, unloadAfterMs } = data;
+	// The CPU is no question to ask another thread.
+	const ask = async () => (await remote.chooseExecutionProvider()) as ExecutionProviderChoice;
+	const choose = executionProvider === 'cpu' ? undefined : ask;
+	const models = await createModels(bundle, { executionProvider, threads, unloadAfterMs, choose, logger });
 	return { bundle, models, chunker: createChunker({ countTokens: models.tokenizer.count, logger }) };
 }
 const loaded = singleFlight(load);
@@ -176,4 +181,6 @@ const methods: Local<IndexingWorkerMethods> = {
 	},
 };
 
-const { emit } = connect<IndexingWorkerMethods, object, IndexingEvents>(parentPort, methods, (error) => logger.error(messageOf(error)));
+const { emit, remote } = connect<IndexingWorkerMethods, IndexingHost, IndexingEvents>(parentPort, methods, (error) =>
+	logger.error(messageOf(error)),
+);

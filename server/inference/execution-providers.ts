@@ -22,7 +22,9 @@ const LINUX_GPU_DEVICES = ['/dev/dri', ...NVIDIA_DEVICES];
 const VULKAN_VARIABLES = ['VK_ICD_FILENAMES', 'VK_DRIVER_FILES'];
 
 /** What a probe found. `speedup`: the CPU's time by the provider's, for the same short generation. */
-export type ProbeResult = { works: true; speedup: number } | { works: false; why: string };
+export type ProbeResult =
+	| { works: true; speedup: number }
+	| { works: false; why: string /** It may work another time: there was no answer. */; transient?: true };
 
 export interface Machine {
 	platform: NodeJS.Platform;

@@ -4,7 +4,9 @@
  * Guarantees: a model is loaded once, however many ask at the same time; a load that failed is tried again when asked again; a
  * provider that fails in use costs time, never the request. Runs block the thread they are on: never the LSP thread.
  */
+import { join } from 'node:path';
 import type { ExecutionProviderSetting } from 'hef-shared';
+import { type Clock, systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import { singleFlight } from '../base/single-flight.ts';
 import type { Bundle } from './bundle.ts';
@@ -13,9 +15,11 @@ import { chooseExecutionProvider, type ExecutionProviderChoice, thisMachine } fr
 import { openWithFallback, type ProviderState } from './fallback-session.ts';
 import { createFuser } from './fuser.ts';
 import { createGenerator } from './generator.ts';
+import { openIdleSession } from './idle-session.ts';
 import { probeProvider } from './probe.ts';
+import { createProbeMemory, type ProbeMemory, probeKey } from './probe-memory.ts';
 import { createProjector } from './projector.ts';
-import { type ModelSession, openSession, type ProviderName, pieceSizeOn, supportedProviders } from './session.ts';
+import { type ModelSession, openSession, type ProviderName, pieceSizeOn, RUNTIME_VERSION, supportedProviders } from './session.ts';
 import { createTokenEmbedding } from './token-embedding.ts';
 import { loadTokenizer } from './tokenizer.ts';
 import type { Models, Projector } from './types.ts';
@@ -31,8 +35,13 @@ export interface ModelsOptions {
 	/** Threads of one run, at least 1. */
 	threads: number;
 	logger: Logger;
-	/** How the provider is chosen; for tests. */
-	choose?(): Promise<ExecutionProviderChoice>;
+	/** A model that has not run for so long gives its memory back until its next run. Default 0: never. */
+	unloadAfterMs?: number | undefined;
+	/** Folder where findings about providers are kept from one start to the next; nothing is kept without one. */
+	cacheFolder?: string | undefined;
+	/** How the provider is chosen; by default of those that work on this machine. */
+	choose?: (() => Promise<ExecutionProviderChoice>) | undefined;
+	clock?: Clock;
 	/** How a session is opened; for tests. */
 	open?: typeof openSession;
 }
@@ -45,18 +54,21 @@ export async function createModels(bundle: Bundle, options: ModelsOptions): Prom
 	const { manifest } = bundle;
 	const { threads, logger, open = openSession } = options;
 	const tokenizer = await loadTokenizer(bundle.path(manifest.tokenizer.file), manifest.tokenizer.vocabSize);
-	const provider = createProviderState(options.choose ?? (() => choose(bundle, options)), logger);
+	const memory = await probeMemoryOf(bundle, options);
+	const provider = createProviderState(options.choose ?? (() => choose(bundle, options, memory)), logger, memory);
 	const sessions: ModelSession[] = [];
+	const { unloadAfterMs = 0, clock = systemClock } = options;
 
-	const keep = (session: ModelSession): ModelSession => {
+	const keep = async (openAgain: () => Promise<ModelSession>): Promise<ModelSession> => {
+		const session = await openIdleSession({ open: openAgain, unloadAfterMs, clock });
 		sessions.push(session);
 		return session;
 	};
 	/** On the chosen provider. */
-	const openModel = async (file: string, state: ProviderState): Promise<ModelSession> =>
-		keep(await openWithFallback({ state, open: (name) => open({ path: bundle.path(file), provider: name, threads }) }));
+	const openModel = (file: string, state: ProviderState): Promise<ModelSession> =>
+		keep(() => openWithFallback({ state, open: (name) => open({ path: bundle.path(file), provider: name, threads }) }));
 	/** For models so small that the way to a GPU and back takes longer than the run. */
-	const openOnCpu = async (file: string): Promise<ModelSession> => keep(await open({ path: bundle.path(file), provider: 'cpu', threads }));
+	const openOnCpu = (file: string): Promise<ModelSession> => keep(() => open({ path: bundle.path(file), provider: 'cpu', threads }));
 
 	const embedder = singleFlight(async () => {
 		const state = await provider.chosen();
@@ -91,13 +103,29 @@ export async function createModels(bundle: Bundle, options: ModelsOptions): Prom
 		get executionProvider() {
 			return provider.report();
 		},
+		async chooseExecutionProvider() {
+			await provider.chosen();
+			return provider.report();
+		},
 		async dispose() {
 			await Promise.all(sessions.splice(0).map((session) => session.dispose()));
 		},
 	};
 }
 
-function choose(bundle: Bundle, { executionProvider, threads }: ModelsOptions): Promise<ExecutionProviderChoice> {
+/** Findings hold for the same runtime and the same generator. */
+async function probeMemoryOf(bundle: Bundle, { cacheFolder }: ModelsOptions): Promise<ProbeMemory | undefined> {
+	if (cacheFolder === undefined) return undefined;
+	const { file } = bundle.manifest.generator;
+	const key = await probeKey(bundle.manifest.files[file]?.sha256 ?? '', [RUNTIME_VERSION, process.version]);
+	return createProbeMemory({ file: join(cacheFolder, 'execution-providers.json'), key, now: Date.now });
+}
+
+function choose(
+	bundle: Bundle,
+	{ executionProvider, threads }: ModelsOptions,
+	memory: ProbeMemory | undefined,
+): Promise<ExecutionProviderChoice> {
 	const { manifest } = bundle;
 	const task = {
 		threads,
@@ -106,11 +134,12 @@ function choose(bundle: Bundle, { executionProvider, threads }: ModelsOptions): 
 		generator: manifest.generator,
 	};
 	const timeoutMs = executionProvider === 'auto' ? AUTO_PROBE_MS : EXPLICIT_PROBE_MS;
-	const probe = (provider: ProviderName) => probeProvider({ ...task, provider, timeoutMs });
+	const probeNow = (provider: ProviderName) => probeProvider({ ...task, provider, timeoutMs });
+	const probe = (provider: ProviderName) => (memory ? memory.recall(provider, () => probeNow(provider)) : probeNow(provider));
 	return chooseExecutionProvider({ setting: executionProvider, machine: thisMachine(supportedProviders()), probe });
 }
 
-function createProviderState(choose: () => Promise<ExecutionProviderChoice>, logger: Logger) {
+function createProviderState(choose: () => Promise<ExecutionProviderChoice>, logger: Logger, memory: ProbeMemory | undefined) {
 	let now: { name: string; why: string } = { name: 'none', why: 'no model was loaded yet' };
 	const chosen = singleFlight(async (): Promise<ProviderState> => {
 		let choice = await choose();
@@ -122,6 +151,7 @@ function createProviderState(choose: () => Promise<ExecutionProviderChoice>, log
 			},
 			fallBack(reason) {
 				if (choice.name === 'cpu') return;
+				void memory?.forget(choice.name);
 				choice = { name: 'cpu', why: `${choice.name} failed in use: ${reason}` };
 				now = choice;
 				logger.warn(`models run on the CPU from now on: ${choice.why}`);

@@ -35,7 +35,7 @@ export function probeProvider({ timeoutMs, script = childScript(), ...task }: Pr
 		const options = { timeout: timeoutMs, killSignal: 'SIGKILL', maxBuffer: 1 << 20 } as const;
 		execFile(process.execPath, [script, JSON.stringify(task)], options, (error, stdout, stderr) => {
 			if (!error) return resolve(parseAnswer(stdout));
-			if (error.killed) return resolve({ works: false, why: `no answer within ${timeoutMs / 1000} s` });
+			if (error.killed) return resolve({ works: false, why: `no answer within ${timeoutMs / 1000} s`, transient: true });
 			if (error.signal) return resolve({ works: false, why: `the driver crashed (${error.signal})` });
 			const complaint = (stderr.trim() || messageOf(error)).replaceAll(/\s+/g, ' ');
 			resolve({ works: false, why: complaint.slice(-LONGEST_COMPLAINT) });

@@ -6,7 +6,7 @@
  * runs short.
  */
 import { basename } from 'node:path';
-import { InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
+import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntime-node';
 import { HefError, messageOf } from '../base/errors.ts';
 
 /** Names of ONNX Runtime's providers that this server uses. */
@@ -44,6 +44,9 @@ export interface SessionOptions {
 export function supportedProviders(): string[] {
 	return listSupportedBackends().map(({ name }) => name);
 }
+
+/** Version of the runtime. */
+export const RUNTIME_VERSION: string = env.versions.node ?? '';
 
 /** @throws HefError `inference-failed` when the runtime refuses the file or the provider */
 export async function openSession({ path, provider, threads }: SessionOptions): Promise<ModelSession> {

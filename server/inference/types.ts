@@ -85,5 +85,7 @@ export interface Models {
 	generator(): Promise<Generator>;
 	/** Which provider runs the models, and why; `none` before the first load. Changes when a provider fails in use. */
 	readonly executionProvider: { name: string; why: string };
+	/** The same, chosen now if no model was loaded yet. */
+	chooseExecutionProvider(): Promise<{ name: string; why: string }>;
 	dispose(): Promise<void>;
 }

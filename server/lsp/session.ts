@@ -66,6 +66,7 @@ const RESTARTING: readonly (keyof Settings)[] = [
 	'cacheBudgetBytes',
 	'maxThreads',
 	'throttleOnBattery',
+	'unloadAfterMinutes',
 	'copy',
 	'exclude',
 	'trace',

@@ -38,6 +38,7 @@ export function createScriptedModels(nextText: () => string): Models {
 		fuser: unused,
 		projector: unused,
 		executionProvider: { name: 'cpu', why: 'scripted' },
+		chooseExecutionProvider: async () => ({ name: 'cpu', why: 'scripted' }),
 		async dispose() {},
 	};
 }

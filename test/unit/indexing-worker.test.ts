@@ -49,6 +49,7 @@ function start(cacheFolder: string) {
 		cacheFolder,
 		gate: new ActivityGate().buffer,
 		logger: silentLogger,
+		host: { chooseExecutionProvider: () => ({ name: 'cpu', why: 'a test' }) },
 		events: { progress: () => {}, updated: () => {}, moved: () => {}, problem: () => {}, published: (_, paths) => published.push(paths) },
 	});
 	let ended: Promise<unknown> | undefined;
