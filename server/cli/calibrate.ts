@@ -20,7 +20,8 @@ const DEFAULT_PRECISION = 0.6;
 export const calibrateCommand: Command = {
 	name: 'calibrate',
 	usage: `--data FILE.jsonl --repos DIR [--limit N] [--cursors start,mid] [--precision 0.6] [--workers N]
-      [--details FILE.jsonl] [--write] [--json] | --answers FILE.jsonl [--precision 0.6] [--write] [--json]`,
+       [--details FILE.jsonl] [--write] [--json]
+  calibrate --answers FILE.jsonl [--precision 0.6] [--write] [--json]`,
 	summary: 'fits the confidence of suggestions to lines, and with --write stores it in the bundle',
 	options: {
 		data: { type: 'string' },

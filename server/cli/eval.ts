@@ -19,9 +19,10 @@ type Values = ParsedArguments['values'];
 
 export const evalCommand: Command = {
 	name: 'eval',
-	usage: `--data FILE.jsonl --repos DIR [--modes none,snippets,hef[-entities][-copy][-speculation],copy] [--variants] [--limit N] [--mid]
-      [--no-suffix] [--no-entities] [--no-copy] [--no-speculation] [--k N,N…] [--levels chunk,file,directory,repository] [--reference BUNDLE]
-      [--workers N] [--details FILE.jsonl] [--plot FILE.svg] [--markdown] [--json]`,
+	usage: `--data FILE.jsonl --repos DIR [--modes none,snippets,hef[-entities][-copy][-speculation],copy] [--variants]
+       [--limit N] [--mid] [--no-suffix] [--no-entities] [--no-copy] [--no-speculation] [--k N,N…]
+       [--levels chunk,file,directory,repository] [--reference BUNDLE] [--workers N]
+       [--details FILE.jsonl] [--plot FILE.svg] [--markdown] [--json]`,
 	summary: 'exact match and edit similarity by mode on a benchmark',
 	options: {
 		data: { type: 'string' },
@@ -54,14 +55,15 @@ export const evalCommand: Command = {
 			settings,
 		};
 		const examples = sample(await readExamples(data), integerOption(values, 'limit', 1, Number.MAX_SAFE_INTEGER));
-		const { scores, times, bundle } = await runExamples(examples, run, context);
+		const { scores, times, notes, bundle } = await runExamples(examples, run, context);
 		context.stderr(describeTimes(times));
+		for (const [note, count] of Object.entries(notes)) context.stderr(`${note} (${count} of ${examples.length} lines)\n`);
 		if (typeof values.details === 'string') await writeFile(values.details, jsonLines(scores));
 		const reference = await referenceScores(values, examples, run, context);
 		const report = buildReport({ scores, ...plan, ...(reference ? { reference } : {}) });
 		if (typeof values.plot === 'string') await writeFile(values.plot, plotReport(report));
 		const without = [...run.without, ...leftOut(values)];
-		if (values.json) printJson(context, { data, bundle, mid: values.mid === true, without, ...report });
+		if (values.json) printJson(context, { data, bundle, notes, mid: values.mid === true, without, ...report });
 		else context.stdout(describeReport(report, values.markdown ? markdownTable : table));
 		return 0;
 	},

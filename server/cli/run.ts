@@ -31,8 +31,7 @@ export const COMMANDS: readonly Command[] = [
 ];
 
 export function usage(): string {
-	const width = Math.max(...COMMANDS.map(({ name, usage }) => name.length + usage.length)) + 1;
-	const lines = COMMANDS.map(({ name, usage, summary }) => `  ${`${name} ${usage}`.padEnd(width)}  ${summary}`);
+	const lines = COMMANDS.map(({ name, usage, summary }) => `  ${name} ${usage}\n        ${summary}`);
 	return `Usage: hef-language-server --stdio | --socket PORT | --pipe NAME
        hef-language-server COMMAND [OPTIONS]
 

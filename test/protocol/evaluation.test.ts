@@ -50,13 +50,24 @@ test('lines are drawn, completed in every mode, compared and plotted', async () 
 	const folder = temporaryFolder({ 'lines.jsonl': lines });
 	const [data, details, plot] = ['lines.jsonl', 'details.jsonl', 'plot.svg'].map((name) => join(folder, name)) as [string, string, string];
 	const common = ['--data', data, '--repos', repos, '--bundle', TINY_BUNDLE, '--execution-provider', 'cpu', '--workers', '2'];
-	const sweep = ['--modes', 'none,snippets,hef,copy', '--variants', '--k', '1,2,99', '--levels', 'chunk,file', '--reference', TINY_BUNDLE];
+	const sweep = [
+		'--modes',
+		'none,snippets,llavacode,hef,copy',
+		'--variants',
+		'--k',
+		'1,2,99',
+		'--levels',
+		'chunk,file',
+		'--reference',
+		TINY_BUNDLE,
+	];
 	const { stdout, stderr } = await cli('eval', ...common, ...sweep, '--details', details, '--plot', plot, '--json');
-	const report = JSON.parse(stdout) as EvalReport & { data: string; mid: boolean };
+	const report = JSON.parse(stdout) as EvalReport & { data: string; mid: boolean; notes: Record<string, number> };
 	expect(report).toMatchObject({ data, mid: false, bundle: { name: 'tiny' } });
 	expect(Object.keys(report.modes)).toEqual(
 		expect.arrayContaining(['none', 'none-copy', 'snippets', 'hef', 'hef-copy', 'hef-entities', 'copy']),
 	);
+	expect(report.notes['llavacode: the bundle has no llavacode projector']).toBe(4);
 	expect(report.modes.hef).toMatchObject({ n: 4 });
 	expect(report.modes.hef?.deltaLogProb?.value).not.toBe(0);
 	expect(report.ratios.map(({ mode, to }) => `${mode} / ${to}`)).toContain('hef-copy / none-copy');

@@ -1,6 +1,7 @@
 /**
  * Fits the confidence of suggestions to answers of the server's own pipeline: which features, with which weights, and what a
- * threshold on it then shows. Figures come from models that did not see the repository they judge.
+ * threshold on it then shows. Figures come from models that did not see the repository they judge; the choice of features did,
+ * so they are a shade too good.
  */
 import { HefError } from '../../base/errors.ts';
 import { CONFIDENCE_FEATURES, type ConfidenceWeights } from '../../inference/manifest.ts';

@@ -35,6 +35,8 @@ export interface RunOptions {
 export interface EvaluationRun {
 	scores: ExampleScore[];
 	times: RunTimes;
+	/** What variants had to do without, `VARIANT: note`, and on how many lines. */
+	notes: Record<string, number>;
 	/** The bundle that answered; undefined when there were no examples. */
 	bundle: BundleReport | undefined;
 }
@@ -51,12 +53,14 @@ interface Lane {
 	options: RunOptions;
 	work: string;
 	times: RunTimes;
+	notes: Record<string, number>;
 }
 
 export async function runExamples(examples: readonly Example[], options: RunOptions, context: CommandContext): Promise<EvaluationRun> {
 	const kept = options.settings.cacheFolder;
 	const work = kept ? join(kept, 'evaluation') : await mkdtemp(join(tmpdir(), 'hef-eval-'));
 	const times: RunTimes = { indexMs: 0, saveMs: 0, completeMs: 0 };
+	const notes: Record<string, number> = {};
 	const waiting = [...byRepository(examples)];
 	const answers = new Map<Example, ExampleScore[]>();
 	const progress = createProgress(context, examples.length);
@@ -66,7 +70,7 @@ export async function runExamples(examples: readonly Example[], options: RunOpti
 		bundle = services.bundle;
 		try {
 			for (let next = waiting.shift(); next; next = waiting.shift()) {
-				await runRepository({ services, options, work, times }, ...next, (example, scores) => {
+				await runRepository({ services, options, work, times, notes }, ...next, (example, scores) => {
 					answers.set(example, scores);
 					progress(example.repo, answers.size);
 				});
@@ -82,7 +86,7 @@ export async function runExamples(examples: readonly Example[], options: RunOpti
 	} finally {
 		if (!kept) await rm(work, { recursive: true, force: true });
 	}
-	return { scores: examples.flatMap((example) => answers.get(example) ?? []), times, bundle };
+	return { scores: examples.flatMap((example) => answers.get(example) ?? []), times, notes, bundle };
 }
 
 function startLane({ settings, lanes }: RunOptions, work: string, context: CommandContext): Promise<Services> {
@@ -150,7 +154,7 @@ async function copyRepository(from: string, to: string): Promise<void> {
 }
 
 async function completeAt(
-	{ services, options }: Lane,
+	{ services, options, notes }: Lane,
 	folder: string,
 	example: Example,
 	cursor: Cursor,
@@ -175,6 +179,7 @@ async function completeAt(
 			...(variant.levels === undefined ? {} : { levels: variant.levels }),
 		};
 		const report = await services.complete(request);
+		for (const note of report?.notes ?? []) notes[`${variant.name}: ${note}`] = (notes[`${variant.name}: ${note}`] ?? 0) + 1;
 		if (report) scores.push(scoreOf(example, variant, at === 'mid', cursor.gold, report));
 	}
 	return scores;
