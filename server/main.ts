@@ -118,6 +118,17 @@ async function openChunkSource(folder: string, tokenizerFile?: string) {
 	return { workspace: await createWorkspace(folder), chunker: createChunker({ countTokens: count }) };
 }
 
+async function openBareEngine(settings: Settings) {
+	const { createBareEngine } = await import('./completion/bare-engine.ts');
+	const { createModels } = await import('./inference/models.ts');
+	const { createWorkspace } = await import('./workspace/workspace.ts');
+	const bundle = await loadChosenBundle(settings);
+	const logger = stderrLogger({ verbose: settings.trace !== 'off' });
+	const threads = settings.maxThreads || 2;
+	const models = await createModels(bundle, { executionProvider: settings.executionProvider, threads, logger });
+	return { engine: createBareEngine({ bundle, models }), openWorkspace: (folder: string) => createWorkspace(folder) };
+}
+
 async function inspect(folder: string, settings: Settings) {
 	const { inspectFolder } = await import('./indexing/inspect.ts');
 	const bundle = await loadChosenBundle(settings);
@@ -134,6 +145,7 @@ function commandContext(): CommandContext {
 		version,
 		createServices: startServices,
 		openChunkSource,
+		openBareEngine,
 		loadBundle: loadChosenBundle,
 		inspect,
 		clearCache: clearCaches,

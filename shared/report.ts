@@ -145,6 +145,15 @@ export interface StageTimings {
 	total: number;
 }
 
+/** One token of a text that should come, where the copy model predicts something: what its weight is fitted from. */
+export interface CopyStep {
+	/** What the weight is computed from. */
+	features: Record<string, number>;
+	/** Probability of the token under the generator and under the copy model, 0–1. */
+	modelProbability: number;
+	copyProbability: number;
+}
+
 /** What `complete --json` prints, and what `hef.explain` answers for the last request. */
 export interface CompletionReport {
 	items: CompletionItem[];
@@ -161,5 +170,5 @@ export interface CompletionReport {
 	/** What the answer had to do without, e.g. `index not ready`. */
 	notes?: string[];
 	/** Evaluation only: natural log-probability of the text that should come, and what the confidence was computed from. */
-	evidence?: { gold: { logProb: number; nTokens: number }; features: Record<string, number> };
+	evidence?: { gold: { logProb: number; nTokens: number }; features: Record<string, number>; copying?: CopyStep[] };
 }

@@ -2,9 +2,11 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { EXECUTION_PROVIDERS, parseSettings, type Settings, type WorkspaceReport } from 'hef-shared';
 import { HefError } from '../base/errors.ts';
+import type { BareEngine } from '../completion/bare-engine.ts';
 import type { Bundle } from '../inference/bundle.ts';
 import type { CreateServices } from '../services.ts';
 import type { ClearedCache } from '../store/cache-folder.ts';
+import type { Workspace } from '../workspace/types.ts';
 import type { ChunksOptions } from './chunks.ts';
 
 /** Streams and services of a command; injected, so that tests run commands in-process. */
@@ -13,6 +15,8 @@ export interface CommandContext {
 	createServices: CreateServices;
 	/** What cuts a folder's files as indexing does, with the tokenizer of a file; without one, tokens are estimated. */
 	openChunkSource(folder: string, tokenizerFile?: string): Promise<Omit<ChunksOptions, 'out'>>;
+	/** Completion with no index, from a folder's files as they lie there. */
+	openBareEngine(settings: Settings): Promise<{ engine: BareEngine; openWorkspace(folder: string): Promise<Workspace> }>;
 	/** The bundle that the settings choose. Throws HefError `bundle-missing` or `bundle-invalid`. */
 	loadBundle(settings: Settings): Promise<Bundle>;
 	/** Health of a folder's cache, read without any model. */

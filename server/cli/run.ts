@@ -12,6 +12,7 @@ import { completeCommand } from './complete.ts';
 import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
 import { evalCommand } from './eval.ts';
+import { fitCopyCommand } from './fit-copy.ts';
 import { indexCommand } from './index-command.ts';
 import { linesCommand } from './lines-command.ts';
 import { statusCommand } from './status.ts';
@@ -28,6 +29,7 @@ export const COMMANDS: readonly Command[] = [
 	chunksCommand,
 	linesCommand,
 	calibrateCommand,
+	fitCopyCommand,
 ];
 
 export function usage(): string {

@@ -11,8 +11,8 @@ import type { Cancellation } from '../base/cancellation.ts';
 import { LineIndex } from '../base/text.ts';
 import { createGrammars } from '../chunking/grammars.ts';
 import { createBlockTokenizer } from '../copying/block-tokens.ts';
-import { createCopySession } from '../copying/copy-model.ts';
-import type { RepositoryCopies } from '../copying/repository-copies.ts';
+import { type CopySession, createCopySession } from '../copying/copy-model.ts';
+import type { NgramIndex } from '../copying/ngram-index.ts';
 import type { Bundle } from '../inference/bundle.ts';
 import type { Models, Prefilled } from '../inference/types.ts';
 import type { SnippetSource } from '../retrieval/snippets.ts';
@@ -21,6 +21,7 @@ import { createBlockDetector } from './block-start.ts';
 import { confidenceOf, featuresOf, highestConfidence } from './confidence.ts';
 import { type ContextQuery, createContextGatherer } from './context.ts';
 import { decodeCopies } from './copy-only.ts';
+import { traceCopying } from './copy-trace.ts';
 import { type CopySource, type Decoded, decodeGreedily, scoreText } from './decode.ts';
 import { type DecodeRules, rulesOf } from './decode-rules.ts';
 import { filterCandidate } from './filters.ts';
@@ -32,13 +33,19 @@ import { countNewlines, inMiddleOfLine, type Split, splitAt } from './split.ts';
 import { createSuggestionCache } from './suggestion-cache.ts';
 import type { CompletionRequest } from './types.ts';
 
+/** What there is of a workspace folder. */
+export interface FolderSources {
+	view?: WorkspaceView;
+	snippets?: SnippetSource;
+	copies?: NgramIndex | undefined;
+	names?: NameUses;
+}
+
 export interface EngineOptions {
 	bundle: Bundle;
 	models: Models;
 	/** The index of a folder, as far as it is there. */
-	workspace(
-		folder: string,
-	): { view: WorkspaceView; snippets: SnippetSource; copies?: RepositoryCopies | undefined; names?: NameUses } | undefined;
+	workspace(folder: string): FolderSources | undefined;
 	/** Whether the copy model takes part. Default true. */
 	copy?: boolean;
 	now(): number;
@@ -55,6 +62,11 @@ export interface CompletionEngine {
 	prepareNext(request: CompletionRequest, answer: CompletionReport, cancellation: Cancellation): Promise<void>;
 	/** Forgets what is held for a document. */
 	forget(uri: string): void;
+}
+
+interface Generated {
+	decoded: Decoded;
+	prefilled: Prefilled;
 }
 
 export function createCompletionEngine({ bundle, models, workspace, copy = true, now }: EngineOptions): CompletionEngine {
@@ -74,7 +86,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	};
 
 	const copySourceAt = ({ kept, suffix }: { kept: string; suffix: string }, request: CompletionRequest): CopySource => {
-		const repository = request.folder === undefined ? undefined : workspace(request.folder)?.copies?.index;
+		const repository = request.folder === undefined ? undefined : workspace(request.folder)?.copies;
 		const session = createCopySession({ prefix: kept, suffix, path: request.path, tokenizer: blockTokenizer, repository });
 		return { session, weights: manifest.copy, speculate: !request.without?.includes('speculation') };
 	};
@@ -115,11 +127,14 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	};
 
 	/** After a completion, so that its times are those of a completion. */
-	const weigh = async (text: string, forced: string, split: Split, { decoded, prefilled }: { decoded: Decoded; prefilled: Prefilled }) => {
+	const weigh = async (text: string, forced: string, split: Split, { decoded, prefilled }: Generated, session?: CopySession) => {
 		const generator = await models.generator();
+		const from = { generator, tokenizer: models.tokenizer, logits: prefilled.logits, forced, text };
 		generator.truncate(prefilled.positions);
-		const gold = await scoreText({ generator, tokenizer: models.tokenizer, logits: prefilled.logits, forced, text });
-		return { gold, features: featuresOf(decoded, split.linePrefix) };
+		const gold = await scoreText(from);
+		generator.truncate(prefilled.positions);
+		const copying = session && (await traceCopying({ ...from, session }));
+		return { gold, features: featuresOf(decoded, split.linePrefix), ...(copying ? { copying } : {}) };
 	};
 
 	const report = (request: CompletionRequest, parts: Partial<CompletionReport>): CompletionReport => ({
@@ -184,7 +199,8 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const tokens: TokenCounts = { ...prompt.tokens, generated: generated.decoded.nTokens, reused: generated.prefilled.reused };
 		const { nodes, notes } = context;
 		const entities = [...(context.entities ?? [])];
-		const evidence = request.gold === undefined ? undefined : await weigh(request.gold, forced, split, generated);
+		const traced = request.traceCopying ? copySourceAt(texts, request).session : undefined;
+		const evidence = request.gold === undefined ? undefined : await weigh(request.gold, forced, split, generated, traced);
 		const answer = report(request, {
 			...judge(request, split, generated.decoded),
 			...{ nodes, entities, notes, tokens, timingsMs },

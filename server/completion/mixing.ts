@@ -104,6 +104,7 @@ export function restricted(copy: CopyPrediction | undefined, allows: (token: num
 	return { ...copy, probabilities: new Map(kept.map(([token, probability]) => [token, probability / total])) };
 }
 
-function logProb({ logits, logSum }: ModelDistribution, token: number): number {
+/** log p(token) under the generator, natural logarithm. */
+export function logProb({ logits, logSum }: ModelDistribution, token: number): number {
 	return (logits[token] as number) - logSum;
 }

@@ -33,4 +33,6 @@ export interface CompletionRequest {
 	 * decoding takes the time it needs.
 	 */
 	gold?: string;
+	/** Evaluation: with {@link gold}, the report also tells what the copy model's weight is fitted from. */
+	traceCopying?: boolean;
 }

@@ -56,7 +56,10 @@ async function load() {
 	const bundle = await loadBundle(data.bundleFolder);
 	const { executionProvider, threads, unloadAfterMs, cacheFolder } = data;
 	const models = await createModels(bundle, { executionProvider, threads, unloadAfterMs, cacheFolder, logger });
-	const workspace = (folder: string) => folders.get(folder);
+	const workspace = (folder: string) => {
+		const open = folders.get(folder);
+		return open && { ...open, copies: open.copies?.index };
+	};
 	const engine = createCompletionEngine({ bundle, models, workspace, copy: data.copy, now: () => performance.now() });
 	return { bundle, models, engine };
 }

@@ -73,13 +73,16 @@ export type CopyFeatures = Readonly<Record<(typeof COPY_FEATURES)[number], numbe
 /** Weights of the logistic model that turns these features into λ of `(1 − λ) · p_model + λ · p_copy`; an absent one is 0. */
 export type CopyWeights = { intercept: number } & Partial<CopyFeatures>;
 
-/** For a bundle without weights of its own: long matches count more, a sure generator less. */
+/** For a bundle without weights of its own: what `fit-copy` found for a generator of 4 M parameters. */
 export const DEFAULT_COPY_WEIGHTS: CopyWeights = {
-	intercept: -3,
-	logMatchLength: 1,
-	modelEntropy: 0.3,
-	modelLogProbOfCopy: 0.1,
-	topProbability: 1,
+	intercept: -4.79,
+	logMatchLength: 1.06,
+	logSupport: 0.38,
+	topProbability: 2.95,
+	openFileShare: 0.14,
+	modelEntropy: 0.26,
+	modelTopProbability: -0.52,
+	modelLogProbOfCopy: 0.13,
 };
 
 export interface FileEntry {

@@ -72,6 +72,7 @@ async function run(args: string[], overrides: Partial<CommandContext> = {}) {
 		},
 		loadBundle: () => Promise.reject(new HefError('bundle-missing', 'no bundle; run the recipe')),
 		openChunkSource: () => Promise.reject(new Error('not used')),
+		openBareEngine: () => Promise.reject(new Error('not used')),
 		inspect: async () => workspaceReport,
 		clearCache: async (folder) => ({ removed: [folder ?? 'all'], inUse: ['/open'], freedBytes: 5e6 }),
 		cacheFolder: () => folder,
