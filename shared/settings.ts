@@ -23,6 +23,7 @@ export interface Settings {
 	unloadAfterMinutes: number;
 	minConfidence: number;
 	multiLine: MultiLineMode;
+	comments: boolean;
 	copy: boolean;
 	debounce: number;
 	exclude: string[];
@@ -102,6 +103,7 @@ export const SETTINGS_SCHEMA = {
 		default: 'auto',
 		description: 'Whole blocks: auto (where a block begins, or when invoked by hand), always, never.',
 	},
+	comments: { type: 'boolean', default: false, description: 'Complete inside comments too. A request by hand does so anyway.' },
 	copy: {
 		type: 'boolean',
 		default: true,

@@ -18,6 +18,7 @@ import type { Models, Prefilled } from '../inference/types.ts';
 import type { SnippetSource } from '../retrieval/snippets.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
 import { createBlockDetector } from './block-start.ts';
+import { isInComment } from './comments.ts';
 import { confidenceOf, featuresOf, highestConfidence } from './confidence.ts';
 import { type ContextQuery, createContextGatherer } from './context.ts';
 import { decodeCopies } from './copy-only.ts';
@@ -213,6 +214,8 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 
 	const recall = (request: CompletionRequest, split: Split, started: number): CompletionReport | undefined => {
 		if (!request.explicit && inMiddleOfLine(split)) return report(request, { suppressed: 'middleOfLine' });
+		if (!request.explicit && !request.comments && isInComment(request.path, split.prefix))
+			return report(request, { suppressed: 'inComment' });
 		const known = request.fresh ? undefined : remembered.find(request, split);
 		return known && { ...known, timingsMs: { ...report(request, {}).timingsMs, total: now() - started } };
 	};

@@ -18,6 +18,8 @@ export interface CompletionRequest {
 	explicit: boolean;
 	/** Suggestions below are suppressed as `lowConfidence`. */
 	minConfidence: number;
+	/** Whether to complete inside comments too. Default no. */
+	comments?: boolean;
 	/** Text of the entry that the editor's own list has selected; the suggestion must continue it. */
 	selected?: string;
 	/** Evaluation: no answer from caches, nothing held or kept from an earlier request, so that times are cold ones. */

@@ -83,7 +83,7 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 	};
 
 	const requestAt = (document: TextDocument, offset: number, query: Partial<SuggestionQuery>): CompletionRequest => {
-		const { context, multiLine, minConfidence } = session.settings;
+		const { context, multiLine, minConfidence, comments } = session.settings;
 		return {
 			uri: document.uri,
 			...session.locate(document.uri),
@@ -93,6 +93,7 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 			multiLine,
 			explicit: query.explicit ?? false,
 			minConfidence,
+			comments,
 			...(query.selected === undefined ? {} : { selected: query.selected }),
 		};
 	};

@@ -120,6 +120,14 @@ describe('nothing is shown, and the reason is known', () => {
 		expect(await complete('const a = $0 + b;', { explicit: true })).toMatchObject({ items: [{ insertText: 'one' }], suppressed: null });
 	});
 
+	test('in a comment, unless that is wanted or asked by hand', async () => {
+		const { complete, asked } = await scripted('what it does');
+		expect(await complete('// $0')).toMatchObject({ items: [], suppressed: 'inComment' });
+		expect(asked()).toBe(0);
+		expect(await complete('// $0', { comments: true })).toMatchObject({ items: [{ insertText: 'what it does' }] });
+		expect(await complete('// $0', { explicit: true })).toMatchObject({ items: [{ insertText: 'what it does' }] });
+	});
+
 	test('below the confidence threshold, unless asked by hand', async () => {
 		const { complete } = await scripted('one');
 		expect(await complete('const a = $0', { minConfidence: 1 })).toMatchObject({ items: [], suppressed: 'lowConfidence' });

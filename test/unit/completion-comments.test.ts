@@ -1,0 +1,37 @@
+import { expect, test } from 'vitest';
+import { isInComment } from '../../server/completion/comments.ts';
+
+test.each([
+	['a.ts', '// a comment$0', true],
+	['a.ts', 'call(); // why$0', true],
+	['a.ts', 'call();$0', false],
+	['a.ts', '// a comment\n$0', false],
+	['a.ts', '/** docs\n * more$0', true],
+	['a.ts', '/* done */ $0', false],
+	['a.ts', 'const url = "https://host$0', false],
+	['a.ts', "glob('src/**/*.ts');\n$0", false],
+	['a.ts', 'const t = `// no\n/* no$0', false],
+	['a.ts', "const s = 'it\\'s // no$0", false],
+	['a.ts', "// it's\ncall($0", false],
+	['a.ts', 'const half = a / b; const x = $0', false],
+	['a.ts', `/* ${'x'.repeat(20_000)}$0`, false],
+	['a.go', 's := `\n// no`\nx := $0', false],
+	['a.rs', "fn f<'a>(x: &'a str) {\n    // yes$0", true],
+	['a.py', 'x = 1  # why$0', true],
+	['a.py', 'x = "#$0', false],
+	['a.py', '"""Docs with # inside\n# still$0', false],
+	['a.py', 'def f():\n    """Docs."""\n    $0', false],
+	['a.sh', 'echo "$#"; n=${#x$0', false],
+	['Makefile', '# all$0', true],
+	['a.sql', 'select 1 -- why$0', true],
+	['a.md', '# Title$0', false],
+])('%s %j: %s', (path, code, expected) => {
+	expect(isInComment(path, code.replace('$0', ''))).toBe(expected);
+});
+
+test('a large file is read in a few milliseconds', () => {
+	const file = 'const a = "text"; // note\n/* block */ call(`x`);\n'.repeat(20_000);
+	const started = performance.now();
+	expect(isInComment('a.ts', `${file}// here`)).toBe(true);
+	expect(performance.now() - started).toBeLessThan(500);
+});
