@@ -9,9 +9,7 @@
  *
  * Deliberately lacks: models and the watcher, which the worker gives it.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import type { UpdateReport, WorkspaceReport } from 'hef-shared';
 import type { Clock } from '../base/clock.ts';
 import { HefError, invariant, messageOf } from '../base/errors.ts';
@@ -21,7 +19,8 @@ import type { Hierarchy } from '../hierarchy/types.ts';
 import { type Claim, createClaims, RENEW_MS } from '../store/claim.ts';
 import { openDonors } from '../store/donors.ts';
 import { knock, takeKnocks } from '../store/knocks.ts';
-import { existingStorePath, makeCacheFolder, openStore, openStoreReader, workspaceCacheFolder } from '../store/lmdb-store.ts';
+import { existingStorePath, makeCacheFolder, openStore, openStoreReader, storeFormat, workspaceCacheFolder } from '../store/lmdb-store.ts';
+import { makeTemporaryFolder } from '../store/temporary-store.ts';
 import type { Store } from '../store/types.ts';
 import type { Workspace } from '../workspace/types.ts';
 import { CacheBudget } from './cache-budget.ts';
@@ -73,6 +72,8 @@ export interface FolderIndex {
 
 /** How soon news of other processes are seen. */
 const TICK_MS = 500;
+/** How soon a store is tried again that could not be opened. */
+const TRY_AGAIN_MS = 10_000;
 /** A builder that was just started needs a moment to make its store. */
 const STORE_WAIT_MS = 10_000;
 
@@ -103,6 +104,9 @@ class SharedFolderIndex implements FolderIndex {
 	#cancelTick = () => {};
 	#renewedMs = 0;
 	#cacheFailures = 0;
+	/** Why no store could be opened; it is tried again. */
+	#failure: string | undefined;
+	#triedMs = Number.NEGATIVE_INFINITY;
 	/** The store that the others of this process know. */
 	#toldPath: string | undefined;
 
@@ -111,7 +115,7 @@ class SharedFolderIndex implements FolderIndex {
 		this.#cache = workspaceCacheFolder(options.cacheFolder, options.folder);
 		const { cacheFolder, budgetBytes, clock, logger } = options;
 		this.#budget = new CacheBudget({ cacheFolder, budgetBytes, keep: this.#cache, clock, logger });
-		this.#claims = createClaims({ folder: this.#cache, space: options.spaceId });
+		this.#claims = createClaims({ folder: this.#cache, space: storeFormat(options.spaceId) });
 		this.#role = Promise.reject(new Error('not open'));
 		this.#role.catch(() => {});
 	}
@@ -163,6 +167,7 @@ class SharedFolderIndex implements FolderIndex {
 		const pid = own ? process.pid : this.#claims.builder()?.pid;
 		return {
 			...this.#current.indexer.report(),
+			...(this.#failure === undefined ? {} : { state: 'error' as const, message: this.#failure }),
 			...(pid === undefined ? {} : { builder: { pid, own } }),
 			...(notices.length > 0 ? { notices } : {}),
 		};
@@ -199,12 +204,16 @@ class SharedFolderIndex implements FolderIndex {
 			if (old) await this.#giveUp(old);
 			const role = await choose();
 			this.#current = role;
+			this.#failure = undefined;
 			if (this.#paused) role.indexer.pause();
 			await role.indexer.prioritise(this.#openFiles);
 			this.#tell(this.storePath);
 			return role;
 		})();
-		next.catch((error: unknown) => this.#options.logger.error(messageOf(error)));
+		next.catch((error: unknown) => {
+			this.#failure = messageOf(error);
+			this.#options.logger.error(this.#failure);
+		});
 		this.#role = next;
 	}
 
@@ -220,7 +229,7 @@ class SharedFolderIndex implements FolderIndex {
 			makeCacheFolder(this.#cache);
 			const taken = this.#claims.take();
 			if ('claim' in taken) return await this.#build(taken.claim);
-			if (taken.builder.space === this.#options.spaceId) return await this.#follow();
+			if (taken.builder.space === storeFormat(this.#options.spaceId)) return await this.#follow();
 			return await this.#buildAside(`Process ${taken.builder.pid} indexes this folder with another model bundle`);
 		} catch (error) {
 			if (!this.#options.mayBuildAside || (error instanceof HefError && error.code !== 'cache-unavailable')) throw error;
@@ -243,7 +252,7 @@ class SharedFolderIndex implements FolderIndex {
 	/** Builds in a temporary folder, which goes with the process. */
 	async #buildAside(why: string): Promise<Role> {
 		const { spaceId, dimension, folder, events } = this.#options;
-		const temporary = mkdtempSync(join(tmpdir(), 'hef-index-'));
+		const temporary = makeTemporaryFolder();
 		const notice = `${why} The index of this run is kept in a temporary folder, and is built again next time.`.replace(
 			/([^.])( The index of)/,
 			'$1.$2',
@@ -326,10 +335,19 @@ class SharedFolderIndex implements FolderIndex {
 	}
 
 	async #tick(): Promise<void> {
-		const role = await this.#role;
+		const role = await this.#role.catch(() => undefined);
 		if (this.#closed) return;
+		if (!role) return this.#tryAgain();
 		if (role.kind === 'follower') await this.#followOn(role);
 		else if (role.claim) await this.#buildOn(role);
+	}
+
+	/** No role could be taken: not even a temporary store. The disk may have room again. */
+	#tryAgain(): void {
+		const now = this.#options.clock.now();
+		if (Math.abs(now - this.#triedMs) < TRY_AGAIN_MS) return;
+		this.#triedMs = now;
+		this.#change(() => this.#chooseRole());
 	}
 
 	async #followOn(role: Role & { kind: 'follower' }): Promise<void> {

@@ -377,9 +377,12 @@ class FolderIndexer implements Indexer {
 	}
 }
 
-/** A look at the user's return that found nothing does not hide what the last update did. */
+/** What asks by itself, as against the user or a start. */
+const UNASKED: ReadonlySet<string> = new Set(['save', 'watch', 'focus', 'missed', 'open', 'rules']);
+
+/** A look that nobody asked for and that found nothing does not hide what the last update did. */
 function isNoNews({ reason, filesChanged, chunksEmbedded, nodesFused, nodesRemoved }: UpdateReport): boolean {
-	return reason === 'focus' && filesChanged + chunksEmbedded + nodesFused + nodesRemoved === 0;
+	return reason.split(', ').every((each) => UNASKED.has(each)) && filesChanged + chunksEmbedded + nodesFused + nodesRemoved === 0;
 }
 
 /** A file that was never indexed and never will be says as little as one whose content is known. */

@@ -150,7 +150,8 @@ function readNote(path: string): BuilderNote | undefined {
 	}
 }
 
-function isRunning(pid: number): boolean {
+/** Whether a process of this machine is there. */
+export function isRunning(pid: number): boolean {
 	try {
 		return process.kill(pid, 0);
 	} catch (error) {

@@ -44,6 +44,11 @@ export interface StoreOptions {
 	dimension: number;
 }
 
+/** Names what a store holds and how: processes share one only when both agree. */
+export function storeFormat(spaceId: SpaceId): string {
+	return `${spaceId}/${SCHEMA_VERSION}`;
+}
+
 /** Where the index of a workspace folder is kept: one folder for each real path. */
 export function workspaceCacheFolder(cacheFolder: string, workspaceFolder: string): string {
 	let real = workspaceFolder;

@@ -1,7 +1,7 @@
 /** The cache on bad days: a full disk, a folder that cannot be written, bytes that change, files that end early. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readFileSync, truncateSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { HefError } from '../../server/base/errors.ts';
@@ -9,6 +9,7 @@ import { inspectFolder } from '../../server/indexing/inspect.ts';
 import { loadBundle } from '../../server/inference/bundle.ts';
 import { wasClosedInOrder } from '../../server/store/checkup.ts';
 import { openStoreReader, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
+import { makeTemporaryFolder } from '../../server/store/temporary-store.ts';
 import type { Store } from '../../server/store/types.ts';
 import { DIMENSION, openEditor, SPACE } from '../support/folder-index.ts';
 import { createRandom } from '../support/random.ts';
@@ -91,6 +92,16 @@ describe('a cache that cannot be written', () => {
 		expect(vectorsOf(storePath).size).toBeGreaterThan(24);
 		await editor.index.close();
 		expect(() => vectorsOf(storePath)).toThrow('no index');
+	});
+
+	test('what a killed process left in the temporary folder is deleted by the next, what a living one has is not', () => {
+		const parent = temporaryFolder({
+			'hef-index-4194305-abc/data.mdb': 'x',
+			[`hef-index-${process.ppid}-abc/data.mdb`]: 'x',
+			'other/f': 'x',
+		});
+		const made = makeTemporaryFolder(parent);
+		expect(readdirSync(parent).sort()).toEqual([basename(made), `hef-index-${process.ppid}-abc`, 'other'].sort());
 	});
 
 	test('a command fails, and says what to do', async () => {
