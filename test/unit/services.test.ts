@@ -16,11 +16,11 @@ const { createServices } = (await import(
 const FILES = { 'a.ts': 'export const one = 1;\n', 'b.ts': 'export function two() {\n\treturn 2;\n}\n' };
 const OPEN = { watch: false, exclude: [] };
 
-async function start() {
+async function start(cacheFolder = temporaryFolder()) {
 	const services = createServices({
 		bundle: await loadBundle(tinyBundleFolder),
 		settings: { ...defaultSettings(), maxThreads: 1 },
-		cacheFolder: temporaryFolder(),
+		cacheFolder,
 		version: '0.0.0-test',
 		events: { progress() {}, updated() {}, problem() {} },
 		logger: silentLogger,
@@ -97,6 +97,27 @@ test('a folder closed, and one cleared, while it is opened are no failures', asy
 	await Promise.all([services.openFolder(other, OPEN), services.clear(other)]);
 	expect(await services.report(other)).toMatchObject({ state: 'ready', files: 2 });
 	expect((await services.complete({ ...requestIn(other), fresh: true }))?.nodes).not.toEqual([]);
+});
+
+test('two editors: what one empties, both complete from once it is built again, and what one saves reaches the view of the other', async () => {
+	const [folder, cacheFolder] = [temporaryFolder(FILES), temporaryFolder()];
+	const [first, second] = [await start(cacheFolder), await start(cacheFolder)];
+	await first.openFolder(folder, OPEN);
+	await second.openFolder(folder, OPEN);
+	expect((await second.report(folder)).builder).toMatchObject({ own: false });
+	const nodesOf = async (services: typeof first) => (await services.complete({ ...requestIn(folder), fresh: true }))?.nodes ?? [];
+	expect(await nodesOf(second)).toHaveLength((await nodesOf(first)).length);
+
+	await second.clear(folder);
+	await first.reconcile(folder, 'command');
+	for (const services of [first, second]) {
+		expect(await services.report(folder)).toMatchObject({ state: 'ready', files: 2 });
+		expect(await nodesOf(services)).not.toEqual([]);
+	}
+	writeFiles(folder, { 'd.ts': 'export function four() {\n\treturn 4;\n}\n' });
+	await second.update(folder, ['d.ts'], 'save');
+	await first.settled();
+	for (const services of [first, second]) expect((await nodesOf(services)).map(({ path }) => path)).toContain('d.ts');
 });
 
 test('a folder closed or cleared under a completion does not take its index away', async () => {
