@@ -3,7 +3,8 @@ import { runSuite } from '../bars.ts';
 import { changes } from './changes.ts';
 import { insertionIntoDirectory } from './hierarchy.ts';
 import { kills } from './kills.ts';
+import { memory } from './memory.ts';
 import { million } from './million.ts';
 import { serviceMeasurements } from './services.ts';
 
-await runSuite('index', [insertionIntoDirectory, changes, ...serviceMeasurements, million, kills]);
+await runSuite('index', [insertionIntoDirectory, changes, ...serviceMeasurements, memory, million, kills]);
