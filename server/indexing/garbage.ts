@@ -10,24 +10,43 @@ const KEPT_PER_NEEDED = 2;
 const ALWAYS_KEPT = 5000;
 const IDS_PER_WRITE = 2000;
 
-/** Returns how many vectors were deleted. */
-export async function collectGarbage(
-	store: Store,
-	needed: { readonly nodeCount: number; has(id: NodeId): boolean },
-	checkpoint: () => Promise<void>,
-	/** Everything goes that is not needed. */
-	thoroughly = false,
-): Promise<number> {
-	const unneeded: NodeId[] = [];
-	let looked = 0;
-	for (const id of store.vectorIds()) {
-		if (!needed.has(id)) unneeded.push(id);
-		if (++looked % 5000 === 0) await checkpoint();
+/** The garbage of one store. It is counted at first and then kept account of, so that a save need not look at the whole store. */
+export class Garbage {
+	readonly #store: Store;
+	readonly #needed: { readonly nodeCount: number; has(id: NodeId): boolean };
+	/** Vectors that nothing needs, at least about so many. */
+	#count = Number.POSITIVE_INFINITY;
+
+	constructor(store: Store, needed: { readonly nodeCount: number; has(id: NodeId): boolean }) {
+		this.#store = store;
+		this.#needed = needed;
 	}
-	if (!thoroughly && unneeded.length <= Math.max(needed.nodeCount * KEPT_PER_NEEDED, ALWAYS_KEPT)) return 0;
-	for (let at = 0; at < unneeded.length; at += IDS_PER_WRITE) {
-		await checkpoint();
-		await store.write({ vectors: unneeded.slice(at, at + IDS_PER_WRITE).map((id) => [id, null] as const) });
+
+	/** So many nodes more are not needed. */
+	grow(nodes: number): void {
+		this.#count += nodes;
 	}
-	return unneeded.length;
+
+	/**
+	 * @param thoroughly everything goes that is not needed
+	 * @returns how many vectors were deleted
+	 */
+	async collect(checkpoint: () => Promise<void>, thoroughly = false): Promise<number> {
+		const kept = Math.max(this.#needed.nodeCount * KEPT_PER_NEEDED, ALWAYS_KEPT);
+		if (!thoroughly && this.#count <= kept) return 0;
+		const unneeded: NodeId[] = [];
+		let looked = 0;
+		for (const id of this.#store.vectorIds()) {
+			if (!this.#needed.has(id)) unneeded.push(id);
+			if (++looked % 5000 === 0) await checkpoint();
+		}
+		this.#count = unneeded.length;
+		if (!thoroughly && unneeded.length <= kept) return 0;
+		for (let at = 0; at < unneeded.length; at += IDS_PER_WRITE) {
+			await checkpoint();
+			await this.#store.write({ vectors: unneeded.slice(at, at + IDS_PER_WRITE).map((id) => [id, null] as const) });
+		}
+		this.#count = 0;
+		return unneeded.length;
+	}
 }

@@ -19,7 +19,7 @@ import type { Donors } from '../store/donors.ts';
 import type { FileRecord } from '../store/types.ts';
 import { Counters } from './counters.ts';
 import { readRecord } from './file-record.ts';
-import { collectGarbage } from './garbage.ts';
+import { Garbage } from './garbage.ts';
 import { Gatekeeper, IndexingStopped } from './gatekeeper.ts';
 import { type KnownFile, KnownFiles } from './known-files.ts';
 import { importsOfFiles } from './neighbourhood.ts';
@@ -60,6 +60,7 @@ class FolderIndexer implements Indexer {
 	readonly #work = new WorkList();
 	readonly #requests = new Requests();
 	readonly #gatekeeper: Gatekeeper;
+	readonly #garbage: Garbage;
 	readonly #failed = new Map<string, string>();
 	#draining: Promise<void> | undefined;
 	/** Until the last request is answered; {@link #draining} ends a moment later. */
@@ -87,6 +88,7 @@ class FolderIndexer implements Indexer {
 	constructor(options: IndexerOptions) {
 		this.#options = options;
 		this.#gatekeeper = new Gatekeeper(options);
+		this.#garbage = new Garbage(options.store, options.hierarchy);
 		this.#remaining = new RemainingTime(options.clock);
 		this.#counters = new Counters(options.clock.now());
 		this.#builder = this.#createBuilder();
@@ -246,6 +248,7 @@ class FolderIndexer implements Indexer {
 		this.#mustReload = true;
 		const delta = hierarchy.commit();
 		this.#counters.nodesRemoved += delta.removed.length;
+		this.#garbage.grow(delta.removed.length);
 		this.#counters.nodesReused += delta.reusedNodes + (await this.#builder.fuse(delta.addedNodes));
 		for (const id of this.#missingNodes.splice(0)) await this.#builder.rebuild(id);
 		await this.#writeSlice(slice);
@@ -310,9 +313,9 @@ class FolderIndexer implements Indexer {
 	}
 
 	async #tidyUp(): Promise<void> {
-		const { store, hierarchy, isOverBudget = () => false } = this.#options;
+		const { store, isOverBudget = () => false } = this.#options;
 		const isOver = isOverBudget();
-		const removed = await collectGarbage(store, hierarchy, () => this.#gatekeeper.checkpoint(), isOver);
+		const removed = await this.#garbage.collect(() => this.#gatekeeper.checkpoint(), isOver);
 		if (isOver && removed > 0) await store.compact();
 		await this.#closeDonors();
 	}

@@ -14,12 +14,13 @@ import type { Hierarchy } from '../../server/hierarchy/types.ts';
 import { createIndexer } from '../../server/indexing/indexer.ts';
 import { createWorkspaceView } from '../../server/retrieval/view.ts';
 import { openStore, openStoreReader } from '../../server/store/lmdb-store.ts';
+import type { Store } from '../../server/store/types.ts';
 import { createHnswIndex, loadHnswIndex } from '../../server/vector-index/hnsw-index.ts';
 import { createWorkspace } from '../../server/workspace/workspace.ts';
 import { createFakeChunker, createFakeEmbedder, createFakeFuser, fakeTokenizer } from './fakes.ts';
 import { KILL_GRAPHS, KILL_SPACE, snapshotFolderOf } from './kill-space.ts';
 
-const [folder, storeFolder, journal] = process.argv.slice(2) as [string, string, string];
+const [folder, storeFolder, journal, budget] = process.argv.slice(2) as [string, string, string, 'roomy' | 'tight'];
 const say = (phase: string) => writeSync(1, `${phase}\n`);
 
 /** The tree, with each commit's new nodes written down. */
@@ -51,8 +52,24 @@ async function openView(storePath: string) {
 	});
 }
 
-const store = await openStore({ folder: storeFolder, ...KILL_SPACE });
-const view = await openView(store.path);
+/** The store, which says when it is compacted. */
+function withNews(store: Store): Store {
+	const compact = async () => {
+		say('compact');
+		await store.compact();
+		say('compacted');
+	};
+	return new Proxy(store, {
+		get(target, name) {
+			const value: unknown = name === 'compact' ? compact : Reflect.get(target, name, target);
+			return typeof value === 'function' ? value.bind(target) : value;
+		},
+	});
+}
+
+const store = withNews(await openStore({ folder: storeFolder, ...KILL_SPACE }));
+let view = await openView(store.path);
+let viewPath = store.path;
 const embedder = createFakeEmbedder(KILL_SPACE);
 const fuser = createFakeFuser();
 const indexer = await createIndexer({
@@ -67,6 +84,8 @@ const indexer = await createIndexer({
 	gate: { idle: async () => {} },
 	clock: systemClock,
 	logger: silentLogger,
+	// Garbage goes at once then, and the store is compacted after it.
+	isOverBudget: () => budget === 'tight',
 	events: { published: (paths) => void view.apply(paths), progress() {}, updated() {} },
 });
 
@@ -74,6 +93,12 @@ async function indexAndMaintain(): Promise<void> {
 	say('index');
 	await indexer.request({ paths: 'all', reason: 'start' });
 	say('indexed');
+	if (store.path !== viewPath) {
+		await view.close();
+		viewPath = store.path;
+		view = await openView(viewPath);
+		await view.apply('all');
+	}
 	await view.settled();
 	say('maintain');
 	await view.maintain();

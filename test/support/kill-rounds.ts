@@ -1,6 +1,6 @@
 /**
- * Rounds of edits in which the indexing process is killed (`SIGKILL`) at a random moment of a build, of an update or of the
- * upkeep of its graphs, and after each kill a look at everything that is on disk: every stored vector is compared with what its
+ * Rounds of edits in which the indexing process is killed (`SIGKILL`) at a random moment of a build, of an update, of the
+ * upkeep of its graphs or of the compaction of its store, and after each kill a look at everything that is on disk: every stored vector is compared with what its
  * content makes, and everything that was acknowledged before must still be there.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -16,7 +16,7 @@ import { createRandom, type Random } from './random.ts';
 import { StoreChecker, type StoreFindings } from './store-checker.ts';
 
 /** What the process is doing when it is killed. */
-export type KillPhase = 'build' | 'update' | 'upkeep';
+export type KillPhase = 'build' | 'update' | 'upkeep' | 'compaction';
 
 export interface KillReport {
 	kills: Record<KillPhase, number>;
@@ -37,7 +37,14 @@ export interface KillOptions {
 	progress?(message: string): void;
 }
 
-const PHASES: readonly KillPhase[] = ['build', 'update', 'upkeep'];
+const PHASES: readonly KillPhase[] = ['build', 'update', 'upkeep', 'compaction'];
+/** What the process says when a phase begins and when it ends. */
+const SIGNS: Record<KillPhase, [began: string, ended: string]> = {
+	build: ['index', 'indexed'],
+	update: ['index', 'indexed'],
+	upkeep: ['maintain', 'maintained'],
+	compaction: ['compact', 'compacted'],
+};
 /** Longest wait for a process that is expected to go on. */
 const PATIENCE_MS = 120_000;
 
@@ -90,8 +97,8 @@ class KillBench {
 	readonly #files = new Map<string, string>();
 	/** What of it was acknowledged as indexed and has not been touched since. */
 	readonly #acknowledged = new Map<string, string>();
-	readonly #usual: Record<KillPhase, number> = { build: 150, update: 60, upkeep: 30 };
-	readonly #kills: Record<KillPhase, number> = { build: 0, update: 0, upkeep: 0 };
+	readonly #usual: Record<KillPhase, number> = { build: 150, update: 60, upkeep: 30, compaction: 30 };
+	readonly #kills: Record<KillPhase, number> = { build: 0, update: 0, upkeep: 0, compaction: 0 };
 	#idleKills = 0;
 
 	constructor({ work, program, random, files }: { work: string; program: string; random: Random; files: number }) {
@@ -111,28 +118,27 @@ class KillBench {
 			rmSync(this.#storeFolder, { recursive: true, force: true });
 			this.#acknowledged.clear();
 		}
-		const child = new Child(this.#program, [this.#folder, this.#storeFolder, this.#journal]);
+		const child = this.#startChild(phase === 'compaction' ? 'tight' : 'roomy');
 		try {
 			if (phase !== 'build') {
 				await this.#untilMaintained(child);
 				this.#edit();
 				child.goOn();
 			}
-			const began = phase === 'upkeep' ? 'maintain' : 'index';
-			const ends = phase === 'upkeep' ? 'maintained' : 'indexed';
+			const [began, ended] = SIGNS[phase];
 			await child.until(began);
 			if (phase === 'upkeep') this.#acknowledge();
 			const started = performance.now();
-			const finished = child.until(ends).then(() => true);
+			const finished = child.until(ended).then(() => true);
 			finished.catch(() => {});
 			const early = await Promise.race([finished, wait(this.#random.next() * 1.1 * this.#usual[phase]).then(() => false)]);
 			if (early) this.#usual[phase] = 0.7 * this.#usual[phase] + 0.3 * (performance.now() - started);
 			else this.#usual[phase] *= 1.02;
 			await child.kill();
-			const inTheMiddle = !child.said(ends);
+			const inTheMiddle = !child.said(ended);
 			if (inTheMiddle) this.#kills[phase]++;
 			else this.#idleKills++;
-			if (!inTheMiddle && phase !== 'upkeep') this.#acknowledge();
+			if (!inTheMiddle && (phase === 'build' || phase === 'update')) this.#acknowledge();
 			await this.#check();
 			return inTheMiddle;
 		} finally {
@@ -142,7 +148,7 @@ class KillBench {
 
 	/** One undisturbed run to the end; afterwards the store must hold what the folder makes, no less. */
 	async finish(): Promise<void> {
-		const child = new Child(this.#program, [this.#folder, this.#storeFolder, this.#journal]);
+		const child = this.#startChild('roomy');
 		try {
 			await this.#untilMaintained(child);
 			await child.end();
@@ -156,6 +162,10 @@ class KillBench {
 	report(): KillReport {
 		const { findings, vectorsChecked, graphVectorsChecked } = this.#checker;
 		return { kills: this.#kills, idleKills: this.#idleKills, findings, vectorsChecked, graphVectorsChecked };
+	}
+
+	#startChild(budget: 'roomy' | 'tight'): Child {
+		return new Child(this.#program, [this.#folder, this.#storeFolder, this.#journal, budget]);
 	}
 
 	async #untilMaintained(child: Child): Promise<void> {

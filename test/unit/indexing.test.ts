@@ -492,7 +492,13 @@ test('vectors that nobody needs are kept until they are many', async () => {
 	await store.write({ vectors: unneeded(4900, 0) });
 	await running.index();
 	expect([...store.vectorIds()].length).toBeGreaterThanOrEqual(4900 + running.hierarchy.nodeCount);
+	// Once counted, the store is not looked through again for every save.
+	const vectorIds = vi.spyOn(store, 'vectorIds');
+	running.workspace.write('src/a.py', lines(10, 'other'));
+	await running.save('src/a.py');
+	expect(vectorIds).not.toHaveBeenCalled();
 	await store.write({ vectors: unneeded(200, 5000) });
-	await running.index();
-	expect([...store.vectorIds()].length).toBe(running.hierarchy.nodeCount);
+	const next = await setUp({ workspace: running.workspace, store });
+	await next.index();
+	expect([...store.vectorIds()].length).toBe(next.hierarchy.nodeCount);
 });
