@@ -239,6 +239,7 @@ class SharedFolderIndex implements FolderIndex {
 
 	async #build(claim: Claim): Promise<Role> {
 		const { spaceId, dimension, folder, events } = this.#options;
+		const stopRenewing = this.#keepRenewing(claim);
 		try {
 			const store = await openStore({ folder: this.#cache, spaceId, dimension, workspaceFolder: folder });
 			for (const message of store.recovered) events.problem(`${folder}: ${message}`);
@@ -246,7 +247,20 @@ class SharedFolderIndex implements FolderIndex {
 		} catch (error) {
 			claim.release();
 			throw error;
+		} finally {
+			stopRenewing();
 		}
+	}
+
+	/** A large index that has to be read through first is long in opening. */
+	#keepRenewing(claim: Claim): () => void {
+		let cancel = () => {};
+		const again = () => {
+			claim.renew({ state: 'indexing', pending: 0 });
+			cancel = this.#options.clock.schedule(RENEW_MS, again);
+		};
+		again();
+		return () => cancel();
 	}
 
 	/** Builds in a temporary folder, which goes with the process. */
