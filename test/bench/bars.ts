@@ -7,6 +7,7 @@ import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { loadBundle } from '../../server/inference/bundle.ts';
 import { shippedBundleFolder } from '../support/tiny-bundle.ts';
+import { putIntoReadme } from './readme.ts';
 
 export interface Limit {
 	relation: '≤' | '<' | '≥' | '=';
@@ -49,11 +50,11 @@ export interface SuiteExtras {
 	finish?(given: Readonly<Record<string, string | undefined>>): void;
 }
 
-const USAGE = 'Arguments: [--quick] [--only NAME,NAME] [--json FILE] [--list]';
+const USAGE = 'Arguments: [--quick] [--only NAME,NAME] [--json FILE] [--readme] [--list]';
 
 /** Runs a suite as its command line says; the process's exit code is 1 when a bar is missed. */
 export async function runSuite(suite: string, measurements: readonly Measurement[], extras: SuiteExtras = {}): Promise<void> {
-	const { quick, only, json, list, given } = readArguments(extras.arguments ?? {});
+	const { quick, only, json, readme, list, given } = readArguments(extras.arguments ?? {});
 	if (list) {
 		for (const { name } of measurements) console.log(name);
 		return;
@@ -80,6 +81,8 @@ export async function runSuite(suite: string, measurements: readonly Measurement
 	console.log(`${machine.summary}; load ${machine.load.toFixed(1)} before, ${loadAfter.toFixed(1)} after\n`);
 	console.log(tableOf(bars));
 	for (const name of failed) console.log(`${name}: failed, see above`);
+	const load = Math.round((machine.load + loadAfter) / 2);
+	if (readme) putIntoReadme(suite, tableOf(bars.map((bar) => ({ ...bar, note: `${bar.note}${quick ? '; --quick' : ''}; load ${load}` }))));
 	if (json) {
 		const rows = bars.map((bar) => ({ ...bar, value: median(bar.values), met: isMet(bar) }));
 		const details = extras.details ? { details: extras.details() } : {};
@@ -98,13 +101,14 @@ function readArguments(own: Readonly<Record<string, string>>) {
 			list: { type: 'boolean', default: false },
 			only: { type: 'string', default: '' },
 			json: { type: 'string' },
+			readme: { type: 'boolean', default: false },
 		},
 	});
 	const given: Record<string, string | undefined> = Object.fromEntries(
 		names.map((name) => [name, (values as Record<string, unknown>)[name] as string | undefined]),
 	);
 	const only = values.only.split(',').filter((name) => name !== '');
-	return { quick: values.quick, list: values.list, json: values.json, only, given };
+	return { quick: values.quick, list: values.list, json: values.json, readme: values.readme, only, given };
 }
 
 async function describeMachine() {

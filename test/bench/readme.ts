@@ -1,0 +1,37 @@
+/** Keeps the tables of measured bars in README.md beside this file: a row is replaced when its bar was measured again. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const README = fileURLToPath(new URL('README.md', import.meta.url));
+
+/**
+ * @param table Markdown, as from `tableOf`
+ * @throws Error when the README has no section for the suite
+ */
+export function putIntoReadme(suite: string, table: string): void {
+	const text = readFileSync(README, 'utf8');
+	writeFileSync(README, replaceRows(text, suite, table));
+}
+
+/** The text with the table between `<!-- suite -->` and `<!-- /suite -->`; rows of other bars stay in their order. */
+export function replaceRows(text: string, suite: string, table: string): string {
+	const [begin, end] = [`<!-- ${suite} -->\n`, `<!-- /${suite} -->`];
+	const from = text.indexOf(begin);
+	const to = text.indexOf(end, from);
+	if (from < 0 || to < 0) throw new Error(`README.md has no section ${begin.trim()} … ${end}`);
+	const [head = '', ...fresh] = rowsOf(table);
+	const rows = new Map(rowsOf(text.slice(from, to)).map((row) => [nameOf(row), row]));
+	rows.delete(nameOf(head));
+	for (const row of fresh) rows.set(nameOf(row), row);
+	const rule = head.replace(/[^|]+/g, ' --- ').trim();
+	return `${text.slice(0, from)}${begin}${[head, rule, ...rows.values()].join('\n')}\n${text.slice(to)}`;
+}
+
+function rowsOf(table: string): string[] {
+	const lines = table.split('\n').filter((line) => line.startsWith('|') && !/^\|[\s|-]*$/.test(line));
+	return lines.map((line) => line.replace(/ {2,}/g, ' '));
+}
+
+function nameOf(row: string): string {
+	return row.split('|')[1]?.trim() ?? '';
+}
