@@ -140,6 +140,11 @@ async function clearCaches(folder: string | undefined, settings: Settings) {
 	return clearCache(cacheFolder(settings), folder);
 }
 
+async function importVectors(folder: string, text: string, settings: Settings) {
+	const { importVectors: take } = await import('./indexing/import-vectors.ts');
+	return take({ folder, text, bundle: await loadChosenBundle(settings), cacheFolder: cacheFolder(settings) });
+}
+
 function commandContext(): CommandContext {
 	return {
 		version,
@@ -149,6 +154,7 @@ function commandContext(): CommandContext {
 		loadBundle: loadChosenBundle,
 		inspect,
 		clearCache: clearCaches,
+		importVectors,
 		cacheFolder,
 		stdout: (text: string) => void process.stdout.write(text),
 		stderr: (text: string) => void process.stderr.write(text),

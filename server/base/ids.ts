@@ -29,6 +29,14 @@ export function chunkId(space: SpaceId, text: string): NodeId {
 	return hashText(`chunk\0${space}\0${text}`) as NodeId;
 }
 
+/**
+ * Where the vector lies that was tuned for a node under one bundle's projector and generator. It is for projection alone, never
+ * for search, and another bundle never finds it.
+ */
+export function tunedId(bundleId: string, node: NodeId): NodeId {
+	return hashText(`tuned\0${bundleId}\0${node}`) as NodeId;
+}
+
 /** Id of an inner node: its children in order. */
 export function innerNodeId(space: SpaceId, children: readonly NodeId[]): NodeId {
 	return hashText(`node\0${space}\0${children.join('\0')}`) as NodeId;

@@ -3,6 +3,7 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { EXECUTION_PROVIDERS, parseSettings, type Settings, type WorkspaceReport } from 'hef-shared';
 import { HefError } from '../base/errors.ts';
 import type { BareEngine } from '../completion/bare-engine.ts';
+import type { ImportedVectors } from '../indexing/import-vectors.ts';
 import type { Bundle } from '../inference/bundle.ts';
 import type { CreateServices } from '../services.ts';
 import type { ClearedCache } from '../store/cache-folder.ts';
@@ -23,6 +24,8 @@ export interface CommandContext {
 	inspect(folder: string, settings: Settings): Promise<WorkspaceReport>;
 	/** Deletes the index of a folder, or all. */
 	clearCache(folder: string | undefined, settings: Settings): Promise<ClearedCache>;
+	/** Takes the tuned vectors in the text of a file into a folder's index. */
+	importVectors(folder: string, text: string, settings: Settings): Promise<ImportedVectors>;
 	/** Folder that holds the caches of all workspaces. */
 	cacheFolder(settings: Settings): string;
 	stdout(text: string): void;

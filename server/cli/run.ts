@@ -13,6 +13,7 @@ import { demoCommand } from './demo.ts';
 import { doctorCommand } from './doctor.ts';
 import { evalCommand } from './eval.ts';
 import { fitCopyCommand } from './fit-copy.ts';
+import { importVectorsCommand } from './import-vectors.ts';
 import { indexCommand } from './index-command.ts';
 import { linesCommand } from './lines-command.ts';
 import { statusCommand } from './status.ts';
@@ -27,6 +28,7 @@ export const COMMANDS: readonly Command[] = [
 	doctorCommand,
 	demoCommand,
 	chunksCommand,
+	importVectorsCommand,
 	linesCommand,
 	calibrateCommand,
 	fitCopyCommand,

@@ -84,7 +84,7 @@ async function complete(engine: CompletionEngine, request: CompletionRequest, fl
 
 async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
 	const { bundle, models } = await loaded();
-	const space = { spaceId: bundle.spaceId, dimension: bundle.manifest.embedder.dimension };
+	const space = { spaceId: bundle.spaceId, bundleId: bundle.bundleId, dimension: bundle.manifest.embedder.dimension };
 	const [view, workspace] = await Promise.all([
 		openWorkspaceView({ storePath, bundle: space, pause: () => gate.idle(), logger }),
 		createWorkspace(folder, { logger }),

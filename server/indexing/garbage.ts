@@ -2,8 +2,9 @@
  * Deletes vectors that no file needs any more, once there are more of them than it pays to keep: over twice as many as are
  * needed, or at once when the cache is over its budget. Until then a return to an earlier branch or bundle finds them.
  */
-import type { NodeId } from '../base/ids.ts';
+import { type NodeId, tunedId } from '../base/ids.ts';
 import type { Store } from '../store/types.ts';
+import { tunedBundles } from './import-vectors.ts';
 
 const KEPT_PER_NEEDED = 2;
 /** Small stores are not worth the trouble. */
@@ -35,9 +36,10 @@ export class Garbage {
 		const kept = Math.max(this.#needed.nodeCount * KEPT_PER_NEEDED, ALWAYS_KEPT);
 		if (!thoroughly && this.#count <= kept) return 0;
 		const unneeded: NodeId[] = [];
+		const tuned = await tunedFor(this.#store, this.#needed, checkpoint);
 		let looked = 0;
 		for (const id of this.#store.vectorIds()) {
-			if (!this.#needed.has(id)) unneeded.push(id);
+			if (!this.#needed.has(id) && !tuned.has(id)) unneeded.push(id);
 			if (++looked % 5000 === 0) await checkpoint();
 		}
 		this.#count = unneeded.length;
@@ -49,4 +51,17 @@ export class Garbage {
 		this.#count = 0;
 		return unneeded.length;
 	}
+}
+
+/** Ids of the tuned vectors of nodes that are needed. */
+async function tunedFor(store: Store, needed: { has(id: NodeId): boolean }, checkpoint: () => Promise<void>): Promise<Set<NodeId>> {
+	const bundles = tunedBundles(store);
+	const ids = new Set<NodeId>();
+	if (bundles.length === 0) return ids;
+	let looked = 0;
+	for (const id of store.vectorIds()) {
+		if (needed.has(id)) for (const bundle of bundles) ids.add(tunedId(bundle, id));
+		if (++looked % 5000 === 0) await checkpoint();
+	}
+	return ids;
 }

@@ -13,7 +13,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { HnswReport } from 'hef-shared';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
-import type { NodeId, SpaceId } from '../base/ids.ts';
+import { type NodeId, type SpaceId, tunedId } from '../base/ids.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
 import type { Hierarchy, HierarchyDelta, Occurrence } from '../hierarchy/types.ts';
@@ -35,6 +35,7 @@ export interface WorkspaceView {
 	readonly readyShare: number;
 	search(query: Float32Array, k: number, options?: SearchOptions): Hit[];
 	occurrences(id: NodeId): Iterable<Occurrence>;
+	/** What stands for the node in a prompt: its tuned vector where one was imported, else the one that searches compare. */
 	vector(id: NodeId): Float32Array | undefined;
 	file(path: string): FileRecord | undefined;
 	/** Paths of all indexed files, unordered. */
@@ -56,6 +57,8 @@ export interface WorkspaceViewOptions {
 	vectorIndex: GraphIndex;
 	/** Where snapshots of the index are kept; none when undefined. */
 	snapshotFolder?: string;
+	/** Names tuned vectors; without it they are not looked for. */
+	bundleId?: string;
 	/** Nodes of the index that a snapshot already holds. Default 0. */
 	savedNodes?: number;
 	pause?: Pause;
@@ -86,7 +89,8 @@ export function createWorkspaceView(options: WorkspaceViewOptions): WorkspaceVie
  */
 export async function openWorkspaceView(options: {
 	storePath: string;
-	bundle: { spaceId: SpaceId; dimension: number };
+	/** With a `bundleId`, vectors that were tuned for it take the place of the embedder's when nodes are projected. */
+	bundle: { spaceId: SpaceId; dimension: number; bundleId?: string };
 	pause?: Pause;
 	clock?: Clock;
 	logger?: Logger;
@@ -97,7 +101,8 @@ export async function openWorkspaceView(options: {
 	const snapshotFolder = join(storePath, 'hnsw');
 	const loaded = await loadHnswIndex(snapshotFolder, { dimension: bundle.dimension });
 	const vectorIndex = loaded ?? createHnswIndex({ dimension: bundle.dimension });
-	const view = new StoreView({ store, hierarchy, vectorIndex, snapshotFolder, savedNodes: loaded?.size ?? 0, ...rest });
+	const tuned = bundle.bundleId === undefined ? {} : { bundleId: bundle.bundleId };
+	const view = new StoreView({ store, hierarchy, vectorIndex, snapshotFolder, savedNodes: loaded?.size ?? 0, ...tuned, ...rest });
 	view.apply('all').catch((error: unknown) => options.logger?.error(`loading the index of ${storePath}: ${messageOf(error)}`));
 	return view;
 }
@@ -151,7 +156,8 @@ class StoreView implements WorkspaceView {
 	}
 
 	vector(id: NodeId): Float32Array | undefined {
-		return this.#store.getVector(id);
+		const { bundleId } = this.#options;
+		return (bundleId && this.#store.getVector(tunedId(bundleId, id))) || this.#store.getVector(id);
 	}
 
 	file(path: string): FileRecord | undefined {

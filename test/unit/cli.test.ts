@@ -74,6 +74,7 @@ async function run(args: string[], overrides: Partial<CommandContext> = {}) {
 		openChunkSource: () => Promise.reject(new Error('not used')),
 		openBareEngine: () => Promise.reject(new Error('not used')),
 		inspect: async () => workspaceReport,
+		importVectors: async (folder, text) => ({ imported: text.length, unknown: folder.length }),
 		clearCache: async (folder) => ({ removed: [folder ?? 'all'], inUse: ['/open'], freedBytes: 5e6 }),
 		cacheFolder: () => folder,
 		stdout: (text) => out.push(text),

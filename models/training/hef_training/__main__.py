@@ -8,7 +8,7 @@ from pathlib import Path
 from .config import Places, load_recipe
 
 STEPS = ("corpus", "tokenizer", "lm", "pack", "small", "chunks", "embedder", "fuser", "uwl", "hef", "end-to-end", "llavacode", "qwen",
-         "export", "goldens", "evaluate", "status", "random-bundle")
+         "export", "p-tuning", "goldens", "evaluate", "status", "random-bundle")
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -23,10 +23,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--benchmarks", type=Path, help="folder of held-out repositories, never trained on")
     parser.add_argument("--weights", type=Path, help="qwen recipes: folder that holds the folders of published weights")
     parser.add_argument("--parts", type=Path, help="small: folder of the checkpoint's parts, read where there are some, written at the end")
+    parser.add_argument("--folder", type=Path, help="p-tuning: repository whose chunks get vectors of their own")
+    parser.add_argument("--vectors", type=Path, help="p-tuning: file to write, for hef-language-server import-vectors")
     parser.add_argument("--minutes", type=float, help="time box of a training step (default: the recipe's)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--workers", type=int, default=1, help="lm and hef: processes that share the threads and exchange gradients")
-    parser.add_argument("--server", type=Path, help="chunks: path of hef-language-server.js")
+    parser.add_argument("--server", type=Path, help="chunks and p-tuning: path of hef-language-server.js")
     parser.add_argument("--out", type=Path, help="export, random-bundle: bundle folder (default: models/<name>; for a random one below --work)")
     parser.add_argument("--precision", choices=("fp32", "int8", "int8-dynamic", "int4"), help="random-bundle: the generator's (default: the recipe's)")
     return parser.parse_args()

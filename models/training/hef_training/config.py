@@ -162,6 +162,16 @@ class SmallConfig:
 
 
 @dataclass
+class PTuningConfig:
+    """One vector per chunk, tuned against the frozen generator (HEF: 250 to 500 steps)."""
+
+    steps: int = 300
+    lr: float = 0.02  # falls linearly to zero
+    max_tokens: int = 256  # of a chunk that are written out
+    micro_tokens: int = 4_000
+
+
+@dataclass
 class QwenConfig(TrainConfig):
     """A bundle from published weights: names of folders below --weights. Without a generator's name it is not one.
 
@@ -214,6 +224,7 @@ class Recipe:
     end_to_end: HefConfig = field(default_factory=lambda: HefConfig(
         end_to_end=True, stage="end-to-end", minutes=10.0, lr=1e-3, muon_lr=0.007, warmup=20, decay_share=0.9))
     llavacode: LlavaConfig = field(default_factory=LlavaConfig)
+    p_tuning: PTuningConfig = field(default_factory=PTuningConfig)
     small: SmallConfig = field(default_factory=SmallConfig)
     qwen: QwenConfig = field(default_factory=QwenConfig)
     export: ExportConfig = field(default_factory=ExportConfig)

@@ -65,6 +65,9 @@ def dispatch(args: argparse.Namespace, recipe: Recipe, places: Places) -> None:
     elif args.step == "llavacode":
         from . import llavacode
         llavacode.run(recipe, places, args.minutes)
+    elif args.step == "p-tuning":
+        from . import ptuning
+        ptuning.run(recipe, places, args.server, args.folder, args.out or MODELS / recipe.export.name, args.vectors)
     elif args.step == "qwen":
         from . import qwen
         qwen.run(recipe, places, args.minutes)
