@@ -5,6 +5,7 @@
  */
 import type { CopyPrediction } from '../copying/copy-model.ts';
 import { COPY_FEATURES, type CopyFeatures, type CopyWeights } from '../inference/manifest.ts';
+import { argmax, argmaxOf, softmaxSums } from '../inference/sampling.ts';
 
 /** The generator's distribution at one position, over all tokens or over those that are allowed. */
 export interface ModelDistribution {
@@ -26,20 +27,9 @@ export interface Choice {
 }
 
 export function modelDistribution(logits: Float32Array, allowed?: readonly number[]): ModelDistribution {
-	const n = allowed ? allowed.length : logits.length;
-	const idOf = (i: number) => (allowed ? (allowed[i] as number) : i);
-	let top = idOf(0);
-	for (let i = 1; i < n; i++) if ((logits[idOf(i)] as number) > (logits[top] as number)) top = idOf(i);
+	const top = allowed ? argmaxOf(logits, allowed) : argmax(logits);
 	const max = logits[top] as number;
-	let sum = 0;
-	let weighted = 0;
-	for (let i = 0; i < n; i++) {
-		// The largest logit is taken out first: exp of a raw one may overflow.
-		const shifted = (logits[idOf(i)] as number) - max;
-		const weight = Math.exp(shifted);
-		sum += weight;
-		weighted += weight * shifted;
-	}
+	const { sum, weighted } = softmaxSums(allowed ? Float32Array.from(allowed, (id) => logits[id] as number) : logits, max);
 	return { logits, top, logSum: max + Math.log(sum), entropy: Math.log(sum) - weighted / sum };
 }
 

@@ -6,7 +6,7 @@
  * Deliberately lacks: sampling, stop rules and text (`completion/decode.ts`).
  */
 import { HefError, invariant } from '../base/errors.ts';
-import type { Cell } from './kv-cache.ts';
+import type { Cell, KvCache } from './kv-cache.ts';
 import { KvPool } from './kv-pool.ts';
 import type { Manifest } from './manifest.ts';
 import { type Feeds, floats, floatsOf, int32s, int64s, type ModelSession } from './session.ts';
@@ -27,6 +27,17 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize }: G
 	const names = Array.from({ length: layers }, (_, layer) => [`key_${layer}`, `value_${layer}`]).flat();
 	const newRows = names.map((name) => `new_${name}`);
 	let running = false;
+	/** Tensors over the buffers of a cache, as long as it has these: making them takes longer than filling a position. */
+	const pastFeeds = new WeakMap<readonly Float32Array[], Feeds>();
+
+	const pastOf = (cache: KvCache): Feeds => {
+		const known = pastFeeds.get(cache.buffers);
+		if (known) return known;
+		const shape = [1, kvHeads, cache.capacity, headDim];
+		const feeds = Object.fromEntries(cache.buffers.map((buffer, i) => [`past_${names[i]}`, floats(buffer, shape)]));
+		pastFeeds.set(cache.buffers, feeds);
+		return feeds;
+	};
 
 	/** Reads `cells` at the end of the cache; logits `[cells.length - logitsFrom, vocabSize]`. */
 	const extend = async (cells: readonly Cell[], embeddings: Float32Array, logitsFrom: number): Promise<Float32Array> => {
@@ -35,13 +46,12 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize }: G
 		const size = cells.length;
 		cache.reserve(past + size);
 		const feeds: Feeds = {
+			...pastOf(cache),
 			inputs_embeds: floats(embeddings, [1, size, hiddenSize]),
 			seqlens_k: int32s([past + size - 1], [1]),
 			total_length: int32s([past + size], []),
 			logits_from: int64s([logitsFrom], [1]),
 		};
-		const shape = [1, kvHeads, cache.capacity, headDim];
-		for (const [i, buffer] of cache.buffers.entries()) feeds[`past_${names[i]}`] = floats(buffer, shape);
 		const outputs = await session.run(feeds);
 		const logits = floatsOf(outputs, 'logits');
 		invariant(logits.length === (size - logitsFrom) * vocabSize, `logits are [${size - logitsFrom}, ${vocabSize}], got ${logits.length}`);

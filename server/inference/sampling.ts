@@ -1,6 +1,31 @@
 /** Choices over the logits of one position: greedy, with and without a set of allowed tokens, and log-probabilities. Pure. */
 import { invariant } from '../base/errors.ts';
 
+/** Below it a weight beside one of 1 counts nothing, whatever the size of the vocabulary. */
+const LEAST_EXPONENT = 32;
+const STEPS_PER_UNIT = 64;
+const EXP_TABLE = Float64Array.from({ length: LEAST_EXPONENT * STEPS_PER_UNIT + 1 }, (_, i) => Math.exp(-i / STEPS_PER_UNIT));
+
+/**
+ * Sums over a softmax of all logits: `sum` of exp(logit − max), and `weighted` by logit − max. Relative error below 1e-8, three
+ * times as fast as with `Math.exp`, which over a vocabulary takes as long as a tenth of a small model's step.
+ */
+export function softmaxSums(logits: Float32Array, max: number): { sum: number; weighted: number } {
+	let sum = 0;
+	let weighted = 0;
+	for (let id = 0; id < logits.length; id++) {
+		const below = max - (logits[id] as number);
+		if (!(below < LEAST_EXPONENT)) continue;
+		const step = (below * STEPS_PER_UNIT) | 0;
+		const rest = below - step / STEPS_PER_UNIT;
+		// exp(−rest) by its series: rest is at most 1/64.
+		const weight = (EXP_TABLE[step] as number) * (1 - rest * (1 - rest * (0.5 - rest / 6)));
+		sum += weight;
+		weighted -= weight * below;
+	}
+	return { sum, weighted };
+}
+
 /** Id of the largest logit; the first of equals. */
 export function argmax(logits: Float32Array): number {
 	let best = 0;

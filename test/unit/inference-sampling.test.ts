@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { argmax, argmaxOf, logProbability } from '../../server/inference/sampling.ts';
+import { argmax, argmaxOf, logProbability, softmaxSums } from '../../server/inference/sampling.ts';
+import { createRandom } from '../support/random.ts';
 
 const logits = Float32Array.of(1, 3, 3, -2);
 
@@ -22,4 +23,19 @@ test('log-probabilities sum to one, over all tokens and over the allowed', () =>
 
 test('large logits do not overflow', () => {
 	expect(logProbability(Float32Array.of(1000, 999), 0)).toBeCloseTo(-Math.log(1 + Math.exp(-1)), 5);
+});
+
+test('sums over a softmax are those of Math.exp', () => {
+	const random = createRandom(4);
+	for (const scale of [0.1, 3, 30]) {
+		const wide = Float32Array.from({ length: 2000 }, () => scale * random.normal());
+		const max = wide[argmax(wide)] as number;
+		const below = Array.from(wide, (logit) => logit - max);
+		const sum = below.reduce((total, each) => total + Math.exp(each), 0);
+		const weighted = below.reduce((total, each) => total + each * Math.exp(each), 0);
+		const sums = softmaxSums(wide, max);
+		expect(Math.abs(sums.sum / sum - 1)).toBeLessThan(1e-8);
+		expect(Math.abs(sums.weighted - weighted) / sum).toBeLessThan(1e-8);
+	}
+	expect(softmaxSums(Float32Array.of(0, Number.NEGATIVE_INFINITY, -1000), 0)).toEqual({ sum: 1, weighted: 0 });
 });

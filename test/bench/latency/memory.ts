@@ -19,7 +19,7 @@ import { built, storeOptions } from './server-parts.ts';
 
 /** Chunks whose vectors the server has to make. */
 const LEFT_OUT = 300;
-const BUILD_TIMEOUT_MS = 600_000;
+const BUILD_TIMEOUT_MS = 1_800_000;
 const VECTORS_PER_WRITE = 5000;
 
 export async function memoryBars(context: LatencyContext): Promise<Bar[]> {
