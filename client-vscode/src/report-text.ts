@@ -12,6 +12,7 @@ const REASONS: Record<string, string> = {
 	repeatsSuffix: 'The model repeated the text that follows the cursor.',
 	repeatsItself: 'The model repeated itself.',
 	middleOfLine: 'The cursor is in the middle of a line; ask by hand to get a suggestion there.',
+	inComment: 'The cursor is in a comment (`hef.comments`); ask by hand to get a suggestion there.',
 	selectedEntryDiffers: 'The model did not continue the entry that is selected in the list.',
 };
 

@@ -146,7 +146,8 @@ async function timed(services: Services, request: CompletionRequest): Promise<Sa
 
 function describe(cursors: number, cold: readonly (Sample & { mode: ContextMode })[], typed: readonly Sample[]): ReplayFigures {
 	const inMode = (mode: ContextMode) => describeRequests(cold.filter((sample) => sample.mode === mode && ranModel(sample.report)));
-	const through = typed.filter(({ report }) => !ranModel(report) && report.suppressed !== 'middleOfLine');
+	const refused = ['middleOfLine', 'inComment'];
+	const through = typed.filter(({ report }) => !ranModel(report) && !refused.includes(report.suppressed ?? ''));
 	return {
 		cursors,
 		keystrokes: typed.length,
