@@ -3,6 +3,8 @@
  * all state between runs lies in the caller's memory (`kv-cache.ts`).
  *
  * Guarantees: never disposed while it runs; a failure to open again is that run's failure, and the next run tries again.
+ * Deliberately lacks a promise about the process's size: what the runtime frees, glibc may keep; `MALLOC_TRIM_THRESHOLD_=131072` in
+ * the server's environment makes it give the memory back.
  */
 import type { Clock } from '../base/clock.ts';
 import type { ModelSession } from './session.ts';
