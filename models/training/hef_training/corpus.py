@@ -117,8 +117,10 @@ def export_repo(repo: Path, name: str, config: CorpusConfig, seen: set[int], ben
             mine = windows(text)
             if hash64(text) in bench.files or len(mine & bench.windows) > 0.3 * len(mine):
                 why = "stands in a benchmark repository"
-            elif len(mine & seen) > config.near_duplicate * len(mine):
+            elif mine <= seen:
                 why = "duplicate"
+            elif len(mine & seen) > config.near_duplicate * len(mine):
+                why = "near-duplicate"
             else:
                 seen |= mine
         if why:
@@ -143,10 +145,11 @@ def run(config: CorpusConfig, places: Places) -> None:
     with (places.corpus / "index.jsonl.tmp").open("w") as index:
         for row in rows:
             name = row["repo"]
-            if row["split"] != "train" or name.lower() in bench.names:
-                continue
-            repo = snapshot(places.mirror, name)
+            why = "of another split" if row["split"] != "train" else "of a benchmark" if name.lower() in bench.names else None
+            repo = None if why else snapshot(places.mirror, name)
             if repo is None:
+                total[f"repositories {why or 'without a snapshot'}"] += 1
+                print(f"{name}: {why or 'no snapshot in the mirror'}, left out", flush=True)
                 continue
             licence = licence_of(licence_text(repo, list_blobs(repo)))
             if licence is None:
