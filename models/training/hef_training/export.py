@@ -57,8 +57,9 @@ class Models:
             if any(key.startswith("fuser.") for key in hef):
                 self.fuser.load_state_dict(part(hef, "fuser."))
         self.llavacode = LlavaProjector(recipe.embedder.hidden, recipe.generator.hidden)
-        if not self.load(places, "llavacode", self.llavacode):
+        if not self.load(places, "llavacode", self.llavacode) or not fits(places, self.generator):
             self.llavacode = None  # a bundle without this projector serves every mode but `llavacode`
+            self.trained.pop("llavacode", None)
         for model in filter(None, (self.generator, self.embedder, self.fuser, self.projector, self.llavacode)):
             model.eval().requires_grad_(False)
 
@@ -75,6 +76,15 @@ class Models:
         if state:
             model.load_state_dict(state)
         return state is not None
+
+
+def fits(places: Places, model: torch.nn.Module) -> bool:
+    """Whether LlavaCode's projector was trained against this generator."""
+    from .llavacode import digest
+    same = json.loads((places.stage("llavacode") / "generator.json").read_text())["digest"] == digest(model)
+    if not same:
+        print("export: the generator has changed since step llavacode, whose projector is left out: run it again", flush=True)
+    return same
 
 
 def load(recipe: Recipe, places: Places) -> Models:

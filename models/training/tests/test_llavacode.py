@@ -94,6 +94,17 @@ def test_exported_projector_equals_pytorch(trained) -> None:
     assert manifest["projectors"]["llavacode"]["file"] in manifest["files"]
 
 
+def test_a_projector_of_another_generator_is_left_out(trained, capsys) -> None:
+    recipe, places, _ = trained
+    path = places.stage("llavacode") / "generator.json"
+    right = path.read_text()
+    path.write_text(json.dumps({"digest": "another"}))
+    try:
+        assert export.Models(recipe, places).llavacode is None and "run it again" in capsys.readouterr().out
+    finally:
+        path.write_text(right)
+
+
 @needs_server
 def test_the_server_serves_both_projectors(trained, tmp_path) -> None:
     _, places, folder = trained
