@@ -2,8 +2,9 @@
  * Speculative decoding with the copy model as the draft (prompt lookup): what it predicts is run together with the token
  * that was just chosen, and the logits behind it are used as far as decoding agrees.
  *
- * Guarantees: decoding reads the same logits as one token at a time would give, to the runtime's rounding, so it chooses the
- * same tokens; the generator is left with agreed positions only before it runs on. Deliberately lacks: any part in the choice.
+ * Guarantees: decoding reads the logits that one token at a time would give, to the runtime's rounding (8-bit activations
+ * are scaled by the run they are in, as with KV reuse), so it chooses the same tokens; the generator is left with agreed
+ * positions only before it runs on. Deliberately lacks: any part in the choice.
  */
 import type { CopySession } from '../copying/copy-model.ts';
 import type { Generator, Tokenizer } from '../inference/types.ts';
@@ -29,8 +30,8 @@ export interface LogitReaderOptions {
 
 /** Most tokens run ahead. A run of some tokens costs little more than a run of one. */
 const MAX_DRAFT = 8;
-/** A draft ends where it is less likely than this to be right up to there. */
-const MIN_PROBABILITY = 0.5;
+/** A draft ends where the copy model gives it less than this: a token more in a run costs about a tenth of a run. */
+const MIN_PROBABILITY = 0.3;
 const NEWLINE = 10;
 
 export function createLogitReader({ generator, tokenizer, positions, copy, singleLine }: LogitReaderOptions): LogitReader {

@@ -39,6 +39,8 @@ const SHORT = 2;
 const WALK = 512;
 const HEADS = 1 << 18;
 const SLICE = 2048;
+/** Share of the bound that is filled after room had to be made. */
+const FILLED = 7 / 8;
 /** No token has this id: stands behind every file, and where a file was. */
 const GAP = 0xffff_ffff;
 
@@ -71,8 +73,10 @@ export function createNgramIndex({ maxTokens = MAX_TOKENS }: { maxTokens?: numbe
 	}
 
 	function* makeRoom(nTokens: number): Generator<void> {
+		// Moving everything together costs: it must not be for the room of one file.
+		const most = chains.length + nTokens + 1 > maxTokens ? maxTokens * FILLED : maxTokens;
 		for (const file of [...files.keys()]) {
-			if (live + files.size + nTokens + 1 <= maxTokens) break;
+			if (live + files.size + nTokens + 1 <= most) break;
 			remove(file);
 		}
 		const wasted = chains.length - live - files.size;

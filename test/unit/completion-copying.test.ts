@@ -170,7 +170,7 @@ describe('running ahead', () => {
 			truncate: (length) => void ids.splice(length),
 		};
 	};
-	const counting = () => {
+	const counting = (logits = (token: number) => Float32Array.of(token)) => {
 		const fed: number[][] = [];
 		const generator: Generator = {
 			vocabSize: 257,
@@ -179,11 +179,11 @@ describe('running ahead', () => {
 			prefill: () => Promise.reject(new Error('not used')),
 			decode: async (token) => {
 				fed.push([token]);
-				return Float32Array.of(token);
+				return logits(token);
 			},
 			decodeMany: async (tokens) => {
 				fed.push([...tokens]);
-				return tokens.map((token) => Float32Array.of(token));
+				return tokens.map(logits);
 			},
 			truncate: (length) => void fed.push([-length]),
 		};
@@ -207,6 +207,24 @@ describe('running ahead', () => {
 		await next('x');
 		expect(fed.slice(1)).toEqual([[-13], text('xyz{|}~\u007f').concat(128)]);
 		expect(session.length).toBe(5);
+	});
+
+	test('a cancellation is seen before the next run', async () => {
+		const { generator, fed } = counting(() => new Float32Array(257));
+		let looks = 0;
+		const cancellation = {
+			get aborted() {
+				return ++looks >= 4;
+			},
+		};
+		const decoded = await decodeGreedily({
+			generator: { ...generator, stopTokens: new Set([256]) },
+			...{ tokenizer, logits: new Float32Array(257), positions: 5, forced: '', maxNewTokens: 40, stop: endOfLine, cancellation },
+			copy: { session: alphabet('a'), weights: { intercept: 50 }, speculate: true },
+			...{ timeBudgetMs: 1000, now: () => 0 },
+		});
+		expect([decoded.reason, decoded.text]).toEqual(['cancelled', 'bcde']);
+		expect(fed).toEqual([text('bcdefghij')]);
 	});
 
 	test('runs one token at a time when it may not, and no more than are wanted', async () => {

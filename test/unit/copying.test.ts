@@ -106,6 +106,20 @@ describe('the n-gram index', () => {
 		expect(index.has('huge')).toBe(false);
 	});
 
+	test('room is made for many files at once', () => {
+		const index = createNgramIndex({ maxTokens: 40_000 });
+		let slices = 0;
+		for (let file = 0; file < 300; file++)
+			for (const _ of index.put(
+				`f${file}`,
+				Uint32Array.from({ length: 1000 }, (_, i) => i),
+			))
+				slices++;
+		expect(index.tokens).toBeGreaterThan(30_000);
+		// 300,000 tokens are 150 slices; moving 40,000 for every file past the bound would be 5,000 more.
+		expect(slices).toBeLessThan(1500);
+	});
+
 	test('a file that is saved over and over takes the memory of one', () => {
 		const index = createNgramIndex();
 		for (let version = 0; version < 500; version++) put(index, 'a', text(50));
