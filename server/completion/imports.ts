@@ -56,13 +56,30 @@ export function importedFiles(prefix: string, path: string, paths: Iterable<stri
 	return hits.filter((hit, index) => hits[index - 1]?.rank !== hit.rank).map((hit) => hit.path);
 }
 
-/** `./store/types.js`, `pkg.store.types` and `src/store/types.ts` all end in the same two names. */
+const EXTENSIONS = new Set('js jsx ts tsx cjs cjsx mjs mjsx cts ctsx mts mtsx py go rs java rb php cs h hpp cc cpp'.split(' '));
+/** Files that stand for their folder. */
+const FOLDER_FILES = new Set(['index', '__init__', 'mod']);
+
+/**
+ * The last name of a module or path: `./store/types.js`, `pkg.store.types` and `src/store/types.ts` all end in the same one.
+ * By hand, since every file of the workspace is asked for it at every renewed context.
+ */
 function moduleTail(module: string): string | undefined {
-	const names = module
-		.replace(/\.(?:[cm]?[jt]sx?|py|go|rs|java|rb|php|cs|h|hpp|cc|cpp)$/, '')
-		.split(/[/.:]+/)
-		.filter((name) => name !== '' && name !== 'index' && name !== '__init__' && name !== 'mod');
-	return names.at(-1);
+	const dot = module.lastIndexOf('.');
+	let end = dot !== -1 && EXTENSIONS.has(module.slice(dot + 1)) ? dot : module.length;
+	while (end > 0) {
+		let start = end;
+		while (start > 0 && !isSeparator(module.charCodeAt(start - 1))) start--;
+		const name = module.slice(start, end);
+		if (name !== '' && !FOLDER_FILES.has(name)) return name;
+		end = start - 1;
+	}
+	return undefined;
+}
+
+/** One of `/`, `.` and `:`. */
+function isSeparator(code: number): boolean {
+	return code === 47 || code === 46 || code === 58;
 }
 
 function commonFolders(a: string, b: string): number {
