@@ -155,9 +155,10 @@ class StoreView implements WorkspaceView {
 		return this.#hierarchy.occurrences(id);
 	}
 
+	/** Where none was tuned it comes from the graph, which is in memory anyway: reading the store would map its file as well. */
 	vector(id: NodeId): Float32Array | undefined {
 		const { bundleId } = this.#options;
-		return (bundleId && this.#store.getVector(tunedId(bundleId, id))) || this.#store.getVector(id);
+		return (bundleId && this.#store.getVector(tunedId(bundleId, id))) || this.#index.vector(id) || this.#store.getVector(id);
 	}
 
 	file(path: string): FileRecord | undefined {
@@ -296,9 +297,9 @@ class StoreView implements WorkspaceView {
 	async #measureRecall(): Promise<void> {
 		const ids = [...this.#index.ids()];
 		const step = Math.max(1, Math.floor(ids.length / RECALL_SAMPLE));
-		const queries = ids.flatMap((id, i) => (i % step === 0 ? (this.#store.getVector(id) ?? []) : [])).slice(0, RECALL_SAMPLE);
+		const queries = ids.flatMap((id, i) => (i % step === 0 ? (this.#index.vector(id) ?? []) : [])).slice(0, RECALL_SAMPLE);
 		const pause = () => this.#pauseWhenDue();
-		const recall = await measureRecall(this.#index, { ids, vector: (id) => this.#store.getVector(id), queries, pause });
+		const recall = await measureRecall(this.#index, { ids, vector: (id) => this.#index.vector(id), queries, pause });
 		this.#recallAt32 = ids.length === 0 ? null : recall;
 		this.#changedSinceRecall = 0;
 	}

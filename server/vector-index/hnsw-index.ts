@@ -88,6 +88,11 @@ class HnswIndex implements GraphIndex {
 		return this.#graphs.some((graph) => graph.has(id));
 	}
 
+	vector(id: NodeId): Float32Array | undefined {
+		const graph = this.#graphs.find((each) => each.has(id));
+		return graph && Float32Array.from(graph.vector(id));
+	}
+
 	*ids(): Iterable<NodeId> {
 		for (const graph of this.#graphs) for (const id of graph.labelled) if (graph.has(id)) yield id;
 	}

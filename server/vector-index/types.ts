@@ -30,6 +30,8 @@ export interface VectorIndex {
 
 /** A graph that is dear to build: it can be kept on disk, and cleaned of deleted vectors while it serves. */
 export interface GraphIndex extends VectorIndex {
+	/** A vector that a search can return `[dimension]`, of unit length; undefined when there is none. */
+	vector(id: NodeId): Float32Array | undefined;
 	/** Whether so many vectors were deleted that {@link compact} pays. */
 	readonly worthCompacting: boolean;
 	/**

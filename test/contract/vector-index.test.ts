@@ -129,6 +129,17 @@ describe('HNSW index', () => {
 		expect(churned).toBeGreaterThanOrEqual(0.95);
 	});
 
+	test('gives back the vectors that it was given, in whichever graph they are', () => {
+		const vectors = dataset(200);
+		const index = createHnswIndex({ ...options, graphCapacity: 64 });
+		fill(index, vectors);
+		for (const i of [0, 100, 199])
+			for (const [at, value] of (vectors.get(id(i)) as Float32Array).entries()) expect(index.vector(id(i))?.[at]).toBeCloseTo(value, 5);
+		index.remove(id(100));
+		expect(index.vector(id(100))).toBeUndefined();
+		expect(index.vector(id(777))).toBeUndefined();
+	});
+
 	test('compaction drops the deleted, keeps what came and went meanwhile, and serves throughout', async () => {
 		const vectors = dataset(2000);
 		const index = createHnswIndex({ ...options, maxTombstoneShare: 0.3 });

@@ -28,6 +28,8 @@ export interface MemoryReport {
 	bytes: number;
 	/** The part of it that is the store's file, mapped: the system takes it back when it needs it. */
 	mappedBytes: number;
+	/** The store's file: a check of every vector maps all of it. */
+	storeBytes: number;
 }
 
 function recordOf(file: number): FileRecord {
@@ -92,7 +94,12 @@ async function open(folder: string, dimension: number): Promise<MemoryReport> {
 	const queryAt = latentVectors({ dimension, clusters: view.size >> 6, seed: 62 });
 	for (let n = 0; n < 200; n++) for (const { id } of view.search(queryAt(1e6 + n), 48)) view.vector(id);
 	const after = resident();
-	const report = { nodes: view.size, bytes: after.all - before.all, mappedBytes: after.mapped - before.mapped };
+	const report = {
+		nodes: view.size,
+		bytes: after.all - before.all,
+		mappedBytes: after.mapped - before.mapped,
+		storeBytes: store.sizeBytes(),
+	};
 	await view.close();
 	await indexer.close();
 	return report;

@@ -42,7 +42,7 @@ export const memory: Measurement = {
 				values: reports.map(({ bytes, nodes }) => per100k(bytes, nodes)),
 				unit: 'MB',
 				limit: { relation: '<', value: 400 },
-				note: `${first?.nodes.toLocaleString('en')} nodes, d = ${DIMENSION}; of it ${Math.round(per100k(first?.mappedBytes ?? 0, first?.nodes ?? 1))} MB mapped store`,
+				note: `${first?.nodes.toLocaleString('en')} nodes, d = ${DIMENSION}; of it ${Math.round(per100k(first?.mappedBytes ?? 0, first?.nodes ?? 1))} MB of mapped files, which the system takes back when it needs them; a start that checks every vector maps the whole store, ${Math.round(per100k(first?.storeBytes ?? 0, first?.nodes ?? 1))} MB, for that time`,
 			},
 		];
 	},
