@@ -129,7 +129,8 @@ test('real models come back as they were, with the KV cache that was computed be
 	await expect.poll(() => nOpen).toBe(0);
 	const after = await generator.prefill(prompt, neverCancelled);
 	expect(after?.reused).toBe(4);
-	expect(nOpened).toBe(4);
+	// The generator twice; the rows of the token embedding are kept, so its model is not needed again.
+	expect(nOpened).toBe(3);
 	for (const [i, logit] of (after?.logits ?? []).entries()) expect(logit).toBeCloseTo(before?.logits[i] as number, 3);
 	await models.dispose();
 	expect(nOpen).toBe(0);
