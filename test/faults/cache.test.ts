@@ -44,7 +44,8 @@ function liveIds(path: string): Set<string> {
 
 describe('a damaged data file', () => {
 	test('bits flipped anywhere, and cuts at any place, end in the index that was there before, and in no crash', async () => {
-		// Of the seeds 1 to 25, 24 end well; with 11 a page that reads in order takes the process down when it is written to.
+		// Of the seeds 1 to 25, 23 end well. With 11 a page that reads in order takes the process down when it is written to; with 2
+		// a write to a page beyond the file fails and never settles.
 		const random = createRandom(1);
 		const [folder, cacheFolder] = [temporaryFolder(project(60)), temporaryFolder()];
 		const first = await openEditor({ folder, cacheFolder });
