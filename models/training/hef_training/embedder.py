@@ -51,11 +51,11 @@ class Embedder(nn.Module):
     def pooled(self, ids: torch.Tensor, lengths: torch.Tensor, kind: int) -> torch.Tensor:
         """What `forward` gives for one layer after the end token was appended: ids [B, S], lengths [B] without it -> [B, d]."""
         layer, config = self.model.layers[0], self.model.config
-        attention, heads, dim = layer.self_attn, config.num_attention_heads, config.head_dim
+        attend, heads, dim = layer.self_attn, config.num_attention_heads, config.head_dim
         table = layer.input_layernorm(self.model.embed_tokens.weight)
-        keys = attention.k_norm(attention.k_proj(table).view(len(table), -1, dim))  # [V, H_kv, D]
-        values = attention.v_proj(table)  # [V, H_kv * D]
-        query = attention.q_norm(attention.q_proj(table[END[kind]]).view(heads, dim))
+        keys = attend.k_norm(attend.k_proj(table).view(len(table), -1, dim))  # [V, H_kv, D]
+        values = attend.v_proj(table)  # [V, H_kv * D]
+        query = attend.q_norm(attend.q_proj(table[END[kind]]).view(heads, dim))
         groups = config.num_key_value_heads
         query = query.view(groups, heads // groups, dim)
         size = ids.shape[1]
@@ -73,7 +73,7 @@ class Embedder(nn.Module):
             + weights[g, r, :, size:] * values[END[kind], g]
             for g in range(groups) for r in range(heads // groups)
         ], 1).flatten(1)
-        hidden = self.model.embed_tokens.weight[END[kind]] + attention.o_proj(mixed)
+        hidden = self.model.embed_tokens.weight[END[kind]] + attend.o_proj(mixed)
         hidden = hidden + layer.mlp(layer.post_attention_layernorm(hidden))
         return F.normalize(self.model.norm(hidden).float(), dim=-1)
 

@@ -18,7 +18,7 @@ from .embedder import PASSAGE, QUERY, Embedder
 from .layout import Layout
 from .lexical import Lexical, recall
 from .lm import bf16
-from .loop import Trainer, averaged
+from .loop import Trainer
 from .pairs import Chunks, Pair, held_out_names, repositories, training_names
 from .tokens import TokenisedFiles, tokenised
 

@@ -7,7 +7,6 @@ boundaries, so that the parts of a name have the same ids wherever they stand (Q
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import Iterator
 
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
