@@ -3,7 +3,8 @@
 Reads a TSV of repositories (columns split, repo, licence, …), takes those of split `train` whose snapshot lies in the mirror
 folder, checks the licence text, filters (corpus_filter.py), removes exact and near duplicates and everything that also stands in
 a benchmark repository, and writes `corpus/files/<owner>+<name>/<path>` and `corpus/index.jsonl`.
-Deterministic: repositories and paths are visited in sorted order and choices depend on hashes alone.
+Deterministic: repositories and paths are visited in sorted order and choices depend on hashes alone. A corpus that stands there
+already is added to: its repositories stay as they are (their snapshots may be gone), and what they hold counts as seen.
 """
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import csv
 import json
 import re
 import subprocess
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Iterator
 
@@ -138,13 +139,16 @@ def run(config: CorpusConfig, places: Places) -> None:
     bench = Benchmarks(places.benchmarks, config)
     with places.repos.open() as handle:
         rows = sorted((row for row in csv.DictReader(handle, delimiter="\t")), key=lambda row: row["repo"])
-    seen: set[int] = set()
-    total: Counter = Counter()
     places.corpus.mkdir(parents=True, exist_ok=True)
-    summary = []
+    standing = Standing(places)
+    seen, total, summary = standing.seen, standing.dropped, []
     with (places.corpus / "index.jsonl.tmp").open("w") as index:
         for row in rows:
             name = row["repo"]
+            if name in standing.repositories:
+                summary.append(standing.repositories[name])
+                index.writelines(standing.lines[name.replace("/", "+", 1)])
+                continue
             why = "of another split" if row["split"] != "train" else "of a benchmark" if name.lower() in bench.names else None
             repo = None if why else snapshot(places.mirror, name)
             if repo is None:
@@ -168,6 +172,25 @@ def run(config: CorpusConfig, places: Places) -> None:
     report = {"repositories": summary, "dropped": dict(total), "files": sum(s["files"] for s in summary), "bytes": sum(s["bytes"] for s in summary)}
     (places.corpus / "report.json").write_text(json.dumps(report, indent=1))
     print(json.dumps({key: report[key] for key in ("files", "bytes", "dropped")}), flush=True)
+
+
+class Standing:
+    """What an earlier run of this step exported."""
+
+    def __init__(self, places: Places) -> None:
+        self.repositories: dict[str, dict] = {}
+        self.lines: dict[str, list[str]] = defaultdict(list)
+        self.seen: set[int] = set()
+        self.dropped: Counter = Counter()
+        if not (places.corpus / "report.json").exists():
+            return
+        report = json.loads((places.corpus / "report.json").read_text())
+        self.repositories = {entry["repo"]: entry for entry in report["repositories"]}
+        self.dropped.update({why: n for why, n in report["dropped"].items() if not why.startswith("repositories ")})
+        for line in (places.corpus / "index.jsonl").open():
+            row = json.loads(line)
+            self.lines[row["repo"]].append(line)
+            self.seen |= windows((places.corpus / "files" / row["repo"] / row["path"]).read_text("utf-8"))
 
 
 def write_repo(places: Places, name: str, licence: str, kept: list[tuple[str, str]], index) -> int:

@@ -1,8 +1,10 @@
 """The corpus step on small repositories: what it drops and why, that it drops the same again, and that it refuses a leak."""
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -67,6 +69,19 @@ def test_the_same_again(world: Places) -> None:
     again = Places(world.work.with_name("again"), world.mirror, world.benchmarks, world.repos)
     corpus.run(CorpusConfig(), again)
     assert digest(again.corpus) == first
+
+
+def test_adds_to_a_corpus_that_stands_there(world: Places) -> None:
+    first, both = world.repos.with_name("first.tsv"), world.repos
+    first.write_text("split\trepo\ntrain\ta/one\n")
+    corpus.run(CorpusConfig(), dataclasses.replace(world, repos=first))
+    shutil.rmtree(world.mirror / "a+one")
+    corpus.run(CorpusConfig(), world)
+    whole = Places(world.work.with_name("whole"), world.mirror, world.benchmarks, both)
+    kept = [(row["repo"], row["path"]) for row in map(json.loads, (world.corpus / "index.jsonl").open()) if not row["test"]]
+    assert kept == [("a+one", "src/a.ts"), ("a+one", "src/b.ts"), ("b+two", "src/new.ts")]
+    corpus.run(CorpusConfig(), whole)  # without a/one, what it shares with b/two is new
+    assert "b+two/src/near.ts" in {str(p.relative_to(whole.corpus / "files")) for p in whole.corpus.rglob("*.ts")}
 
 
 def test_a_leak_ends_the_step(world: Places) -> None:
