@@ -7,6 +7,7 @@
  * place is served from it, marked as stale, and the context renewed when nobody waits ({@link ContextGatherer.gather}).
  */
 import type { RetrievedNode } from 'hef-shared';
+import type { NodeId } from '../base/ids.ts';
 import type { PromptLayout } from '../inference/manifest.ts';
 import type { Embedder, Models, Tokenizer } from '../inference/types.ts';
 import { type Retrieved, retrieve, type VisibleWindow } from '../retrieval/retriever.ts';
@@ -87,7 +88,7 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 		const found = retrieve(view, vector, request.k ?? layout.pseudoTokens.max, visible, request.levels);
 		const entities = entitiesOf(query, view, found);
 		const retrieved = now();
-		const pseudoTokens = await project(found, 'hef');
+		const pseudoTokens = await project(found, view, 'hef');
 		const context: GatheredContext = {
 			...(pseudoTokens ? { pseudoTokens } : {}),
 			entities,
@@ -117,9 +118,10 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 		});
 	};
 
-	const project = async (found: readonly Pick<Retrieved, 'id' | 'vector'>[], name: 'hef' | 'llavacode') => {
+	const project = async (found: readonly { id: NodeId }[], view: WorkspaceView, name: 'hef' | 'llavacode') => {
 		const projector = await models.projector(name);
-		return projector && projections.of(found, projector, name);
+		const ids = found.map(({ id }) => id);
+		return projector && projections.of(ids, { projector, name, vector: (id) => view.vector(id) });
 	};
 
 	const similarChunks = async (query: ContextQuery, view: WorkspaceView, source: SnippetSource): Promise<Gathered> => {
@@ -128,12 +130,8 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 		const context: GatheredContext = { ...nothing(), nodes: snippets.map(({ node }) => node) };
 		context.timingsMs.retrieve = now() - started;
 		if (query.request.context === 'snippets') return { context: { ...context, snippets: snippets.map(({ text }) => text) } };
-		const found = snippets.flatMap(({ id, node }) => {
-			const vector = view.vector(id);
-			return vector ? [{ id, node, vector }] : [];
-		});
 		const projected = now();
-		const pseudoTokens = await project(found, 'llavacode');
+		const pseudoTokens = await project(snippets, view, 'llavacode');
 		context.timingsMs.project = now() - projected;
 		return { context: pseudoTokens ? { ...context, pseudoTokens } : { ...context, notes: ['the bundle has no llavacode projector'] } };
 	};

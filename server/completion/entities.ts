@@ -10,7 +10,7 @@
  */
 import type { RetrievedNode } from 'hef-shared';
 import type { Tokenizer } from '../inference/types.ts';
-import type { FileRecord } from '../store/types.ts';
+import type { WorkspaceView } from '../retrieval/view.ts';
 import { importedFiles, importedNames } from './imports.ts';
 import type { NameUses } from './name-uses.ts';
 
@@ -22,7 +22,7 @@ export interface EntityOptions {
 	prefix: string;
 	/** Path of the open file. */
 	path: string;
-	files: { file(path: string): FileRecord | undefined; paths(): Iterable<string> };
+	files: Pick<WorkspaceView, 'file' | 'filesOfModule' | 'filesBeside'>;
 	/** How often the repository uses names; without, all count alike. */
 	names?: Pick<NameUses, 'uses' | 'common'> | undefined;
 	tokenizer: Pick<Tokenizer, 'count'>;
@@ -60,14 +60,15 @@ function ranked(options: EntityOptions, shown: ReadonlySet<string>, imported: re
 	const { names } = options;
 	const known = new Set([...shown, ...imported]);
 	const likeness = likenessTo(options.prefix.slice(-NEAR_CHARS));
-	const scores = new Map<string, number>();
+	const places = new Map<string, number>();
 	for (const { name, place } of candidates(options, known)) {
 		const bare = lastPart(name);
-		if (shown.has(bare)) continue;
-		const score = PLACE[place] + USES * Math.log(Math.max(1, names?.uses(bare) ?? 1)) + likeness(bare);
-		if (score > (scores.get(bare) ?? Number.NEGATIVE_INFINITY)) scores.set(bare, score);
+		if (!shown.has(bare) && PLACE[place] > (places.get(bare) ?? Number.NEGATIVE_INFINITY)) places.set(bare, PLACE[place]);
 	}
-	return [...scores].sort(([, a], [, b]) => b - a).map(([name]) => name);
+	// What a name is worth by itself is found once, however many files define it.
+	const worth = (name: string) => USES * Math.log(Math.max(1, names?.uses(name) ?? 1)) + likeness(name);
+	const scores = [...places].map(([name, place]) => ({ name, score: place + worth(name) }));
+	return scores.sort((a, b) => b.score - a.score).map(({ name }) => name);
 }
 
 interface Candidate {
@@ -77,7 +78,7 @@ interface Candidate {
 
 function* candidates({ nodes, prefix, path, files, names }: EntityOptions, known: ReadonlySet<string>): Iterable<Candidate> {
 	const definitions = (of: string) => files.file(of)?.entities ?? [];
-	for (const imported of importedFiles(prefix, path, files.paths())) {
+	for (const imported of importedFiles(prefix, path, (module) => files.filesOfModule(module))) {
 		for (const { name } of definitions(imported).slice(0, MAX_PER_FILE))
 			yield { name, place: known.has(ownerOf(name)) ? 'member' : 'imported' };
 	}
@@ -86,21 +87,19 @@ function* candidates({ nodes, prefix, path, files, names }: EntityOptions, known
 		const inside = definitions(node.path).filter(({ line }) => line >= node.startLine && line <= node.endLine);
 		for (const { name } of inside.slice(0, MAX_PER_NODE)) yield { name, place: 'retrieved' };
 	}
-	for (const neighbour of neighbours(path, files.paths())) {
+	for (const neighbour of neighbours(path, files.filesBeside(path))) {
 		for (const { name } of definitions(neighbour).slice(0, MAX_PER_FILE)) yield { name, place: 'nearby' };
 	}
 	for (const name of names?.common() ?? []) yield { name, place: 'anywhere' };
 }
 
-function neighbours(path: string, paths: Iterable<string>): string[] {
-	const folder = path.slice(0, path.lastIndexOf('/') + 1);
-	const found: string[] = [];
-	for (const other of paths) {
-		if (other === path || !other.startsWith(folder) || other.includes('/', folder.length)) continue;
-		found.push(other);
-		if (found.length === MAX_NEARBY_FILES) break;
+function* neighbours(path: string, files: Iterable<string>): Iterable<string> {
+	let left = MAX_NEARBY_FILES;
+	for (const other of files) {
+		if (other === path) continue;
+		yield other;
+		if (--left === 0) return;
 	}
-	return found;
 }
 
 /** How much a name resembles the words of a text, the last ones most: 0–1. Names are compared by their parts. */

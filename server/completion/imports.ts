@@ -2,6 +2,8 @@
  * What a text imports: names, and files of the workspace. By patterns of the common languages, without a resolver: enough to
  * rank names.
  */
+import { moduleName } from '../retrieval/path-index.ts';
+
 const MODULE_PATTERNS = [
 	/\bfrom\s*['"]([^'"\n]+)['"]/g,
 	/\b(?:import|require)\s*\(?\s*['"]([^'"\n]+)['"]/g,
@@ -31,55 +33,34 @@ export function importedNames(text: string): string[] {
 }
 
 /**
- * Files of the workspace that the text imports, by the tail of the module's name: enough to rank names, no resolver.
+ * Files of the workspace that the text imports, by the last name of the module: enough to rank names, no resolver.
  * Later imports come first, since they stand nearer to the code that is written now.
+ * @param filesOf files of a module's name
  */
-export function importedFiles(prefix: string, path: string, paths: Iterable<string>): string[] {
+export function importedFiles(prefix: string, path: string, filesOf: (module: string) => Iterable<string>): string[] {
 	const head = prefix.slice(0, MAX_IMPORT_CHARS);
-	const found: { at: number; key: string }[] = [];
+	const found: { at: number; name: string }[] = [];
 	for (const pattern of MODULE_PATTERNS) {
 		for (const match of head.matchAll(pattern)) {
-			const key = moduleTail(match[1] as string);
-			if (key) found.push({ at: match.index, key });
+			const name = moduleName(match[1] as string);
+			if (name) found.push({ at: match.index, name });
 		}
 	}
-	if (found.length === 0) return [];
-	const rank = new Map(found.sort((a, b) => a.at - b.at).map(({ key }, index) => [key, index]));
-	const hits: { path: string; rank: number; near: number }[] = [];
-	for (const candidate of paths) {
-		if (candidate === path) continue;
-		const order = rank.get(moduleTail(candidate) ?? '');
-		if (order !== undefined) hits.push({ path: candidate, rank: order, near: commonFolders(candidate, path) });
-	}
-	hits.sort((a, b) => b.rank - a.rank || b.near - a.near);
-	// Of several files with the imported name, the one whose folder is nearest.
-	return hits.filter((hit, index) => hits[index - 1]?.rank !== hit.rank).map((hit) => hit.path);
+	const latestFirst = new Set(found.sort((a, b) => b.at - a.at).map(({ name }) => name));
+	return [...latestFirst].flatMap((name) => nearest(path, filesOf(name)) ?? []);
 }
 
-const EXTENSIONS = new Set('js jsx ts tsx cjs cjsx mjs mjsx cts ctsx mts mtsx py go rs java rb php cs h hpp cc cpp'.split(' '));
-/** Files that stand for their folder. */
-const FOLDER_FILES = new Set(['index', '__init__', 'mod']);
-
-/**
- * The last name of a module or path: `./store/types.js`, `pkg.store.types` and `src/store/types.ts` all end in the same one.
- * By hand, since every file of the workspace is asked for it at every renewed context.
- */
-function moduleTail(module: string): string | undefined {
-	const dot = module.lastIndexOf('.');
-	let end = dot !== -1 && EXTENSIONS.has(module.slice(dot + 1)) ? dot : module.length;
-	while (end > 0) {
-		let start = end;
-		while (start > 0 && !isSeparator(module.charCodeAt(start - 1))) start--;
-		const name = module.slice(start, end);
-		if (name !== '' && !FOLDER_FILES.has(name)) return name;
-		end = start - 1;
+/** Of several files with the imported name, the one whose folder is nearest. */
+function nearest(path: string, files: Iterable<string>): string | undefined {
+	let best: string | undefined;
+	let most = -1;
+	for (const file of files) {
+		const near = commonFolders(file, path);
+		if (file === path || near <= most) continue;
+		best = file;
+		most = near;
 	}
-	return undefined;
-}
-
-/** One of `/`, `.` and `:`. */
-function isSeparator(code: number): boolean {
-	return code === 47 || code === 46 || code === 58;
+	return best;
 }
 
 function commonFolders(a: string, b: string): number {

@@ -1,8 +1,8 @@
 /**
  * Keys and values of the positions that the generator has read, with what was read there.
  *
- * Guarantees: `length` counts only positions whose rows are all written, so a run that failed leaves no trace. Memory doubles
- * as it is needed, up to the model's maximum: every run copies the capacity, so short prompts keep a small one.
+ * Guarantees: `length` counts only positions whose rows are all written, so a run that failed leaves no trace. Memory grows in
+ * small steps as it is needed, up to the model's maximum: every run copies the capacity, so short prompts keep a small one.
  */
 import { invariant } from '../base/errors.ts';
 
@@ -16,8 +16,15 @@ export interface KvShape {
 	maxPositions: number;
 }
 
-/** Capacity of a new cache, in positions. */
-const INITIAL_CAPACITY = 256;
+/** Capacities are multiples of it. */
+const STEP = 128;
+/** Room behind a prompt for the line that is generated and typed. */
+const ROOM = 64;
+
+/** Positions for which memory is reserved when so many are asked for. */
+export function capacityFor(length: number, maxPositions: number): number {
+	return Math.min(Math.ceil((length + ROOM) / STEP) * STEP, maxPositions);
+}
 
 export class KvCache {
 	readonly #shape: KvShape;
@@ -77,9 +84,7 @@ export class KvCache {
 		const { layers, kvHeads, headDim, maxPositions } = this.#shape;
 		invariant(length <= maxPositions, `${length} positions exceed the model's ${maxPositions}`);
 		if (length <= this.#capacity) return;
-		let capacity = Math.max(this.#capacity, INITIAL_CAPACITY);
-		while (capacity < length) capacity *= 2;
-		capacity = Math.min(capacity, maxPositions);
+		const capacity = capacityFor(length, maxPositions);
 		const filled = this.length * headDim;
 		this.#buffers = Array.from({ length: 2 * layers }, (_, i) => {
 			const grown = new Float32Array(kvHeads * capacity * headDim);

@@ -13,7 +13,7 @@ const BUDGET_BYTES = 64 << 20;
 const FEWEST = 2;
 const MOST = 4;
 /** Capacity of a usual prompt's cache, in positions. */
-const USUAL_CAPACITY = 1024;
+const USUAL_CAPACITY = 640;
 /** Positions at the end of a cache that are not worth a copy of what stands before them: a generated line, a deleted word. */
 const SMALL_LOSS = 64;
 
@@ -52,8 +52,9 @@ export class KvPool {
 		return reused;
 	}
 
+	/** Forgets what was read. The memory stays: to allocate it anew costs a collection of garbage every few times. */
 	clear(): void {
-		this.#caches = [new KvCache(this.#shape)];
+		for (const cache of this.#caches) cache.truncate(0);
 	}
 
 	/** An empty cache while there may be more, then the one used longest ago. */

@@ -14,7 +14,6 @@ import type { Hit, SearchOptions } from '../vector-index/types.ts';
 export interface SearchableView {
 	search(query: Float32Array, k: number, options?: SearchOptions): Hit[];
 	occurrences(id: NodeId): Iterable<Occurrence>;
-	vector(id: NodeId): Float32Array | undefined;
 }
 
 /** Lines of the open file that the prompt shows, zero-based, inclusive. */
@@ -26,7 +25,6 @@ export interface VisibleWindow {
 
 export interface Retrieved {
 	id: NodeId;
-	vector: Float32Array;
 	node: RetrievedNode;
 }
 
@@ -47,13 +45,12 @@ export function retrieve(
 	const places = new Set<string>();
 	// Some hits fall out below, so a few more are asked for.
 	for (const hit of view.search(query, k + (k >> 1), { filter })) {
-		const vector = view.vector(hit.id);
 		const occurrence = first(view.occurrences(hit.id));
-		if (!vector || !occurrence) continue;
+		if (!occurrence) continue;
 		const place = `${occurrence.path}\0${occurrence.startLine}\0${occurrence.endLine}`;
 		if (places.has(place)) continue;
 		places.add(place);
-		chosen.push({ id: hit.id, vector, node: { ...occurrence, score: hit.score } });
+		chosen.push({ id: hit.id, node: { ...occurrence, score: hit.score } });
 		if (chosen.length === k) break;
 	}
 	return chosen;

@@ -11,6 +11,7 @@
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { HnswReport } from 'hef-shared';
+import { LRUCache } from 'lru-cache';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { type NodeId, type SpaceId, tunedId } from '../base/ids.ts';
@@ -22,6 +23,7 @@ import type { FileRecord, StoreReader } from '../store/types.ts';
 import { createHnswIndex, loadHnswIndex } from '../vector-index/hnsw-index.ts';
 import { measureRecall } from '../vector-index/recall.ts';
 import type { GraphIndex, Hit, SearchOptions } from '../vector-index/types.ts';
+import { PathIndex } from './path-index.ts';
 
 /** Awaited between two turns of background work; resolves when work may go on. */
 export type Pause = () => Promise<void>;
@@ -40,6 +42,10 @@ export interface WorkspaceView {
 	file(path: string): FileRecord | undefined;
 	/** Paths of all indexed files, unordered. */
 	paths(): Iterable<string>;
+	/** Indexed files that are a module of this name (`path-index.ts`). */
+	filesOfModule(name: string): Iterable<string>;
+	/** Indexed files of the directory that the path lies in. */
+	filesBeside(path: string): Iterable<string>;
 	/** Reads these files again from the store; resolves when searches see them. Calls queue up. */
 	apply(paths: readonly string[] | 'all'): Promise<void>;
 	/** Resolves when every change so far is applied. */
@@ -73,6 +79,8 @@ const TURN_MS = 5;
 /** Files between two commits of the hierarchy while many are read. */
 const FILES_PER_COMMIT = 64;
 const RECALL_SAMPLE = 16;
+/** File records in memory, some 5 KB each. */
+const RECORDS_KEPT = 1024;
 /** A snapshot is saved when at least this share of the nodes, and this many, changed since the last. */
 const SAVE_SHARE = 0.05;
 const SAVE_NODES = 200;
@@ -113,7 +121,9 @@ class StoreView implements WorkspaceView {
 	readonly #index: GraphIndex;
 	readonly #options: WorkspaceViewOptions;
 	readonly #clock: Clock;
-	readonly #paths = new Set<string>();
+	readonly #paths = new PathIndex();
+	/** As the store has them; a completion asks for a hundred, and the next one for the same. */
+	readonly #records = new LRUCache<string, FileRecord>({ max: RECORDS_KEPT });
 	/** Nodes of the hierarchy that the index has not taken up. */
 	readonly #wanted = new Set<NodeId>();
 	#generation = 0;
@@ -162,16 +172,30 @@ class StoreView implements WorkspaceView {
 	}
 
 	file(path: string): FileRecord | undefined {
-		return this.#store.getFile(path);
+		const known = this.#records.get(path);
+		if (known) return known;
+		const record = this.#store.getFile(path);
+		if (record) this.#records.set(path, record);
+		return record;
 	}
 
 	paths(): Iterable<string> {
 		return this.#paths;
 	}
 
+	filesOfModule(name: string): Iterable<string> {
+		return this.#paths.ofModule(name);
+	}
+
+	filesBeside(path: string): Iterable<string> {
+		return this.#paths.beside(path);
+	}
+
 	apply(paths: readonly string[] | 'all'): Promise<void> {
 		return this.#inTurn(async () => {
 			this.#store.refresh();
+			if (paths === 'all') this.#records.clear();
+			else for (const path of paths) this.#records.delete(path);
 			if (paths === 'all') await this.#readAll();
 			else await this.#readFiles(paths.map((path) => [path, this.#store.getFile(path)] as const));
 			await this.#takeUpVectors();

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { bench, describe } from 'vitest';
 import { neverCancelled } from '../../server/base/cancellation.ts';
 import { loadBundle } from '../../server/inference/bundle.ts';
+import { capacityFor } from '../../server/inference/kv-cache.ts';
 import { floats, int32s, int64s, openSession } from '../../server/inference/session.ts';
 import { loadTokenizer } from '../../server/inference/tokenizer.ts';
 import { openModels, shippedBundleFolder, tokens } from '../support/tiny-bundle.ts';
@@ -52,7 +53,7 @@ describe(`prefill of ${PROMPT} positions`, async () => {
 });
 
 describe('one token behind 544 positions', async () => {
-	const bare = await bareRun(PROMPT, 1, 1024);
+	const bare = await bareRun(PROMPT, 1, capacityFor(PROMPT, bundle.manifest.generator.maxPositions));
 	bench(
 		'generator',
 		async () => {

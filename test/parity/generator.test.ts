@@ -138,9 +138,9 @@ describe.each([
 		const grown = await openModels(folder);
 		const fresh = await grown.generator();
 		await fresh.prefill([tokens(code.slice(0, 250))], neverCancelled);
-		// 256 positions at first, then 512, then more.
-		for (const token of code.slice(250, 260)) await fresh.decode(token);
-		await fresh.decodeMany(code.slice(260, 515));
+		// Room for 384 positions at first, then for more.
+		for (const token of code.slice(250, 390)) await fresh.decode(token);
+		await fresh.decodeMany(code.slice(390, 515));
 		const { logits, reused } = (await fresh.prefill([tokens(code.slice(0, 600))], neverCancelled)) as Prefilled;
 		expect(reused).toBe(515);
 		expectSame(logits, await anew([tokens(code.slice(0, 600))]));

@@ -7,6 +7,7 @@ import { createNameUses, type NameUses } from '../../server/completion/name-uses
 import { buildPrompt, cutWindows } from '../../server/completion/prompt.ts';
 import type { Occurrence } from '../../server/hierarchy/types.ts';
 import { createJaccardIndex } from '../../server/retrieval/jaccard.ts';
+import { PathIndex } from '../../server/retrieval/path-index.ts';
 import { retrieve, type SearchableView } from '../../server/retrieval/retriever.ts';
 import type { FileRecord } from '../../server/store/types.ts';
 import { createByteTokenizer } from '../support/byte-tokenizer.ts';
@@ -61,7 +62,13 @@ describe('entities', () => {
 		['src/util.ts', record('clamp', 'noise')],
 		['src/open.ts', record('Open')],
 	]);
-	const files = { file: (path: string) => records.get(path), paths: () => records.keys() };
+	const paths = new PathIndex();
+	for (const path of records.keys()) paths.add(path);
+	const files = {
+		file: (path: string) => records.get(path),
+		filesOfModule: (name: string) => paths.ofModule(name),
+		filesBeside: (path: string) => paths.beside(path),
+	};
 	const node = (path: string, startLine: number, endLine: number): RetrievedNode => ({
 		level: 'chunk',
 		path,
@@ -112,8 +119,21 @@ describe('entities', () => {
 		["import './util'\nimport './store'", ['src/store.ts', 'src/util.ts']],
 		['no imports at all', []],
 	])('%j imports %j', (prefix, expected) => {
-		expect(importedFiles(prefix, 'src/open.ts', records.keys())).toEqual(expected);
+		expect(importedFiles(prefix, 'src/open.ts', files.filesOfModule)).toEqual(expected);
 	});
+});
+
+test('files are found by module and directory as they come and go', () => {
+	const paths = new PathIndex();
+	for (const path of ['src/store.ts', 'src/deep/store.py', 'src/util/index.ts', 'main.ts', 'src/store.ts']) paths.add(path);
+	expect([...paths.ofModule('store')]).toEqual(['src/store.ts', 'src/deep/store.py']);
+	expect([...paths.ofModule('util')]).toEqual(['src/util/index.ts']);
+	expect([[...paths.beside('src/new.ts')], [...paths.beside('new.ts')]]).toEqual([['src/store.ts'], ['main.ts']]);
+	paths.delete('src/store.ts');
+	paths.delete('src/store.ts');
+	expect([...paths.ofModule('store')]).toEqual(['src/deep/store.py']);
+	expect([...paths.beside('src/new.ts')]).toEqual([]);
+	expect([...paths]).toEqual(['src/deep/store.py', 'src/util/index.ts', 'main.ts']);
 });
 
 test.each([
@@ -165,7 +185,6 @@ describe('retrieval', () => {
 				.slice(0, k)
 				.map((hit, i) => ({ id: hit, score: 1 - i / 10 })),
 		occurrences: (node) => places[node] ?? [],
-		vector: () => new Float32Array(2),
 	};
 
 	test('leaves out what the prompt shows and containers that repeat a chosen child', () => {

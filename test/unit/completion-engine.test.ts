@@ -57,7 +57,8 @@ function handMadeView(count: number, dimension: number): WorkspaceView {
 		occurrences: (id) => [{ level: 'chunk', path: `lib/f${id.slice(1)}.ts`, startLine: 0, endLine: 9 }],
 		vector: (id) => vectors.get(id),
 		file: () => undefined,
-		paths: () => [],
+		filesOfModule: () => [],
+		filesBeside: () => [],
 	};
 	return partial as WorkspaceView;
 }

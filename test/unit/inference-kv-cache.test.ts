@@ -31,17 +31,19 @@ function filled(length: number): KvCache {
 test('growing keeps the rows of every head', () => {
 	const cache = filled(200);
 	cache.reserve(600);
-	expect(cache.capacity).toBe(1000);
+	expect(cache.capacity).toBe(768);
 	for (const head of [0, 1]) for (const position of [0, 100, 199]) expect(keyAt(cache, head, position)).toBe(head * 10_000 + position);
 });
 
-test('capacity doubles and stops at the maximum', () => {
+test('capacity grows in steps, leaves room for a line, and stops at the maximum', () => {
 	const cache = new KvCache(shape);
 	cache.reserve(1);
+	expect(cache.capacity).toBe(128);
+	cache.reserve(65);
+	expect(cache.capacity).toBe(128);
+	cache.reserve(129);
 	expect(cache.capacity).toBe(256);
-	cache.reserve(257);
-	expect(cache.capacity).toBe(512);
-	cache.reserve(513);
+	cache.reserve(900);
 	expect(cache.capacity).toBe(1000);
 	expect(() => cache.reserve(1001)).toThrow(/exceed the model's 1000/);
 });

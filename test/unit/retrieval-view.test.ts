@@ -78,6 +78,8 @@ test('follows an indexer slice by slice to the same tree', async () => {
 	expectEqualTo(view, store, hierarchy);
 	expect(new Set(view.paths())).toEqual(new Set((await workspace.list()).map(({ path }) => path)));
 	const { generation } = view;
+	const namesIn = (path: string) => view.file(path)?.entities.map(({ name }) => name);
+	expect([namesIn('d1/f1.py')?.[0], namesIn('d2/f2.py')?.[0]]).toEqual(['f1_0', 'f2_0']);
 
 	workspace.write('d1/f1.py', lines(8, 'other'));
 	workspace.remove('d2/f2.py');
@@ -88,7 +90,10 @@ test('follows an indexer slice by slice to the same tree', async () => {
 	expectEqualTo(view, store, hierarchy);
 	expect(view.generation).toBeGreaterThan(generation);
 	expect([...view.paths()]).not.toContain('d3/f3.py');
-	expect(view.file('new/n.py')?.entities.map(({ name }) => name)).toEqual(['new0', 'new1', 'new2']);
+	expect(namesIn('new/n.py')).toEqual(['new0', 'new1', 'new2']);
+	expect([namesIn('d1/f1.py')?.[0], namesIn('d2/f2.py')]).toEqual(['other0', undefined]);
+	expect([...view.filesOfModule('n')]).toEqual(['new/n.py']);
+	expect([...view.filesBeside('d2/new.py')]).not.toContain('d2/f2.py');
 
 	await indexer.clear();
 	await view.settled();

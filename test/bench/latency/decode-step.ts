@@ -7,6 +7,7 @@ import { neverCancelled } from '../../../server/base/cancellation.ts';
 import { silentLogger } from '../../../server/base/logger.ts';
 import { decodeGreedily } from '../../../server/completion/decode.ts';
 import type { Bundle } from '../../../server/inference/bundle.ts';
+import { capacityFor } from '../../../server/inference/kv-cache.ts';
 import { createModels } from '../../../server/inference/models.ts';
 import { floats, int32s, int64s, type ModelSession, openSession } from '../../../server/inference/session.ts';
 import { createRandom } from '../../support/random.ts';
@@ -78,8 +79,10 @@ export interface BareRunOptions {
 
 /** One run of the generator's file with inputs that are made once: what the runtime itself takes. */
 export function bareRun({ session, bundle, nPast, nNew }: BareRunOptions): () => Promise<unknown> {
-	const { hiddenSize, layers, kvHeads, headDim } = bundle.manifest.generator;
-	const shape = [1, kvHeads, CAPACITY, headDim];
+	const { hiddenSize, layers, kvHeads, headDim, maxPositions } = bundle.manifest.generator;
+	// As the server's KV cache has it.
+	const capacity = capacityFor(nPast, maxPositions);
+	const shape = [1, kvHeads, capacity, headDim];
 	const names = Array.from({ length: layers }, (_, layer) => [`past_key_${layer}`, `past_value_${layer}`]).flat();
 	const feeds = {
 		inputs_embeds: floats(
@@ -89,7 +92,7 @@ export function bareRun({ session, bundle, nPast, nNew }: BareRunOptions): () =>
 		seqlens_k: int32s([nPast + nNew - 1], [1]),
 		total_length: int32s([nPast + nNew], []),
 		logits_from: int64s([nNew - 1], [1]),
-		...Object.fromEntries(names.map((name) => [name, floats(new Float32Array(kvHeads * CAPACITY * headDim), shape)])),
+		...Object.fromEntries(names.map((name) => [name, floats(new Float32Array(kvHeads * capacity * headDim), shape)])),
 	};
 	return () => session.run(feeds);
 }
