@@ -16,7 +16,7 @@ import { HefError, invariant, messageOf } from '../base/errors.ts';
 import type { SpaceId } from '../base/ids.ts';
 import type { Logger } from '../base/logger.ts';
 import type { Hierarchy } from '../hierarchy/types.ts';
-import { type Claim, createClaims, RENEW_MS } from '../store/claim.ts';
+import { type Claim, createClaims, OPENING, RENEW_MS } from '../store/claim.ts';
 import { openDonors } from '../store/donors.ts';
 import { knock, takeKnocks } from '../store/knocks.ts';
 import { existingStorePath, makeCacheFolder, openStore, openStoreReader, storeFormat, workspaceCacheFolder } from '../store/lmdb-store.ts';
@@ -243,7 +243,9 @@ class SharedFolderIndex implements FolderIndex {
 		try {
 			const store = await openStore({ folder: this.#cache, spaceId, dimension, workspaceFolder: folder });
 			for (const message of store.recovered) events.problem(`${folder}: ${message}`);
-			return { kind: 'builder', store, claim, indexer: await this.#options.createIndexer(store, this.#partsOf()) };
+			const indexer = await this.#options.createIndexer(store, this.#partsOf());
+			claim.renew(indexer.activity());
+			return { kind: 'builder', store, claim, indexer };
 		} catch (error) {
 			claim.release();
 			throw error;
@@ -256,7 +258,7 @@ class SharedFolderIndex implements FolderIndex {
 	#keepRenewing(claim: Claim): () => void {
 		let cancel = () => {};
 		const again = () => {
-			claim.renew({ state: 'indexing', pending: 0 });
+			claim.renew({ state: OPENING, pending: 0 });
 			cancel = this.#options.clock.schedule(RENEW_MS, again);
 		};
 		again();
@@ -279,9 +281,11 @@ class SharedFolderIndex implements FolderIndex {
 
 	async #follow(): Promise<Role> {
 		const { spaceId, dimension, workspace, clock, createHierarchy } = this.#options;
-		await this.#until(() => existingStorePath(this.#cache) !== undefined || this.#claims.builder() === undefined);
+		const isReadable = () => existingStorePath(this.#cache) !== undefined && this.#claims.builder()?.state !== OPENING;
+		await this.#until(() => isReadable() || this.#claims.builder() === undefined);
+		if (this.#closed) throw new Error('the index was closed');
 		const storePath = existingStorePath(this.#cache);
-		if (storePath === undefined) return this.#chooseRole();
+		if (storePath === undefined || !isReadable()) return this.#chooseRole();
 		const store = openStoreReader({ path: storePath, spaceId, dimension });
 		const indexer = await createFollower({
 			workspace,

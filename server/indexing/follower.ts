@@ -9,7 +9,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { UpdateReport, WorkspaceReport } from 'hef-shared';
 import { contentHash } from '../base/ids.ts';
-import type { BuilderNote } from '../store/claim.ts';
+import { type BuilderNote, OPENING } from '../store/claim.ts';
 import type { Knock } from '../store/knocks.ts';
 import { MAX_PATH_BYTES, type StoreReader } from '../store/types.ts';
 import { Counters } from './counters.ts';
@@ -114,7 +114,7 @@ class FollowingIndexer implements Follower {
 
 	activity(): Pick<WorkspaceReport, 'state' | 'pending'> {
 		const builder = this.#options.builder();
-		const state = this.#paused || builder?.state === 'paused' ? 'paused' : builder?.state === 'indexing' ? 'indexing' : 'ready';
+		const state = this.#paused || builder?.state === 'paused' ? 'paused' : isBusy(builder) ? 'indexing' : 'ready';
 		return { state, pending: builder?.pending ?? 0 };
 	}
 
@@ -178,7 +178,7 @@ class FollowingIndexer implements Follower {
 		let agree = true;
 		for (const suspect of suspects) agree &&= await this.#agrees(suspect);
 		const builder = this.#options.builder();
-		const isStill = builder?.state === 'paused' || (builder?.pending === 0 && builder.state !== 'indexing');
+		const isStill = builder?.state === 'paused' || (builder?.pending === 0 && !isBusy(builder));
 		return agree || (isStill && Math.abs(clock.now() - sinceMs) > GIVE_UP_MS);
 	}
 
@@ -200,4 +200,8 @@ class FollowingIndexer implements Follower {
 		const now = this.#options.clock.now();
 		return new Counters(now).report({ embedded: 0, fused: 0 }, now);
 	}
+}
+
+function isBusy(builder: BuilderNote | undefined): boolean {
+	return builder?.state === 'indexing' || builder?.state === OPENING;
 }

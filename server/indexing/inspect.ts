@@ -8,7 +8,7 @@ import type { SpaceId } from '../base/ids.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
 import type { Bundle } from '../inference/bundle.ts';
 import { openWorkspaceView } from '../retrieval/view.ts';
-import { isInUse } from '../store/cache-folder.ts';
+import { isReadable } from '../store/cache-folder.ts';
 import { createClaims } from '../store/claim.ts';
 import { existingStorePath, openStoreReader, problemWith, workspaceCacheFolder } from '../store/lmdb-store.ts';
 import type { StoreReader } from '../store/types.ts';
@@ -37,9 +37,12 @@ export async function inspectFolder({ folder, cacheFolder, bundle, exclude }: In
 	if (storePath === undefined) {
 		return { ...emptyReport(folder, 'off'), message: 'never indexed', pending: (await workspace.list()).length };
 	}
-	const problem = isInUse(cache) ? undefined : await problemWith(storePath);
+	const problem = isReadable(cache, storePath) ? undefined : await problemWith(storePath);
 	if (problem !== undefined)
-		return { ...emptyReport(folder, 'error'), message: `the index is damaged (${problem}); the next start rebuilds it` };
+		return {
+			...emptyReport(folder, 'error'),
+			message: `the index is damaged (${problem}); the next start keeps what is intact and rebuilds the rest`,
+		};
 	const store = openStoreReader({ path: storePath, ...space });
 	try {
 		const report = await describeStore(store, workspace, createHierarchy({ spaceId: bundle.spaceId }));

@@ -5,8 +5,8 @@
  */
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { createClaims } from './claim.ts';
-import { newestEnvironment } from './environment.ts';
+import { createClaims, OPENING } from './claim.ts';
+import { isAtRest } from './rest.ts';
 
 export interface CachedWorkspace {
 	/** Its folder in the cache. */
@@ -34,7 +34,7 @@ export function listCachedWorkspaces(cacheFolder: string): CachedWorkspace[] {
 			folder: readText(join(path, FOLDER_FILE))?.trim(),
 			sizeBytes: sizeOf(path),
 			usedMs: statSync(join(path, FOLDER_FILE), { throwIfNoEntry: false })?.mtimeMs ?? 0,
-			inUse: createClaims({ folder: path, space: '' }).builder() !== undefined,
+			inUse: isInUse(path),
 		}))
 		.sort((a, b) => b.usedMs - a.usedMs);
 }
@@ -99,9 +99,15 @@ export function removeCaches(workspaces: readonly CachedWorkspace[]): ClearedCac
 	return cleared;
 }
 
-/** Whether an index can be opened without being read through first: some process has it open. */
+/** Whether some process has the index open for writing. */
 export function isInUse(workspaceCache: string): boolean {
-	return newestEnvironment(workspaceCache) !== undefined && createClaims({ folder: workspaceCache, space: '' }).builder() !== undefined;
+	return createClaims({ folder: workspaceCache, space: '' }).builder() !== undefined;
+}
+
+/** Whether the index at this store path can be opened for reading as it is: it is at rest, or who builds it has checked it. */
+export function isReadable(workspaceCache: string, storePath: string): boolean {
+	const builder = createClaims({ folder: workspaceCache, space: '' }).builder();
+	return builder ? builder.state !== OPENING : isAtRest(storePath);
 }
 
 function namesIn(folder: string): string[] {

@@ -1,43 +1,108 @@
 /**
- * A program: reads every entry of the environment named by its argument and writes one, and exits with
- * {@link DAMAGED_EXIT_CODE} when the pages are not in order. Nothing else is in this process, so it may crash.
+ * A program: reads every entry of the environment named by its first argument, in order, and prints its {@link Findings}. With a
+ * second argument it copies every entry that is intact into a new environment there. Exits with {@link UNREADABLE_EXIT_CODE}
+ * when nothing can be read. Nothing else is in this process, so it may crash.
  *
- * Values are not judged: each carries a checksum of its own, and is a miss where that fails.
+ * An entry is intact when it passes the checksum that covers its key. Of a database that is out of order, what comes before the
+ * disorder is taken.
  */
 import { messageOf } from '../base/errors.ts';
-import { DAMAGED_EXIT_CODE } from './checkup.ts';
-import { type Environment, isDamage, openEnvironment } from './environment.ts';
+import { type Findings, UNREADABLE_EXIT_CODE } from './checkup.ts';
+import { isSealed, META_PREFIX, unsealText } from './codec.ts';
+import { type Environment, openEnvironment, syncData } from './environment.ts';
+import { noteRest } from './rest.ts';
 
-/** Key order, and that each key is found from the root. Returns what is wrong. */
-function findDisorder(database: Environment['files']): string | undefined {
+type Binary = Environment['files'];
+type Entry = { key: Buffer; value: Buffer };
+
+/** Entries of one transaction. */
+const BATCH_ENTRIES = 10_000;
+/** Written by the store as they are, and compared as a whole. */
+const PLAIN_KEYS = ['schema', 'space'];
+
+function* intactEntries(database: Binary | undefined, findings: Findings): Generator<Entry> {
+	if (!database) return;
 	let previous: Buffer | undefined;
-	let looked = 0;
-	for (const { key, value } of database.getRange({ snapshot: false })) {
-		if (previous && Buffer.compare(previous, key) >= 0) return 'its keys are out of order';
-		previous = Buffer.from(key);
-		if (value.length > 0 && value[value.length - 1] === undefined) return 'a value cannot be read';
-		looked++;
+	let seen = 0;
+	for (const entry of database.getRange({ snapshot: false })) {
+		const key = Buffer.from(entry.key);
+		if (previous && Buffer.compare(previous, key) >= 0) throw new Error('its keys are out of order');
+		previous = key;
+		seen++;
+		const value = Buffer.from(entry.value.subarray(0, entry.value.length));
+		if (isSealed(key, value)) {
+			findings.intact++;
+			yield { key, value };
+		} else findings.damaged++;
 	}
-	return looked === database.getCount() ? undefined : 'entries are missing';
+	if (seen !== database.getCount()) throw new Error('entries are missing');
 }
 
-async function check(path: string): Promise<string | undefined> {
-	const environment = openEnvironment(path);
-	const disorder = findDisorder(environment.files) ?? findDisorder(environment.vectors);
-	if (disorder) return disorder;
-	for (const _ of environment.root.getRange({})) {
-		// Reading is the point.
+/** What can be read, in batches; the first failure ends it and is noted. */
+function* batchesOf(database: Binary | undefined, findings: Findings): Generator<Entry[]> {
+	let batch: Entry[] = [];
+	try {
+		for (const entry of intactEntries(database, findings)) {
+			batch.push(entry);
+			if (batch.length < BATCH_ENTRIES) continue;
+			yield batch;
+			batch = [];
+		}
+	} catch (error) {
+		findings.disorder ??= messageOf(error);
 	}
-	await environment.root.put('checked', String(Date.now()));
-	await environment.root.flushed;
-	await environment.root.close();
-	return undefined;
+	yield batch;
 }
 
-try {
-	const damage = await check(process.argv[2] ?? '');
-	if (damage) throw new RangeError(damage);
-} catch (error) {
-	process.stderr.write(`${messageOf(error)}\n`);
-	process.exit(error instanceof RangeError || isDamage(error) ? DAMAGED_EXIT_CODE : 1);
+/** What the store says of itself. Metadata that fails its checksum is left out. */
+function metadata({ root }: Environment, findings: Findings): [key: string, value: string][] {
+	const entries: [string, string][] = [];
+	try {
+		for (const key of root.getKeys()) {
+			const value = root.get(key);
+			if (value === undefined) continue;
+			const isIntact = PLAIN_KEYS.includes(key) || (key.startsWith(META_PREFIX) && unsealText(key, value) !== undefined);
+			if (isIntact) entries.push([key, value]);
+		}
+	} catch (error) {
+		findings.disorder ??= messageOf(error);
+	}
+	return entries;
 }
+
+function read(source: Environment, target: Environment | undefined): Findings {
+	const findings: Findings = { intact: 0, damaged: 0 };
+	for (const name of ['vectors', 'files'] as const) {
+		for (const batch of batchesOf(source[name], findings)) {
+			target?.root.transactionSync(() => {
+				// In order, and so packed without gaps.
+				for (const { key, value } of batch) target[name].putSync(key, value, { append: true });
+			});
+		}
+	}
+	const meta = metadata(source, findings);
+	target?.root.transactionSync(() => {
+		for (const [key, value] of meta) target.root.putSync(key, value);
+	});
+	return findings;
+}
+
+function orExit<T>(code: number, action: () => T): T {
+	try {
+		return action();
+	} catch (error) {
+		process.stderr.write(`${messageOf(error)}\n`);
+		process.exit(code);
+	}
+}
+
+const [path = '', copy] = process.argv.slice(2);
+const source = orExit(UNREADABLE_EXIT_CODE, () => openEnvironment(path, { readOnly: true }));
+const target = copy === undefined ? undefined : orExit(1, () => openEnvironment(copy, { noSync: true }));
+const findings = orExit(1, () => read(source, target));
+if (target) {
+	await target.root.close();
+	syncData(target.path);
+	noteRest(target.path, 0);
+}
+process.stdout.write(JSON.stringify(findings));

@@ -12,6 +12,7 @@
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { cacheError } from './environment.ts';
 
 /** What a builder says of itself. */
 export interface BuilderNote {
@@ -19,6 +20,7 @@ export interface BuilderNote {
 	host: string;
 	/** The vector space that it builds. */
 	space: string;
+	/** {@link OPENING} until the store may be read. */
 	state: string;
 	/** Files that wait. */
 	pending: number;
@@ -33,7 +35,10 @@ export interface Claim {
 }
 
 export interface Claims {
-	/** The claim, or who has it. Called again and again, it notices when that one is gone. */
+	/**
+	 * The claim, or who has it. Called again and again, it notices when that one is gone.
+	 * @throws HefError `cache-unavailable` when it cannot be written
+	 */
 	take(): { claim: Claim } | { builder: BuilderNote };
 	/** Who builds now; undefined when nobody does. */
 	builder(): BuilderNote | undefined;
@@ -48,6 +53,9 @@ export interface ClaimsOptions {
 	/** Time that no clock setting moves. Default: since the start of the process. */
 	monotonicMs?: () => number;
 }
+
+/** State of a builder that has yet to find out whether the store can be trusted. */
+export const OPENING = 'opening';
 
 /** How often a claim has to be renewed, and after how long without it lapses. */
 export const RENEW_MS = 5000;
@@ -88,7 +96,7 @@ export function createClaims({ folder, space, pid = process.pid, monotonicMs = (
 	const claimOf = (number: number): Claim => {
 		const write = (note: Partial<BuilderNote>) => {
 			try {
-				writeFileSync(pathOf(number), JSON.stringify({ pid, host, space, state: 'indexing', pending: 0, ...note }));
+				writeFileSync(pathOf(number), JSON.stringify({ pid, host, space, state: OPENING, pending: 0, ...note }));
 			} catch {
 				// A full disk: the others take over when the claim lapses, and find the same.
 			}
@@ -107,15 +115,16 @@ export function createClaims({ folder, space, pid = process.pid, monotonicMs = (
 		take() {
 			const newest = look();
 			const builder = newest && holds(newest) ? newest.note : undefined;
-			if (newest && holds(newest)) return { builder: builder ?? { pid: 0, host: '', space, state: 'indexing', pending: 0 } };
+			if (newest && holds(newest)) return { builder: builder ?? { pid: 0, host: '', space, state: OPENING, pending: 0 } };
 			const number = (newest?.number ?? 0) + 1;
-			const note: BuilderNote = { pid, host, space, state: 'indexing', pending: 0 };
+			const note: BuilderNote = { pid, host, space, state: OPENING, pending: 0 };
 			try {
 				writeFileSync(pathOf(number), JSON.stringify(note), { flag: 'wx' });
 			} catch (error) {
 				// Another process was quicker.
 				if ((error as NodeJS.ErrnoException).code === 'EEXIST') return this.take();
-				throw error;
+				rmSync(pathOf(number), { force: true });
+				throw cacheError(folder, error);
 			}
 			for (const old of numbersIn(folder)) if (old < number) rmSync(pathOf(old), { force: true });
 			return { claim: claimOf(number) };

@@ -13,8 +13,11 @@ import type { FileRecord, StoredChunk } from './types.ts';
 const CRC_BYTES = 4;
 const TAG_BYTES = 8;
 const CHUNK_BYTES = 32;
+const TEXT_CRC_DIGITS = 8;
+/** Before the keys of metadata, beside which the root database holds what the store says of itself. */
+export const META_PREFIX = 'user:';
 
-/** Eight bytes that stand for a vector space. */
+/** Eight bytes that stand for a vector space and for this layout: with another layout they have to differ. */
 export function spaceTag(space: SpaceId): Buffer {
 	return Buffer.from(hashText(space), 'hex').subarray(0, TAG_BYTES);
 }
@@ -79,7 +82,7 @@ export function encodeRecord(key: Buffer, record: FileRecord): Buffer {
 }
 
 export function decodeRecord(key: Buffer, value: Buffer): FileRecord | undefined {
-	if (value.length < CRC_BYTES + 4 || !isSealed(key, value)) return undefined;
+	if (!isSealed(key, value)) return undefined;
 	const headerEnd = CRC_BYTES + 4 + value.readUInt32LE(CRC_BYTES);
 	const header = JSON.parse(value.toString('utf8', CRC_BYTES + 4, headerEnd)) as RecordHeader;
 	const chunks: StoredChunk[] = [];
@@ -97,13 +100,24 @@ export function decodeRecord(key: Buffer, value: Buffer): FileRecord | undefined
 	return { contentHash: hash, sizeBytes: size, mtimeMs: mtime, chunks, entities, ...(skipped === undefined ? {} : { skipped }) };
 }
 
+/** Metadata is text, with its checksum in front: eight hexadecimal digits. */
+export function sealText(key: string, text: string): string {
+	return crc32(text, crc32(key)).toString(16).padStart(TEXT_CRC_DIGITS, '0') + text;
+}
+
+export function unsealText(key: string, sealed: string): string | undefined {
+	const text = sealed.slice(TEXT_CRC_DIGITS);
+	return sealText(key, text) === sealed ? text : undefined;
+}
+
 function seal(key: Buffer, value: Buffer): Buffer {
 	value.writeUInt32LE(checksum(key, value), 0);
 	return value;
 }
 
-function isSealed(key: Buffer, value: Buffer): boolean {
-	return value.readUInt32LE(0) === checksum(key, value);
+/** Whether the value carries the checksum of itself and its key. */
+export function isSealed(key: Buffer, value: Buffer): boolean {
+	return value.length >= CRC_BYTES && value.readUInt32LE(0) === checksum(key, value);
 }
 
 function checksum(key: Buffer, value: Buffer): number {

@@ -2,12 +2,11 @@
  * Vectors that other workspaces have already: a second checkout of a repository, or a worktree, costs no model run for what it
  * shares with the first. Ids are made of content, so whoever has an id has its vector, wherever it was made.
  *
- * Guarantees: reads only; an index that was not closed in order is left alone unless a process has it open, and so has checked
- * it; every vector passes the checksum that ties it to its id and space.
+ * Guarantees: reads only; an index that is not at rest is left alone unless a process builds it, and so has checked it; every
+ * vector passes the checksum that ties it to its id and space.
  */
 import type { NodeId, SpaceId } from '../base/ids.ts';
-import { isInUse, listCachedWorkspaces } from './cache-folder.ts';
-import { wasClosedInOrder } from './checkup.ts';
+import { isReadable, listCachedWorkspaces } from './cache-folder.ts';
 import { existingStorePath, openStoreReader } from './lmdb-store.ts';
 import type { StoreReader } from './types.ts';
 
@@ -26,7 +25,7 @@ export function openDonors(options: { cacheFolder: string; except: string; space
 	for (const { path } of listCachedWorkspaces(cacheFolder)) {
 		if (path === except || readers.length === DONORS) continue;
 		const storePath = existingStorePath(path);
-		if (storePath === undefined || !(wasClosedInOrder(storePath) || isInUse(path))) continue;
+		if (storePath === undefined || !isReadable(path, storePath)) continue;
 		try {
 			readers.push(openStoreReader({ path: storePath, spaceId, dimension }));
 		} catch {

@@ -1,15 +1,18 @@
 /**
- * Finding, checking and opening LMDB environments. A workspace's cache folder holds one environment, in a folder
- * `index-<n>`; clearing begins `index-<n+1>`, so that a reader which still maps the old file is never cut off from it.
+ * Finding, recovering and opening LMDB environments. A workspace's cache folder holds one environment, in a folder
+ * `index-<n>`; clearing, compacting and recovering begin `index-<n+1>`, so that a reader which still maps the old file is never
+ * cut off from it.
  *
- * Guarantees: a file that LMDB refuses, that was cut short, or whose pages are not in order is moved aside (`damaged`, one
- * kept) and reported, never opened: LMDB maps the file, and following a damaged page would end the process.
+ * Guarantees: a file that is not at rest is never opened in this process and never written to. What is intact in it is copied
+ * into a new environment by a child process, and that takes its place whole; where nothing can be read, an empty one does. What
+ * was lost is reported, and the file moved aside (`damaged`, one kept).
  */
-import { appendFileSync, closeSync, existsSync, mkdirSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { HefError, messageOf } from '../base/errors.ts';
-import { findDamage, suspicion, wasClosedInOrder } from './checkup.ts';
+import { type Checkup, checkUp } from './checkup.ts';
+import { isAtRest } from './rest.ts';
 
 export interface Environment {
 	path: string;
@@ -20,35 +23,52 @@ export interface Environment {
 
 const FOLDER_PATTERN = /^index-(\d+)$/;
 const DAMAGED = 'damaged';
-const MAKING = 'compacting';
+const MAKING = 'making';
 const DATA_FILE = 'data.mdb';
 /** Of the vector index; it stays true to the content. */
 const SNAPSHOT = 'hnsw';
 
-/** Opens the newest environment below `folder`, or makes one. `recovered` gets a sentence for each repair. */
+/** Opens the newest environment below `folder`, or makes one. `recovered` gets a sentence for each loss. */
 export async function openNewest(folder: string, recovered: string[]): Promise<Environment> {
 	const generations = generationsIn(folder);
 	const newest = generations.at(-1) ?? 1;
 	for (const old of generations.slice(0, -1)) removeQuietly(join(folder, `index-${old}`));
-	removeQuietly(join(folder, MAKING));
-	const path = join(folder, `index-${newest}`);
-	const problem = await problemWith(path);
-	if (problem === undefined) {
+	const [path, next] = [newest, newest + 1].map((number) => join(folder, `index-${number}`)) as [string, string];
+	const making = join(folder, MAKING);
+	removeQuietly(making);
+	if (!existsSync(join(path, DATA_FILE)) || isAtRest(path)) {
 		try {
 			return openEnvironment(path);
 		} catch (error) {
 			if (!isDamage(error)) throw error;
-			setAside(folder, path, messageOf(error), recovered);
 		}
-	} else setAside(folder, path, problem, recovered);
-	return openEnvironment(join(folder, `index-${newest + 1}`));
+	}
+	// The child makes it, or nothing.
+	mkdirSync(making);
+	const checkup = await checkUp(path, making);
+	const loss = lossOf(checkup);
+	if ('unreadable' in checkup) removeQuietly(making);
+	else putInPlace(making, next, path);
+	if (loss === undefined) removeQuietly(path);
+	else recovered.push(`The index was damaged (${loss}); it was moved to ${setAside(folder, path)} and ${successOf(checkup)}.`);
+	return openEnvironment(next);
 }
 
-/** What is wrong with the environment at `path`, which nobody writes now; undefined when it may be opened. */
+/** What is wrong with the environment at `path`, which nobody writes now; undefined when it may be opened for reading. */
 export async function problemWith(path: string): Promise<string | undefined> {
-	const file = join(path, DATA_FILE);
-	if (!existsSync(file)) return undefined;
-	return suspicion(path) ?? checkFile(file) ?? (wasClosedInOrder(path) ? undefined : await findDamage(path));
+	if (isAtRest(path)) return undefined;
+	const checkup = await checkUp(path);
+	return 'unreadable' in checkup ? checkup.unreadable : checkup.disorder;
+}
+
+function lossOf(checkup: Checkup): string | undefined {
+	if ('unreadable' in checkup) return checkup.unreadable;
+	return checkup.disorder ?? (checkup.damaged > 0 ? `entries that fail their checksum: ${checkup.damaged}` : undefined);
+}
+
+function successOf(checkup: Checkup): string {
+	const intact = 'unreadable' in checkup ? 0 : checkup.intact;
+	return intact > 0 ? `its ${intact} intact entries were kept; what is missing is being rebuilt` : 'is being rebuilt';
 }
 
 /** The environment that {@link openNewest} would open; undefined when there is none. */
@@ -82,16 +102,32 @@ export async function replaceByCompact(folder: string, environment: Environment)
 		throw error;
 	}
 	await environment.root.close();
-	if (existsSync(join(environment.path, SNAPSHOT))) renameSync(join(environment.path, SNAPSHOT), join(making, SNAPSHOT));
-	renameSync(making, path);
+	syncData(making);
+	putInPlace(making, path, environment.path);
 	removeQuietly(environment.path);
 	return openEnvironment(path);
 }
 
+/** Puts a finished environment where readers look for it, with the graphs of the one that it comes from. */
+function putInPlace(made: string, path: string, from: string): void {
+	if (existsSync(join(from, SNAPSHOT))) renameSync(join(from, SNAPSHOT), join(made, SNAPSHOT));
+	renameSync(made, path);
+}
+
+/** Waits until the disk has the data of an environment that nobody writes. */
+export function syncData(path: string): void {
+	const file = openSync(join(path, DATA_FILE), 'r+');
+	try {
+		fsyncSync(file);
+	} finally {
+		closeSync(file);
+	}
+}
+
 /** Opens the environment in exactly this folder. Throws what LMDB throws. */
-export function openEnvironment(path: string): Environment {
+export function openEnvironment(path: string, mode: { readOnly?: boolean; noSync?: boolean } = {}): Environment {
 	mkdirSync(path, { recursive: true });
-	const root = open<string, string>({ path, noSubdir: false, maxDbs: 4, encoding: 'string', cache: false });
+	const root = open<string, string>({ path, noSubdir: false, maxDbs: 4, encoding: 'string', cache: false, ...mode });
 	const binary = { encoding: 'binary', keyEncoding: 'binary', cache: false } as const;
 	return {
 		path,
@@ -129,7 +165,8 @@ function generationsIn(folder: string): number[] {
 		.sort((a, b) => a - b);
 }
 
-function setAside(folder: string, path: string, why: string, recovered: string[]): void {
+/** Returns where it went. */
+function setAside(folder: string, path: string): string {
 	const aside = join(folder, DAMAGED);
 	removeQuietly(aside);
 	try {
@@ -137,7 +174,7 @@ function setAside(folder: string, path: string, why: string, recovered: string[]
 	} catch {
 		removeQuietly(path);
 	}
-	recovered.push(`The index was damaged (${why}); it was moved to ${aside} and is being rebuilt.`);
+	return aside;
 }
 
 /** Another process may hold the files; they go at a later start then. */
@@ -145,40 +182,4 @@ function removeQuietly(path: string): void {
 	try {
 		rmSync(path, { recursive: true, force: true });
 	} catch {}
-}
-
-const MAGIC = 0xbeefc0de;
-const MAGIC_OFFSET = 24;
-const HEADER_BYTES = 200;
-/** LMDB may leave its very last pages unwritten when they were freed in the transaction that allocated them. */
-const TOLERATED_MISSING_PAGES = 64;
-
-/**
- * What is wrong with a data file, judged by its two meta pages. A few missing pages at the end are filled with zeros, which
- * LMDB then reports as errors instead of faulting.
- */
-function checkFile(file: string): string | undefined {
-	const size = statSync(file).size;
-	if (size === 0) return 'the data file is empty';
-	const metas = [0, readMeta(file, 0)?.pageBytes ?? 4096].map((offset) => readMeta(file, offset));
-	if (metas.some((meta) => meta === undefined)) return 'the header of the data file is not readable';
-	const expected = Math.max(...metas.map((meta) => (meta ? (meta.lastPage + 1) * meta.pageBytes : 0)));
-	const pageBytes = metas[0]?.pageBytes ?? 4096;
-	if (size >= expected) return undefined;
-	if (expected - size > TOLERATED_MISSING_PAGES * pageBytes) return `${expected - size} bytes are missing at the end`;
-	appendFileSync(file, Buffer.alloc(expected - size));
-	return undefined;
-}
-
-function readMeta(file: string, offset: number): { pageBytes: number; lastPage: number } | undefined {
-	const bytes = Buffer.alloc(HEADER_BYTES);
-	const descriptor = openSync(file, 'r');
-	try {
-		if (readSync(descriptor, bytes, 0, HEADER_BYTES, offset) < HEADER_BYTES) return undefined;
-	} finally {
-		closeSync(descriptor);
-	}
-	if (bytes.readUInt32LE(MAGIC_OFFSET) !== MAGIC) return undefined;
-	const pageBytes = bytes.readUInt32LE(MAGIC_OFFSET + 24);
-	return { pageBytes, lastPage: Number(bytes.readBigUInt64LE(MAGIC_OFFSET + 120)) };
 }

@@ -2,8 +2,8 @@
  * The store on disk: one LMDB environment per workspace folder.
  *
  * Guarantees: a batch is applied whole or not at all, and survives a crash of the process or the machine once `write` has
- * resolved. Every value is checked against its key when read; what fails is a miss. A damaged or outdated environment is
- * replaced, and `recovered` says so. Other threads and processes may read at any time, and write one at a time.
+ * resolved. Every value is checked against its key when read; what fails is a miss. Of a damaged environment what is intact is
+ * kept, of an outdated one the vectors. Other threads and processes may read at any time, and write one at a time.
  *
  * Deliberately lacks: caching (LMDB maps the file), eviction (the indexer decides what is garbage), and any trust in what
  * the file holds.
@@ -14,23 +14,36 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { HefError, messageOf } from '../base/errors.ts';
 import { hashText, type NodeId, type SpaceId } from '../base/ids.ts';
 import { FOLDER_FILE } from './cache-folder.ts';
-import { markClosed, markSuspect } from './checkup.ts';
-import { decodeRecord, decodeVector, encodeRecord, encodeVector, isIntactVector, nodeIdOf, nodeKey, spaceTag } from './codec.ts';
+import {
+	decodeRecord,
+	decodeVector,
+	encodeRecord,
+	encodeVector,
+	isIntactVector,
+	META_PREFIX,
+	nodeIdOf,
+	nodeKey,
+	sealText,
+	spaceTag,
+	unsealText,
+} from './codec.ts';
 import {
 	cacheError,
 	type Environment,
-	isDamage,
 	newestEnvironment,
 	openEnvironment,
 	openNewest,
 	replaceByCompact,
 	replaceByEmpty,
 } from './environment.ts';
+import { noteOpened, noteRest, noteUnrest } from './rest.ts';
 import { type FileRecord, MAX_PATH_BYTES, type Store, type StoreBatch, type StoreReader } from './types.ts';
 
-/** Part of what is written; another number means another format, and the environment is begun anew. */
-const SCHEMA_VERSION = '1';
-const META_PREFIX = 'user:';
+/**
+ * Part of what is written. Under another number records and metadata may mean something else and are dropped; vectors are kept,
+ * because each says by itself what it is: one that the codec does not read is a miss.
+ */
+const SCHEMA_VERSION = '2';
 /** How long LMDB may take to say why a commit failed. */
 const COMMIT_ERROR_MS = 1000;
 /** Entries fetched at a time while iterating, so that no read transaction outlives a turn of the event loop. */
@@ -151,7 +164,9 @@ class LmdbReader implements StoreReader {
 	}
 
 	getMeta(key: string): string | undefined {
-		return orMiss(() => this.environment.root.get(META_PREFIX + key));
+		const name = META_PREFIX + key;
+		const value = orMiss(() => this.environment.root.get(name));
+		return value === undefined ? undefined : unsealText(name, value);
 	}
 
 	refresh(): void {
@@ -174,6 +189,10 @@ class LmdbReader implements StoreReader {
 class LmdbStore extends LmdbReader implements Store {
 	readonly #options: StoreOptions;
 	readonly recovered: readonly string[];
+	/** Processes that opened this store since one last closed it, with this one. */
+	readonly #unclosed: number;
+	/** A write failed: the next start reads the file through. */
+	#failed = false;
 	/** Writes and clears run one after the other. */
 	#last: Promise<unknown> = Promise.resolve();
 
@@ -181,6 +200,7 @@ class LmdbStore extends LmdbReader implements Store {
 		super(options, environment);
 		this.#options = options;
 		this.recovered = recovered;
+		this.#unclosed = noteOpened(environment.path);
 	}
 
 	get path(): string {
@@ -190,12 +210,12 @@ class LmdbStore extends LmdbReader implements Store {
 	/** Brings an environment of another schema or vector space up to date. */
 	async prepare(): Promise<void> {
 		const { root } = this.environment;
-		const schema = root.get('schema');
-		if (schema !== undefined && schema !== SCHEMA_VERSION) this.environment = await replaceByEmpty(this.#options.folder, this.environment);
-		const space = this.environment.root.get('space');
-		if (space === this.#options.spaceId) return;
+		const isSameSchema = root.get('schema') === SCHEMA_VERSION;
+		if (isSameSchema && root.get('space') === this.#options.spaceId) return;
+		const dropped = isSameSchema ? [] : [...root.getKeys()].filter((key) => key.startsWith(META_PREFIX));
 		await this.#transact(({ root: meta, files }) => {
 			files.clearSync();
+			for (const key of dropped) put(meta, key, null);
 			put(meta, 'schema', SCHEMA_VERSION);
 			put(meta, 'space', this.#options.spaceId);
 		});
@@ -216,7 +236,10 @@ class LmdbStore extends LmdbReader implements Store {
 			this.#transact((environment) => {
 				for (const [key, value] of vectors) put(environment.vectors, key, value);
 				for (const [key, value] of files) put(environment.files, key, value);
-				for (const [key, value] of meta) put(environment.root, META_PREFIX + key, value);
+				for (const [key, value] of meta) {
+					const name = META_PREFIX + key;
+					put(environment.root, name, value === null ? null : sealText(name, value));
+				}
 			}),
 		);
 	}
@@ -225,6 +248,7 @@ class LmdbStore extends LmdbReader implements Store {
 		await this.#enqueue(async () => {
 			try {
 				this.environment = await replaceByCompact(this.#options.folder, this.environment);
+				noteRest(this.path, this.#unclosed);
 			} catch (error) {
 				throw cacheError(this.#options.folder, error);
 			}
@@ -241,7 +265,7 @@ class LmdbStore extends LmdbReader implements Store {
 	override async close(): Promise<void> {
 		await this.#enqueue(async () => {
 			await super.close();
-			markClosed(this.path);
+			if (!this.#failed) noteRest(this.path, 0);
 			touch(join(this.#options.folder, FOLDER_FILE));
 		});
 	}
@@ -249,15 +273,16 @@ class LmdbStore extends LmdbReader implements Store {
 	async #transact(change: (environment: Environment) => void): Promise<void> {
 		const { environment } = this;
 		try {
+			noteUnrest(environment.path);
 			await environment.root.transaction(() => change(environment));
 			await environment.root.flushed;
+			noteRest(environment.path, this.#unclosed);
 			// A reader that was killed would hold on to its pages, and the file would grow for ever.
 			environment.root.readerCheck();
 			this.refresh();
 		} catch (error) {
-			const cause = await causeOf(error);
-			if (isDamage(cause)) markSuspect(environment.path, messageOf(cause));
-			throw cacheError(this.#options.folder, cause);
+			this.#failed = true;
+			throw cacheError(this.#options.folder, await causeOf(error));
 		}
 	}
 

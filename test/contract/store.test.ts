@@ -1,12 +1,14 @@
 /** What every store does, and what the one on disk does besides: share, survive and recover. */
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { chunkId, contentHash, type SpaceId } from '../../server/base/ids.ts';
 import { fromFloat16, toFloat16 } from '../../server/store/float16.ts';
 import { openStore, openStoreReader, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
 import { createMemoryStore } from '../../server/store/memory-store.ts';
+import { isAtRest, noteUnrest } from '../../server/store/rest.ts';
 import type { FileRecord, Store } from '../../server/store/types.ts';
 import { createRandom } from '../support/random.ts';
 
@@ -225,6 +227,66 @@ describe('LMDB store on disk', () => {
 		expect(existsSync(join(folder, 'damaged', 'data.mdb'))).toBe(true);
 		await again.write({ files: [['a.ts', record('a')]] });
 		expect(again.getFile('a.ts')).toBeDefined();
+	});
+
+	test('at rest between writes and after closing; not in a write, nor after one that failed', async () => {
+		const store = await openStore({ folder, spaceId, dimension });
+		expect(isAtRest(store.path)).toBe(true);
+		const writing = store.write({ vectors: [[id('v'), unitVector()]] });
+		await Promise.resolve();
+		expect(isAtRest(store.path)).toBe(false);
+		await writing;
+		expect(isAtRest(store.path)).toBe(true);
+		await store.compact();
+		expect(isAtRest(store.path)).toBe(true);
+		await expect(store.write({ meta: [['x'.repeat(4000), 'a key that is too long']] })).rejects.toThrow();
+		await store.close();
+		expect(isAtRest(store.path)).toBe(false);
+	});
+
+	test('what was left in the middle of a write is copied whole, and nothing is said of it', async () => {
+		const vectors = Array.from({ length: 300 }, (_, i) => [id(`v${i}`), unitVector()] as const);
+		const store = await openStore({ folder, spaceId, dimension });
+		await store.write({ vectors, files: [['a.ts', record('a', 5)]], meta: [['key', 'välue']] });
+		mkdirSync(join(store.path, 'hnsw'));
+		writeFileSync(join(store.path, 'hnsw', 'graphs.json'), '{}');
+		await store.close();
+		noteUnrest(store.path);
+		const again = await onDisk();
+		expect(again.recovered).toEqual([]);
+		expect(again.path).not.toBe(store.path);
+		expect(readdirSync(folder)).toEqual([basename(again.path)]);
+		expect(readdirSync(join(again.path, 'hnsw'))).toEqual(['graphs.json']);
+		for (const [each, vector] of vectors) close(again.getVector(each), vector);
+		expect(again.getFile('a.ts')).toEqual(record('a', 5));
+		expect(again.getMeta('key')).toBe('välue');
+	});
+
+	test('of three processes in a row that did not close it, the next one copies it', async () => {
+		const paths: string[] = [];
+		for (let start = 0; start < 4; start++) {
+			// Left open, as a killed process leaves it.
+			const store = await onDisk();
+			await store.write({ vectors: [[id(`v${start}`), unitVector()]] });
+			paths.push(store.path);
+		}
+		expect(new Set(paths.slice(0, 3)).size).toBe(1);
+		expect(paths[3]).not.toBe(paths[2]);
+	});
+
+	test('another schema: records and metadata go, vectors stay', async () => {
+		const vector = unitVector();
+		const store = await openStore({ folder, spaceId, dimension });
+		await store.write({ files: [['a.ts', record('a')]], vectors: [[id('v'), vector]], meta: [['key', 'value']] });
+		await store.close();
+		const root = open({ path: store.path, encoding: 'string' });
+		await root.put('schema', '0');
+		await root.close();
+		const again = await onDisk();
+		expect([...again.files()]).toEqual([]);
+		expect(again.getMeta('key')).toBeUndefined();
+		close(again.getVector(id('v')), vector);
+		expect(again.recovered).toEqual([]);
 	});
 
 	test('a flipped bit in a value is a miss, never another vector', async () => {

@@ -1,19 +1,18 @@
 /** The cache on bad days: a full disk, a folder that cannot be written, bytes that change, files that end early. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { HefError } from '../../server/base/errors.ts';
-import { createHierarchy } from '../../server/hierarchy/hierarchy.ts';
 import { inspectFolder } from '../../server/indexing/inspect.ts';
 import { loadBundle } from '../../server/inference/bundle.ts';
-import { wasClosedInOrder } from '../../server/store/checkup.ts';
+import { checkUp } from '../../server/store/checkup.ts';
 import { openStoreReader, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
 import { makeTemporaryFolder } from '../../server/store/temporary-store.ts';
 import type { Store } from '../../server/store/types.ts';
+import { runDamageRounds } from '../support/damage-rounds.ts';
 import { DIMENSION, openEditor, SPACE } from '../support/folder-index.ts';
-import { createRandom } from '../support/random.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 import { tinyBundleFolder } from '../support/tiny-bundle.ts';
 
@@ -32,69 +31,21 @@ function vectorsOf(path: string): Map<string, Float32Array> {
 	return vectors;
 }
 
-/** Ids of the nodes that the index's files make up. */
-function liveIds(path: string): Set<string> {
-	const reader = openStoreReader({ path, spaceId: SPACE, dimension: DIMENSION });
-	const hierarchy = createHierarchy({ spaceId: SPACE });
-	for (const [file, { chunks }] of reader.files()) hierarchy.setFile(file, chunks);
-	void reader.close();
-	hierarchy.commit();
-	return new Set(hierarchy.ids());
-}
-
 describe('a damaged data file', () => {
-	test('bits flipped anywhere, and cuts at any place, end in the index that was there before, and in no crash', async () => {
-		// Of the seeds 1 to 25, 23 end well. With 11 a page that reads in order takes the process down when it is written to; with 2
-		// a write to a page beyond the file fails and never settles.
-		const random = createRandom(1);
-		const [folder, cacheFolder] = [temporaryFolder(project(60)), temporaryFolder()];
-		const first = await openEditor({ folder, cacheFolder });
-		await first.refresh();
-		const expected = vectorsOf(first.index.storePath);
-		const live = liveIds(first.index.storePath);
-		let { storePath } = first.index;
-		await first.index.close();
-		expect(wasClosedInOrder(storePath)).toBe(true);
+	test('bits flipped anywhere, and cuts at any place, end in the index that was there before: no crash, no hang, no wrong vector', async () => {
+		// With 2 LMDB once waited for ever for a page beyond the file, with 11 it followed one to the end of the process.
+		const seeds = [2, 11, 100 + (Date.now() % 1e6)];
+		const { outcomes, failures } = await runDamageRounds({ seeds });
+		expect(failures).toEqual([]);
+		expect(Object.values(outcomes).reduce((sum, count) => sum + count)).toBe(6 * seeds.length);
+		expect(outcomes.recovered + outcomes.rebuilt).toBeGreaterThanOrEqual(2);
+	}, 500_000);
 
-		const outcomes = { undamaged: 0, repaired: 0, rebuilt: 0 };
-		for (let round = 0; round < 6; round++) {
-			const file = join(storePath, 'data.mdb');
-			const bytes = readFileSync(file);
-			if (round % 4 === 3) truncateSync(file, random.below(bytes.length));
-			else {
-				// Anywhere, in page headers, and in the two pages that everything begins with.
-				for (let i = 0; i < 1 + round; i++) {
-					const page = round % 4 === 2 ? random.below(2) : random.below(bytes.length / 4096);
-					const at = page * 4096 + random.below(round % 4 === 0 ? 4096 : 96);
-					bytes[at] = (bytes[at] as number) ^ (1 << random.below(8));
-				}
-				writeFileSync(file, bytes);
-			}
-			expect(wasClosedInOrder(storePath)).toBe(false);
-			const editor = await openEditor({ folder, cacheFolder });
-			const update = await editor.refresh();
-			const report = editor.index.report();
-			expect(report).toMatchObject({ state: 'ready', files: 60, pending: 0 });
-			if (editor.problems.length > 0) {
-				outcomes.rebuilt++;
-				expect(report.recovered?.join()).toMatch(/damaged .* is being rebuilt/);
-			} else if (update.chunksEmbedded + update.nodesFused + update.filesChanged > 0) outcomes.repaired++;
-			else outcomes.undamaged++;
-			const actual = vectorsOf(editor.index.storePath);
-			for (const [id, vector] of expected) {
-				const found = actual.get(id);
-				// What no file needs any more is not made again.
-				if (!found && !live.has(id)) continue;
-				expect(found, id).toBeDefined();
-				if (!found) continue;
-				for (const [i, value] of vector.entries()) expect(found[i]).toBeCloseTo(value, 2);
-			}
-			storePath = editor.index.storePath;
-			await editor.index.close();
-		}
-		// The cut at least.
-		expect(outcomes.rebuilt).toBeGreaterThanOrEqual(1);
-	}, 240_000);
+	test('one that hangs while it is read through is given up', async () => {
+		const folder = temporaryFolder();
+		execFileSync('mkfifo', [join(folder, 'data.mdb')]);
+		expect(await checkUp(folder, undefined, 1000)).toEqual({ unreadable: 'it could not be read within 1 s' });
+	});
 });
 
 describe('a cache that cannot be written', () => {
@@ -154,26 +105,52 @@ describe('a cache that cannot be written', () => {
 		expect(vectorsOf(editor.index.storePath).size).toBeGreaterThanOrEqual(120);
 	});
 
+	/** Runs a script in which `$0` is a folder for answers and `$1` a folder to mount a disk at. Returns what is in the former. */
+	function onSmallDisk(script: string): (name: string) => string {
+		const [out, disk] = [temporaryFolder(), temporaryFolder()];
+		execFileSync('unshare', ['-Urm', 'sh', '-c', script, out, disk]);
+		return (name) => readFileSync(join(out, name), 'utf8');
+	}
+
+	function indexCommand(folder: string): string {
+		const program = fileURLToPath(new URL('../../server/bin/hef-language-server.js', import.meta.url));
+		const bundle = join(dirname(program), '../../test/fixtures/tiny-bundle');
+		return `"${process.execPath}" "${program}" index "${folder}" --cache "$1" --bundle "${bundle}" --json`;
+	}
+
 	/** A small disk of its own needs the right to mount one. */
 	const mayMount = process.platform === 'linux' && spawnSync('unshare', ['-Urm', 'true']).status === 0;
 	test.skipIf(!mayMount)(
 		'a disk that is really full: the command fails without a crash, and works once there is room',
 		() => {
-			const [folder, disk] = [temporaryFolder(project(200)), temporaryFolder()];
-			const program = fileURLToPath(new URL('../../server/bin/hef-language-server.js', import.meta.url));
-			const bundle = join(dirname(program), '../../test/fixtures/tiny-bundle');
-			const index = `"${process.execPath}" "${program}" index "${folder}" --cache "${disk}" --bundle "${bundle}" --json`;
-			const script = `mount -t tmpfs -o size=150k tmpfs "${disk}" || exit 99
+			const index = indexCommand(temporaryFolder(project(200)));
+			const read = onSmallDisk(`mount -t tmpfs -o size=150k tmpfs "$1" || exit 99
 ${index} > "$0/first" 2> "$0/complaint"; echo $? > "$0/code"
-mount -o remount,size=100m "${disk}"
-${index} > "$0/second"; echo $? > "$0/code2"`;
-			const out = temporaryFolder();
-			execFileSync('unshare', ['-Urm', 'sh', '-c', script, out]);
-			const read = (name: string) => readFileSync(join(out, name), 'utf8');
+mount -o remount,size=100m "$1"
+${index} > "$0/second"; echo $? > "$0/code2"`);
 			expect(read('code').trim()).toBe('1');
 			expect(read('complaint')).toMatch(/disk is full|hef\.cacheFolder/);
 			expect(read('code2').trim()).toBe('0');
 			expect(JSON.parse(read('second'))).toMatchObject({ state: 'ready', files: 200, pending: 0 });
+		},
+		180_000,
+	);
+
+	test.skipIf(!mayMount)(
+		'no room to copy an index that was left in the middle of a write: it stays as it is, and is taken up once there is room',
+		() => {
+			const index = indexCommand(temporaryFolder(project(200)));
+			const read = onSmallDisk(`mount -t tmpfs -o size=100m tmpfs "$1" || exit 99
+${index} > "$0/first"; rm "$1"/workspaces/*/index-*/at-rest.json
+dd if=/dev/zero of="$1/filler" bs=64k status=none 2> /dev/null
+${index} > "$0/second" 2> "$0/complaint"; echo $? > "$0/code"
+rm "$1/filler"
+${index} > "$0/third"`);
+			expect(JSON.parse(read('first')).lastUpdate.chunksEmbedded).toBeGreaterThan(0);
+			expect(read('code').trim()).toBe('1');
+			expect(read('complaint')).toMatch(/disk is full/);
+			const { recovered, lastUpdate } = JSON.parse(read('third'));
+			expect({ recovered, embedded: lastUpdate.chunksEmbedded }).toEqual({ recovered: undefined, embedded: 0 });
 		},
 		180_000,
 	);
@@ -188,5 +165,5 @@ test('the status of an index that is damaged says so, and does not follow its pa
 	truncateSync(file, 40_000);
 	const { manifest, ...bundle } = await loadBundle(tinyBundleFolder);
 	const inspected = inspectFolder({ folder, cacheFolder, exclude: [], bundle: { ...bundle, manifest, spaceId: SPACE } });
-	expect(await inspected).toMatchObject({ state: 'error', message: expect.stringMatching(/damaged .*next start rebuilds/) });
+	expect(await inspected).toMatchObject({ state: 'error', message: expect.stringMatching(/damaged .*next start keeps/) });
 });

@@ -10,8 +10,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { bundleProgram } from './program.ts';
 import { createRandom, type Random } from './random.ts';
 import { StoreChecker, type StoreFindings } from './store-checker.ts';
 
@@ -51,8 +50,8 @@ const PATIENCE_MS = 120_000;
 /** Runs until so many kills came in the middle of work, and the process then ends its work undisturbed. */
 export async function runKillRounds({ rounds, seed, files = 150, progress = () => {} }: KillOptions): Promise<KillReport> {
 	const work = realpathSync(mkdtempSync(join(tmpdir(), 'hef-kill-')));
-	const program = await bundleChild(work);
-	const bench = new KillBench({ work, program, random: createRandom(seed), files });
+	const program = await bundleProgram('kill-child');
+	const bench = new KillBench({ work, program: program.path, random: createRandom(seed), files });
 	try {
 		let done = 0;
 		for (let attempt = 0; done < rounds; attempt++) {
@@ -64,26 +63,8 @@ export async function runKillRounds({ rounds, seed, files = 150, progress = () =
 		return bench.report();
 	} finally {
 		rmSync(work, { recursive: true, force: true });
-		rmSync(program, { force: true });
+		program.remove();
 	}
-}
-
-/** One file of plain JavaScript, so that starting it costs a tenth of a second. It lies where its packages are found. */
-async function bundleChild(work: string): Promise<string> {
-	const root = fileURLToPath(new URL('../..', import.meta.url));
-	const outfile = join(root, 'node_modules', '.cache', `${work.slice(work.lastIndexOf('-') + 1)}.mjs`);
-	const entryPoints = [join(root, 'test/support/kill-child.ts')];
-	await build({
-		entryPoints,
-		outfile,
-		bundle: true,
-		platform: 'node',
-		target: 'node20',
-		format: 'esm',
-		packages: 'external',
-		logLevel: 'error',
-	});
-	return outfile;
 }
 
 class KillBench {

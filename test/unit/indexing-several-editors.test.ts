@@ -6,9 +6,10 @@ import { describe, expect, test } from 'vitest';
 import type { SpaceId } from '../../server/base/ids.ts';
 import { publicationCount, publicationMeta, publishedSince } from '../../server/indexing/publications.ts';
 import { createClaims } from '../../server/store/claim.ts';
-import { workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
+import { openDonors } from '../../server/store/donors.ts';
+import { openStoreReader, storeFormat, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
 import { createMemoryStore } from '../../server/store/memory-store.ts';
-import { openEditor } from '../support/folder-index.ts';
+import { DIMENSION, openEditor, SPACE } from '../support/folder-index.ts';
 import { temporaryFolder, writeFiles } from '../support/temporary-folder.ts';
 
 const lines = (count: number, name: string) => Array.from({ length: count }, (_, i) => `def ${name}${i}\n`).join('');
@@ -80,6 +81,28 @@ describe('two editors on one folder', () => {
 		expect(builder.moved).toEqual([moved]);
 		expect(builder.embedded.length).toBe(2 * embedded);
 		expect(follower.embedded).toEqual([]);
+	});
+
+	test('while the builder finds out whether the index can be trusted, nobody else reads it', async () => {
+		const { cacheFolder, folder, builder, follower } = await pair();
+		const { storePath } = builder.index;
+		const [id] = openStoreReader({ path: storePath, spaceId: SPACE, dimension: DIMENSION }).vectorIds();
+		await Promise.all([builder.index.close(), follower.index.close()]);
+		const cache = workspaceCacheFolder(cacheFolder, folder);
+		const taken = createClaims({ folder: cache, space: storeFormat(SPACE) }).take();
+		if (!('claim' in taken)) throw new Error('nobody had it');
+		let isOpen = false;
+		const opening = openEditor({ folder, cacheFolder }).then((editor) => {
+			isOpen = true;
+			return editor;
+		});
+		const donated = () => openDonors({ cacheFolder, except: '', spaceId: SPACE, dimension: DIMENSION }).getVector(id as never);
+		await new Promise((resolve) => setTimeout(resolve, 700));
+		expect(isOpen).toBe(false);
+		expect(donated()).toBeUndefined();
+		taken.claim.renew({ state: 'ready', pending: 0 });
+		expect((await opening).index.report().files).toBe(3);
+		expect(donated()).toBeDefined();
 	});
 
 	test('of several that follow, one takes over', async () => {

@@ -1,10 +1,11 @@
 /** The bars of the index: what a change costs, and what scale and crashes do to it. */
 import { runSuite } from '../bars.ts';
 import { changes } from './changes.ts';
+import { damage } from './damage.ts';
 import { insertionIntoDirectory } from './hierarchy.ts';
 import { kills } from './kills.ts';
 import { memory } from './memory.ts';
 import { million } from './million.ts';
 import { serviceMeasurements } from './services.ts';
 
-await runSuite('index', [insertionIntoDirectory, changes, ...serviceMeasurements, memory, million, kills]);
+await runSuite('index', [insertionIntoDirectory, changes, ...serviceMeasurements, memory, million, kills, damage]);
