@@ -37,6 +37,8 @@ export interface ServiceEvents {
 	progress(progress: IndexProgress): void;
 	/** An update of a folder has ended. */
 	updated(folder: string, update: UpdateReport): void;
+	/** Indexing of a folder was paused or resumed, in this editor or in another that has it open. */
+	paused?(folder: string, isPaused: boolean): void;
 	/** Something the user should read: a watcher limit, a repaired cache. */
 	problem(message: string): void;
 	/** A worker ended by itself: these services answer nothing any more. Without a listener the next call says so. */
@@ -70,7 +72,7 @@ export interface Services {
 	reconcile(folder: string, reason: string): Promise<UpdateReport>;
 	/** Documents that the user has open, the one looked at last first: their neighbourhood is indexed before the rest. */
 	prioritise(folder: string, paths: readonly string[]): void;
-	/** Indexing of all folders stops before the next chunk; requests wait. */
+	/** Indexing of all folders stops before the next chunk, in whichever editor they are built; requests wait. */
 	pause(): Promise<void>;
 	resume(): Promise<void>;
 	/** Deletes the folder's cache and builds it again. */
@@ -138,6 +140,7 @@ export function createServices(options: ServicesOptions): Services {
 			progress: (folder, progress) => events.progress({ folder, ...progress }),
 			published: (folder, paths) => completion.published(folder, paths),
 			updated: (folder, report) => events.updated(folder, report),
+			paused: (folder, isPaused) => events.paused?.(folder, isPaused),
 			moved: (folder, storePath) => moveView(folder, storePath),
 			problem: (message) => events.problem(message),
 		},

@@ -30,6 +30,9 @@ export async function withIndexedFolder<T>(
 	const services = await context.createServices(settings, {
 		progress: bar.report,
 		updated: bar.end,
+		paused: (_, isPaused) => {
+			if (isPaused) context.stderr('An editor has paused the indexing of this folder; it goes on when one resumes it.\n');
+		},
 		problem: (message) => context.stderr(`${message}\n`),
 	});
 	try {

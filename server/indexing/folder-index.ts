@@ -20,6 +20,7 @@ import { type Claim, createClaims, OPENING, RENEW_MS } from '../store/claim.ts';
 import { openDonors } from '../store/donors.ts';
 import { knock, takeKnocks } from '../store/knocks.ts';
 import { existingStorePath, makeCacheFolder, openStore, openStoreReader, storeFormat, workspaceCacheFolder } from '../store/lmdb-store.ts';
+import { createPause, type Pause } from '../store/pause.ts';
 import { makeTemporaryFolder } from '../store/temporary-store.ts';
 import type { Store } from '../store/types.ts';
 import type { Workspace } from '../workspace/types.ts';
@@ -48,6 +49,8 @@ export interface FolderIndexOptions {
 	events: IndexerEvents & {
 		/** Another store holds the index from now on. */
 		moved(storePath: string): void;
+		/** Here or in another editor. */
+		paused?(isPaused: boolean): void;
 		/** Something the user should read. */
 		problem(message: string): void;
 	};
@@ -58,6 +61,7 @@ export interface FolderIndex {
 	readonly storePath: string;
 	request(request: IndexRequest): Promise<UpdateReport>;
 	prioritise(paths: readonly string[]): Promise<void>;
+	/** In every editor that has the folder open, as is {@link resume}. */
 	pause(): void;
 	resume(): void;
 	report(): WorkspaceReport;
@@ -94,6 +98,7 @@ class SharedFolderIndex implements FolderIndex {
 	readonly #cache: string;
 	readonly #budget: CacheBudget;
 	readonly #claims: ReturnType<typeof createClaims>;
+	readonly #pause: Pause;
 	/** Replaced before the old role is given up, so that whoever was rejected by that asks the new one. */
 	#role: Promise<Role>;
 	#current: Role | undefined;
@@ -116,6 +121,7 @@ class SharedFolderIndex implements FolderIndex {
 		const { cacheFolder, budgetBytes, clock, logger } = options;
 		this.#budget = new CacheBudget({ cacheFolder, budgetBytes, keep: this.#cache, clock, logger });
 		this.#claims = createClaims({ folder: this.#cache, space: storeFormat(options.spaceId) });
+		this.#pause = createPause(this.#cache);
 		this.#role = Promise.reject(new Error('not open'));
 		this.#role.catch(() => {});
 	}
@@ -151,13 +157,13 @@ class SharedFolderIndex implements FolderIndex {
 	}
 
 	pause(): void {
-		this.#paused = true;
-		this.#current?.indexer.pause();
+		this.#pause.set();
+		this.#followPause();
 	}
 
 	resume(): void {
-		this.#paused = false;
-		this.#current?.indexer.resume();
+		this.#pause.lift();
+		this.#followPause();
 	}
 
 	report(): WorkspaceReport {
@@ -165,8 +171,13 @@ class SharedFolderIndex implements FolderIndex {
 		const own = this.#current.kind === 'builder';
 		const notices = [...this.#notices, ...(this.#budget.notice ? [this.#budget.notice] : [])];
 		const pid = own ? process.pid : this.#claims.builder()?.pid;
+		const report = this.#current.indexer.report();
+		const pausedBy = this.#pause.by();
 		return {
-			...this.#current.indexer.report(),
+			...report,
+			...(report.state === 'paused' && pausedBy !== undefined && pausedBy !== process.pid
+				? { message: `paused in the editor of process ${pausedBy}` }
+				: {}),
 			...(this.#failure === undefined ? {} : { state: 'error' as const, message: this.#failure }),
 			...(pid === undefined ? {} : { builder: { pid, own } }),
 			...(notices.length > 0 ? { notices } : {}),
@@ -187,6 +198,7 @@ class SharedFolderIndex implements FolderIndex {
 	}
 
 	abandon(): void {
+		this.#pause.release();
 		if (this.#current?.kind === 'builder') this.#current.claim?.release();
 	}
 
@@ -194,6 +206,7 @@ class SharedFolderIndex implements FolderIndex {
 		this.#closed = true;
 		this.#cancelTick();
 		const role = await this.#role.catch(() => undefined);
+		this.#pause.release();
 		if (role) await this.#giveUp(role);
 	}
 
@@ -206,6 +219,7 @@ class SharedFolderIndex implements FolderIndex {
 			this.#current = role;
 			this.#failure = undefined;
 			if (this.#paused) role.indexer.pause();
+			else this.#followPause();
 			await role.indexer.prioritise(this.#openFiles);
 			this.#tell(this.storePath);
 			return role;
@@ -352,7 +366,19 @@ class SharedFolderIndex implements FolderIndex {
 		});
 	}
 
+	/** The user may have paused or resumed in another editor. */
+	#followPause(): void {
+		const isPaused = this.#pause.by() !== undefined;
+		if (isPaused === this.#paused) return;
+		this.#paused = isPaused;
+		if (isPaused) this.#current?.indexer.pause();
+		else this.#current?.indexer.resume();
+		this.#renew();
+		this.#options.events.paused?.(isPaused);
+	}
+
 	async #tick(): Promise<void> {
+		this.#followPause();
 		const role = await this.#role.catch(() => undefined);
 		if (this.#closed) return;
 		if (!role) return this.#tryAgain();

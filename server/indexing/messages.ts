@@ -57,6 +57,8 @@ export interface IndexingEvents {
 	updated(folder: string, report: UpdateReport): void;
 	/** Another store holds the folder's index from now on. */
 	moved(folder: string, storePath: string): void;
+	/** Indexing of the folder was paused or resumed, in this editor or in another. */
+	paused(folder: string, isPaused: boolean): void;
 	/** Something the user should read. */
 	problem(message: string): void;
 }

@@ -92,6 +92,11 @@ async function open({ folder, exclude, watch }: FolderOptions): Promise<OpenFold
 			published: (paths) => emit('published', folder, paths),
 			updated: (report) => emit('updated', folder, report),
 			moved: (storePath) => emit('moved', folder, storePath),
+			paused: (isPaused) => {
+				// Resumed in another editor.
+				if (!isPaused) paused = false;
+				emit('paused', folder, isPaused);
+			},
 			problem: (message) => emit('problem', message),
 		},
 	});

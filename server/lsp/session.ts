@@ -34,6 +34,7 @@ export interface Session {
 	/** Undefined while starting, off, or failed: {@link state} says which. */
 	readonly services: Services | undefined;
 	readonly state: StatusChangedParams;
+	/** Whether indexing of some folder is paused, in this editor or in another one. */
 	readonly paused: boolean;
 	/** Stops indexing, also across restarts of the services, until {@link resume}. */
 	pause(): Promise<void>;
@@ -81,7 +82,10 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	const opening = new Set<string>();
 	/** Folders being indexed. */
 	const indexing = new Set<string>();
+	/** Asked for in this editor: folders that are opened later are paused too. */
 	let paused = false;
+	/** Folders whose indexing is paused, here or in another editor. */
+	const pausedFolders = new Set<string>();
 	let documents: readonly string[] = [];
 	/** What each folder was told of them. */
 	const told = new Map<string, string>();
@@ -113,9 +117,17 @@ export function createSession({ version, createServices, logger, events }: Sessi
 
 	const idleReport = (folder: string) => emptyReport(folder, state.kind === 'error' ? 'error' : 'off', state.message);
 
+	const allPaused = () => paused || (pausedFolders.size > 0 && [...folders].every((folder) => pausedFolders.has(folder)));
+
 	const showReady = () => {
-		if (paused) setState({ kind: 'paused', message: 'Indexing is paused' });
+		if (allPaused()) setState({ kind: 'paused', message: 'Indexing is paused' });
 		else if (opening.size + indexing.size === 0) setState({ kind: 'ready', message: 'Ready' });
+	};
+
+	const showResumed = () => {
+		if (!services || state.kind === 'starting') return;
+		if (!allPaused() && opening.size + indexing.size > 0) setState({ kind: 'indexing', message: 'Indexing' });
+		else showReady();
 	};
 
 	const idle = (folder: string) => {
@@ -130,7 +142,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			const share = progress.filesTotal === 0 ? 1 : progress.filesDone / progress.filesTotal;
 			indexing.add(progress.folder);
 			const { filesDone, filesTotal, remainingMs } = progress;
-			if (!paused)
+			if (!allPaused())
 				setState({ kind: 'indexing', message: `Indexing ${progressText({ filesDone, filesTotal, remainingMs })}`, progress: share });
 			events.progress(progress);
 		},
@@ -141,6 +153,16 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			);
 			idle(folder);
 			showReady();
+		},
+		paused(folder, isPaused) {
+			if (!services) return;
+			if (isPaused) pausedFolders.add(folder);
+			else {
+				pausedFolders.delete(folder);
+				paused = false;
+			}
+			if (allPaused() && state.kind !== 'starting') showReady();
+			else showResumed();
 		},
 		problem: (message) => {
 			logger.warn(message);
@@ -189,6 +211,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		const running = services;
 		services = undefined;
 		opening.clear();
+		pausedFolders.clear();
 		told.clear();
 		for (const folder of indexing) idle(folder);
 		await running?.dispose();
@@ -209,7 +232,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	const open = async (running: Services, folder: string): Promise<void> => {
 		opening.add(folder);
 		tellDocuments(running, folder);
-		if (!paused) setState({ kind: 'indexing', message: `Opening ${basename(folder)}` });
+		if (!allPaused()) setState({ kind: 'indexing', message: `Opening ${basename(folder)}` });
 		try {
 			await running.openFolder(folder, { watch: true, exclude: settings.exclude });
 		} catch (error) {
@@ -231,7 +254,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			return state;
 		},
 		get paused() {
-			return paused;
+			return paused || pausedFolders.size > 0;
 		},
 		async pause() {
 			paused = true;
@@ -241,9 +264,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		async resume() {
 			paused = false;
 			await services?.resume();
-			if (!services || state.kind === 'starting') return;
-			if (opening.size + indexing.size > 0) setState({ kind: 'indexing', message: 'Indexing' });
-			else showReady();
+			showResumed();
 		},
 		configure(next) {
 			const restart = !begun || RESTARTING.some((key) => JSON.stringify(next[key]) !== JSON.stringify(settings[key]));
@@ -268,6 +289,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			if (folder === undefined || !folders.delete(folder)) return;
 			await services?.closeFolder(folder).catch((error: unknown) => logger.warn(`${folder}: ${messageOf(error)}`));
 			opening.delete(folder);
+			pausedFolders.delete(folder);
 			if (indexing.has(folder)) idle(folder);
 			if (services && state.kind !== 'starting') showReady();
 		},

@@ -521,6 +521,27 @@ describe('commands and status', () => {
 		expect(fake.calls.at(-1)).toBe('resume');
 	});
 
+	test('indexing that another editor pauses and resumes shows in the status, and is resumed from here', async () => {
+		const { client, fake } = await start();
+		fake.events.paused?.('/w/app', true);
+		await client.untilStatus('paused');
+		fake.events.progress({ folder: '/w/app', filesDone: 1, filesTotal: 2, reason: 'start' });
+		fake.options.reconcileGate = new Promise(() => {});
+		expect(await client.execute<StatusReport>(COMMANDS.reindex)).toMatchObject({ bundle: { name: 'fake' } });
+		const kindsAfter = (before: number) =>
+			client.received.slice(before).flatMap(({ params }) => (params as Partial<StatusChangedParams>).kind ?? []);
+		let before = client.received.length;
+		fake.events.paused?.('/w/app', false);
+		await vi.waitFor(() => expect(kindsAfter(before)).toEqual(['indexing']));
+		await client.execute<StatusReport>(COMMANDS.pause);
+		before = client.received.length;
+		// Resumed by another editor: this one has nothing left to resume.
+		fake.events.paused?.('/w/app', false);
+		await vi.waitFor(() => expect(kindsAfter(before)).toEqual(['indexing']));
+		fake.events.updated('/w/app', UPDATE);
+		await client.untilStatus('ready');
+	});
+
 	test('open documents are told, the last touched first, also those opened before the folder', async () => {
 		const { client, fake } = create();
 		await client.initialize({ folders: ['file:///w/app'], untilReady: false });

@@ -4,11 +4,13 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { SpaceId } from '../../server/base/ids.ts';
+import type { FolderIndex } from '../../server/indexing/folder-index.ts';
 import { publicationCount, publicationMeta, publishedSince } from '../../server/indexing/publications.ts';
 import { createClaims } from '../../server/store/claim.ts';
 import { openDonors } from '../../server/store/donors.ts';
 import { openStoreReader, storeFormat, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
 import { createMemoryStore } from '../../server/store/memory-store.ts';
+import { createPause } from '../../server/store/pause.ts';
 import { DIMENSION, openEditor, SPACE } from '../support/folder-index.ts';
 import { temporaryFolder, writeFiles } from '../support/temporary-folder.ts';
 
@@ -69,6 +71,51 @@ describe('two editors on one folder', () => {
 		await builder.index.close();
 		await asked;
 		expect(follower.embedded.length).toBe(2);
+	});
+
+	test('pausing in the one that follows stops the one that builds, and either resumes both', async () => {
+		const { folder, builder, follower } = await pair();
+		const both = [builder.index, follower.index];
+		const states = () => both.map((index) => index.report().state).join();
+		for (const [pauser, resumer] of [both, [...both].reverse()] as [FolderIndex, FolderIndex][]) {
+			const before = builder.embedded.length;
+			pauser.pause();
+			await expect.poll(states, { timeout: 5000 }).toBe('paused,paused');
+			writeFiles(folder, { 'src/new.py': lines(4, `n${before}_`) });
+			const asked = resumer.request({ paths: ['src/new.py'], reason: 'save' });
+			await new Promise((resolve) => setTimeout(resolve, 1200));
+			expect(builder.embedded.length).toBe(before);
+			resumer.resume();
+			await asked;
+			expect(builder.embedded.length).toBe(before + 2);
+			await expect.poll(states, { timeout: 5000 }).toBe('ready,ready');
+		}
+		expect(follower.embedded).toEqual([]);
+	});
+
+	test('a pause outlives a change of builders and ends with the editor that asked for it', async () => {
+		const { folder, cacheFolder, builder, follower } = await pair();
+		const third = createPause(workspaceCacheFolder(cacheFolder, folder));
+		third.set();
+		await builder.index.close();
+		const asked = follower.refresh('watch');
+		await expect.poll(() => follower.index.report(), { timeout: 5000 }).toMatchObject({ builder: { own: true }, state: 'paused' });
+		writeFiles(folder, { 'src/new.py': lines(4, 'n') });
+		await new Promise((resolve) => setTimeout(resolve, 1200));
+		expect(follower.embedded).toEqual([]);
+		third.release();
+		await asked;
+		await expect.poll(() => follower.index.report().state, { timeout: 5000 }).toBe('ready');
+	});
+
+	test('the status says which process paused; one that was killed pauses nobody', async () => {
+		const { folder, cacheFolder, builder } = await pair();
+		const file = join(workspaceCacheFolder(cacheFolder, folder), 'paused.json');
+		writeFileSync(file, JSON.stringify({ pid: process.ppid, host: hostname(), token: '' }));
+		const message = `paused in the editor of process ${process.ppid}`;
+		await expect.poll(() => builder.index.report(), { timeout: 5000 }).toMatchObject({ state: 'paused', message });
+		writeFileSync(file, JSON.stringify({ pid: 2 ** 22 + 1, host: hostname(), token: '' }));
+		await expect.poll(() => builder.index.report().state, { timeout: 5000 }).toBe('ready');
 	});
 
 	test('clearing in the one that follows empties the index of both, and it is built once', async () => {

@@ -50,7 +50,7 @@ function start(cacheFolder: string) {
 		gate: new ActivityGate().buffer,
 		logger: silentLogger,
 		host: { chooseExecutionProvider: () => ({ name: 'cpu', why: 'a test' }) },
-		events: { progress: () => {}, updated: () => {}, moved: () => {}, problem: () => {}, published: (_, paths) => published.push(paths) },
+		events: { progress() {}, updated() {}, moved() {}, paused() {}, problem() {}, published: (_, paths) => published.push(paths) },
 	});
 	let ended: Promise<unknown> | undefined;
 	const end = () => (ended ??= client.dispose());

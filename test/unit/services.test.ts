@@ -68,7 +68,7 @@ test('a folder opened while indexing is paused waits, serves completions, and is
 	const folder = temporaryFolder(FILES);
 	await services.pause();
 	const opened = services.openFolder(folder, OPEN);
-	await expect.poll(async () => (await services.report(folder)).state).toBe('paused');
+	await expect.poll(async () => (await services.report(folder)).state, { timeout: 20_000 }).toBe('paused');
 	expect(await services.complete(requestIn(folder))).toMatchObject({ bundle: 'tiny' });
 	expect(await services.report(folder)).toMatchObject({ state: 'paused', files: 0 });
 	await services.resume();
