@@ -2,14 +2,14 @@
  * Entry point: the only place that wires. Reads the arguments, then serves one LSP connection or runs one command.
  *
  * What either needs is imported when it is needed: an editor waits for the answer to `initialize`, and the runtimes of models,
- * store and grammars take longer to load than all of LSP.
+ * store and grammars take longer to load than all of LSP, which is bundled with this file (`scripts/bundle.mjs`).
  */
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Settings } from 'hef-shared';
+import { defaultCacheFolder } from './base/default-cache-folder.ts';
 import { HefError, messageOf } from './base/errors.ts';
 import { stderrLogger } from './base/logger.ts';
 import type { CommandContext } from './cli/command.ts';
@@ -92,11 +92,7 @@ async function loadChosenBundle(settings: Settings) {
 
 /** The cache's folder: the setting, else the operating system's place for caches. */
 function cacheFolder(settings: Settings): string {
-	if (settings.cacheFolder) return settings.cacheFolder;
-	if (process.platform === 'win32')
-		return join(process.env.LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local'), 'hef-language-server', 'cache');
-	if (process.platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'hef-language-server');
-	return join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'hef-language-server');
+	return settings.cacheFolder || defaultCacheFolder();
 }
 
 async function startServices(settings: Settings, events: ServiceEvents): Promise<Services> {
