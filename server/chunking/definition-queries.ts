@@ -3,13 +3,14 @@
  *
  * Captures and what `definitions.ts` makes of them:
  * - `@function @class @method @constant @type`: the definition's node, and its kind;
+ * - `@field`: a member without a body (a field, a property, a case of an enum, a signature of an interface); chunks are not cut
+ *   at it. `@attribute`: the same, written inside a function of its class (`self.x =`, a parameter property);
  * - `@name`: its name; without one the node is a definition for the chunker and no entity;
  * - `@owner`: what the name belongs to when that stands elsewhere (a Go receiver, `Foo.prototype`);
  * - `@scope`: names what is inside, is no entity itself (namespaces); `@members`: the same, and functions inside are methods;
  * - `@opaque`: what is inside has no name for other files (callbacks).
  *
- * Deliberately lacks: locals, parameters, fields that are no constants, enum members, and package names, which other files
- * import and seldom write.
+ * Deliberately lacks: locals, parameters, private fields, and package names, which other files import and seldom write.
  */
 
 const ecmascript = `
@@ -26,11 +27,17 @@ const ecmascript = `
 	right: [(arrow_function) (function_expression)]) @function
 (arrow_function) @opaque
 (function_expression) @opaque
+(assignment_expression left: (member_expression object: (this) property: (property_identifier) @name)) @attribute
+(export_statement declaration: (lexical_declaration (variable_declarator value: (object [
+	(pair key: (property_identifier) @name)
+	(method_definition name: (property_identifier) @name)
+	(shorthand_property_identifier) @name] @field))))
 `;
 
 export const javascript = `${ecmascript}
 (class_declaration name: (identifier) @name) @class
 (class_body (field_definition property: (_) @name value: [(arrow_function) (function_expression)]) @method)
+(class_body (field_definition property: (property_identifier) @name) @field)
 `;
 
 export const typescript = `${ecmascript}
@@ -45,6 +52,15 @@ export const typescript = `${ecmascript}
 (ambient_declaration (lexical_declaration (variable_declarator name: (identifier) @name) @constant))
 (internal_module name: (_) @name) @scope
 (module name: (identifier) @name) @scope
+(class_body (public_field_definition name: (property_identifier) @name) @field (#not-match? @field "^[^=:]*private "))
+(class_body (method_definition name: (property_identifier) @constructor parameters: (formal_parameters
+	(required_parameter [(accessibility_modifier) "readonly"] pattern: (identifier) @name) @attribute))
+	(#eq? @constructor "constructor") (#not-match? @attribute "^private "))
+(property_signature name: (property_identifier) @name) @field
+(method_signature name: (property_identifier) @name) @field
+(enum_body [
+	(property_identifier) @name
+	(enum_assignment name: (property_identifier) @name)] @field)
 `;
 
 export const python = `
@@ -52,6 +68,9 @@ export const python = `
 (class_definition name: (identifier) @name) @class
 (type_alias_statement left: (type (identifier) @name)) @type
 (module (expression_statement (assignment left: (identifier) @name) @constant (#match? @name "^[A-Z]")))
+(class_definition body: (block (expression_statement (assignment left: (identifier) @name) @field)) (#not-match? @name "^__"))
+(assignment left: (attribute object: (identifier) @self attribute: (identifier) @name) (#eq? @self "self")
+	(#not-match? @name "^__")) @attribute
 `;
 
 export const java = `
@@ -65,6 +84,9 @@ export const java = `
 (field_declaration (modifiers) @modifiers declarator: (variable_declarator name: (identifier) @name)
 	(#match? @modifiers "static") (#match? @modifiers "final") (#not-match? @modifiers "private")) @constant
 (constant_declaration declarator: (variable_declarator name: (identifier) @name)) @constant
+((field_declaration declarator: (variable_declarator name: (identifier) @name)) @field (#not-match? @field "^[^=;]*private "))
+(enum_constant name: (identifier) @name) @field
+(record_declaration parameters: (formal_parameters (formal_parameter name: (identifier) @name) @field))
 `;
 
 export const go = `
@@ -80,6 +102,8 @@ export const go = `
 (source_file (const_declaration (const_spec name: (identifier) @name) @constant (#match? @name "^[A-Z]")))
 (source_file (var_declaration (var_spec name: (identifier) @name) @constant (#match? @name "^[A-Z]")))
 (source_file (var_declaration (var_spec_list (var_spec name: (identifier) @name) @constant (#match? @name "^[A-Z]"))))
+(struct_type (field_declaration_list (field_declaration name: (field_identifier) @name) @field))
+(interface_type (method_elem name: (field_identifier) @name) @field)
 `;
 
 export const rust = `
@@ -98,6 +122,8 @@ export const rust = `
 	(generic_type type: (type_identifier) @name)
 	(scoped_type_identifier name: (type_identifier) @name)]) @members
 (mod_item name: (identifier) @name body: (_)) @scope
+(struct_item body: (field_declaration_list (field_declaration name: (field_identifier) @name) @field))
+(enum_variant name: (identifier) @name) @field
 `;
 
 export const cpp = `
@@ -123,6 +149,12 @@ export const cpp = `
 	(#match? @qualifier "^const")) @constant
 (namespace_definition name: (_) @name) @scope
 (lambda_expression) @opaque
+(field_declaration declarator: [
+	(field_identifier) @name
+	(pointer_declarator declarator: (field_identifier) @name)
+	(reference_declarator (field_identifier) @name)
+	(array_declarator declarator: (field_identifier) @name)]) @field
+(enumerator name: (identifier) @name) @field
 `;
 
 export const csharp = `
@@ -136,6 +168,11 @@ export const csharp = `
 (constructor_declaration) @method
 (field_declaration (modifier) @modifier (variable_declaration (variable_declarator name: (identifier) @name))
 	(#any-of? @modifier "const" "readonly")) @constant
+((property_declaration name: (identifier) @name) @field (#not-match? @field "^[^=;{]*private "))
+((field_declaration (variable_declaration (variable_declarator name: (identifier) @name))) @field
+	(#match? @field "^[^=;]*(public|internal|protected) "))
+(enum_member_declaration name: (identifier) @name) @field
+(record_declaration (parameter_list (parameter name: (identifier) @name) @field))
 `;
 
 export const ruby = `
@@ -144,6 +181,8 @@ export const ruby = `
 (method name: (_) @name) @function
 (singleton_method name: (_) @name) @function
 (assignment left: (constant) @name) @constant
+(call method: (identifier) @method arguments: (argument_list (simple_symbol) @name)
+	(#match? @method "^attr_(reader|writer|accessor)$")) @field
 `;
 
 export const php = `
@@ -156,4 +195,7 @@ export const php = `
 (const_declaration (const_element (name) @name) @constant)
 (anonymous_function) @opaque
 (arrow_function) @opaque
+((property_declaration (property_element name: (variable_name (name) @name))) @field (#not-match? @field "^[^=;]*private "))
+((property_promotion_parameter name: (variable_name (name) @name)) @attribute (#not-match? @attribute "^private "))
+(enum_case name: (name) @name) @field
 `;

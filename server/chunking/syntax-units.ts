@@ -19,6 +19,8 @@ interface Atom extends Span {
 
 /** Long chains (`a + b + …`) nest as deep as they are long; past this depth lines cut as well as nodes do. */
 const MAX_DEPTH = 200;
+/** Definitions at which chunks are not cut. */
+const SMALL: ReadonlySet<Definition['kind']> = new Set(['constant', 'field', 'attribute']);
 const LEADING_TYPES: ReadonlySet<string> = new Set(['decorator', 'attribute_item', 'attribute_list']);
 
 /** Units that cover the text from 0 to its end. */
@@ -41,7 +43,7 @@ interface DefinitionLookup {
 }
 
 function definitionLookup(definitions: readonly Definition[]): DefinitionLookup {
-	const sorted = definitions.filter((definition) => definition.kind !== 'constant').sort((a, b) => a.start - b.start || b.end - a.end);
+	const sorted = definitions.filter(({ kind }) => !SMALL.has(kind)).sort((a, b) => a.start - b.start || b.end - a.end);
 	/** Index of the first definition that starts at the offset or later. */
 	const firstFrom = (offset: number): number => {
 		let low = 0;

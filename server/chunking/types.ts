@@ -11,7 +11,7 @@ export interface Chunk {
 	endLine: number;
 }
 
-export type EntityKind = 'function' | 'class' | 'method' | 'constant' | 'type';
+export type EntityKind = 'function' | 'class' | 'method' | 'constant' | 'type' | 'field';
 
 /** A definition that other files can name. */
 export interface Entity {

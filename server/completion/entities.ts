@@ -2,17 +2,18 @@
  * Entity pre-parsing (HEF, "entity names"): names of the repository that the continuation may need, in at most as many tokens
  * as the bundle's layout allows.
  *
- * First the names that the open file imports, then definitions by a score: where they stand (members of imported classes, other
- * definitions of imported files, the retrieved nodes, the same directory, anywhere), how many files use the name, and how much
- * it resembles the words near the cursor. Names that stand in the prompt window are left out: the generator sees them anyway.
- * Bare names, because twice as many of them fit (measured: models/training/LOG.md). Training ranks alike
- * (models/training/hef_training/entities.py).
+ * First the names that the open file imports, then definitions by a score: where they stand (members of imported classes and of
+ * classes that the prompt names, other definitions of imported files, the retrieved nodes, the same directory, anywhere), how many
+ * files use the name and how few define it, and how much it resembles the words near the cursor. Behind a dot, members and fields
+ * come first. Names that stand in the prompt window are left out: the generator sees them anyway. Bare names, because twice as many
+ * of them fit (measured: models/training/LOG.md). Training ranks alike (models/training/hef_training/entities.py), and a golden file
+ * that both read says so.
  */
 import type { RetrievedNode } from 'hef-shared';
 import type { Tokenizer } from '../inference/types.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
 import { importedFiles, importedNames } from './imports.ts';
-import type { NameUses } from './name-uses.ts';
+import { lastPart, type NameUses, ownerOf } from './name-uses.ts';
 
 export interface EntityOptions {
 	nodes: readonly RetrievedNode[];
@@ -24,30 +25,38 @@ export interface EntityOptions {
 	path: string;
 	files: Pick<WorkspaceView, 'file' | 'filesOfModule' | 'filesBeside'>;
 	/** How often the repository uses names; without, all count alike. */
-	names?: Pick<NameUses, 'uses' | 'common'> | undefined;
+	names?: Pick<NameUses, 'uses' | 'definers' | 'common' | 'membersOf'> | undefined;
 	tokenizer: Pick<Tokenizer, 'count'>;
 	/** Tokens for the joined names. */
 	maxTokens: number;
 	separator: string;
 }
 
-/** What a definition's place is worth; the natural logarithm of its uses counts {@link USES}, likeness at most 1. */
-const PLACE = { member: 1.2, imported: 0.8, retrieved: 0.6, nearby: 0.3, anywhere: 0 };
+/**
+ * What a definition's place is worth. Of the files that use its name and of those that define it the natural logarithm counts, for
+ * and against it; likeness counts at most 1.
+ */
+const PLACE = { member: 1.2, named: 1, imported: 0.8, retrieved: 0.6, nearby: 0.3, anywhere: 0 };
 const USES = 0.3;
+const DEFINERS = 0.2;
 /** Most definitions of one file, and of one retrieved node, and most files of the same directory. */
 const MAX_PER_FILE = 200;
 const MAX_PER_NODE = 12;
 const MAX_NEARBY_FILES = 64;
 /** Characters before the cursor whose words a name may resemble. */
 const NEAR_CHARS = 700;
+/** The cursor stands where a member is written: `a.`, `a?.na`, `a->`, `A::`; no spread and no number. */
+const MEMBER_ACCESS = /(?:(?:^|[^.\d])\.|->|::)[\p{L}\p{N}_$]*$/u;
 const WORD = /[\p{L}_$][\p{L}\p{N}_$]*/gu;
 
 export function selectEntities(options: EntityOptions): string[] {
 	const names: string[] = [];
 	const shown = new Set(options.visible.match(WORD));
 	const imported = importedNames(options.prefix).filter((name) => !shown.has(name));
+	const candidates = ranked(options, shown, imported);
+	const members = MEMBER_ACCESS.test(options.prefix.slice(-NEAR_CHARS)) ? candidates.filter(({ isMember }) => isMember) : [];
 	let left = options.maxTokens;
-	for (const name of new Set([...imported, ...ranked(options, shown, imported)])) {
+	for (const name of new Set([...members.map(nameOf), ...imported, ...candidates.map(nameOf)])) {
 		left -= options.tokenizer.count(options.separator + name);
 		if (left < 0) break;
 		names.push(name);
@@ -56,19 +65,42 @@ export function selectEntities(options: EntityOptions): string[] {
 }
 
 /** Definitions that the prompt does not show, best first. */
-function ranked(options: EntityOptions, shown: ReadonlySet<string>, imported: readonly string[]): string[] {
+function ranked(options: EntityOptions, shown: ReadonlySet<string>, imported: readonly string[]): Ranked[] {
 	const { names } = options;
-	const known = new Set([...shown, ...imported]);
 	const likeness = likenessTo(options.prefix.slice(-NEAR_CHARS));
-	const places = new Map<string, number>();
-	for (const { name, place } of candidates(options, known)) {
-		const bare = lastPart(name);
-		if (!shown.has(bare) && PLACE[place] > (places.get(bare) ?? Number.NEGATIVE_INFINITY)) places.set(bare, PLACE[place]);
-	}
 	// What a name is worth by itself is found once, however many files define it.
-	const worth = (name: string) => USES * Math.log(Math.max(1, names?.uses(name) ?? 1)) + likeness(name);
-	const scores = [...places].map(([name, place]) => ({ name, score: place + worth(name) }));
-	return scores.sort((a, b) => b.score - a.score).map(({ name }) => name);
+	const found = new Map<string, Ranked>();
+	for (const { name, place } of candidates(options, shown, imported)) {
+		const bare = lastPart(name);
+		if (shown.has(bare)) continue;
+		const known = found.get(bare);
+		if (known) {
+			known.isMember ||= name !== bare;
+			known.place = Math.max(known.place, PLACE[place]);
+			continue;
+		}
+		const merit = USES * logOf(names?.uses(bare)) - DEFINERS * logOf(names?.definers(bare)) + likeness(bare);
+		found.set(bare, { name: bare, isMember: name !== bare, place: PLACE[place], merit });
+	}
+	return [...found.values()].sort((a, b) => b.place + b.merit - a.place - a.merit);
+}
+
+interface Ranked {
+	name: string;
+	/** A class has a member or a field of that name. */
+	isMember: boolean;
+	/** What its best place is worth. */
+	place: number;
+	/** What the name itself is worth. */
+	merit: number;
+}
+
+function logOf(count = 1): number {
+	return Math.log(Math.max(1, count));
+}
+
+function nameOf({ name }: Ranked): string {
+	return name;
 }
 
 interface Candidate {
@@ -76,11 +108,23 @@ interface Candidate {
 	place: keyof typeof PLACE;
 }
 
-function* candidates({ nodes, prefix, path, files, names }: EntityOptions, known: ReadonlySet<string>): Iterable<Candidate> {
+function* candidates(
+	{ nodes, prefix, path, files, names }: EntityOptions,
+	shown: ReadonlySet<string>,
+	imported: readonly string[],
+): Iterable<Candidate> {
+	const known = new Set([...shown, ...imported]);
 	const definitions = (of: string) => files.file(of)?.entities ?? [];
-	for (const imported of importedFiles(prefix, path, (module) => files.filesOfModule(module))) {
-		for (const { name } of definitions(imported).slice(0, MAX_PER_FILE))
+	for (const file of importedFiles(prefix, path, (module) => files.filesOfModule(module))) {
+		for (const { name } of definitions(file).slice(0, MAX_PER_FILE))
 			yield { name, place: known.has(ownerOf(name)) ? 'member' : 'imported' };
+	}
+	for (const owner of names ? shown : []) {
+		let left = MAX_PER_FILE;
+		for (const name of names?.membersOf(owner, path) ?? []) {
+			if (left-- === 0) break;
+			yield { name, place: 'named' };
+		}
 	}
 	for (const node of nodes) {
 		if ((node.level !== 'chunk' && node.level !== 'file') || node.path === path) continue;
@@ -116,14 +160,4 @@ function likenessTo(text: string): (name: string) => number {
 /** `parseJSONBody` and `parse_json_body` are made of the same parts; short ones say nothing. */
 function partsOf(name: string): string[] {
 	return (name.match(/\p{Lu}?\p{Ll}{2,}|\p{Lu}{3,}/gu) ?? []).map((part) => part.toLowerCase()).filter((part) => part.length > 2);
-}
-
-function lastPart(name: string): string {
-	return name.slice(name.lastIndexOf('.') + 1);
-}
-
-/** The class of `Class.method`; '' of a name without one. */
-function ownerOf(name: string): string {
-	const owner = name.slice(0, Math.max(0, name.lastIndexOf('.')));
-	return lastPart(owner);
 }

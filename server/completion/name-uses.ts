@@ -1,5 +1,6 @@
 /**
- * How many files of a repository use a name, and which of its definitions are used most: what ranks entities.
+ * How many files of a repository use a name, which of its definitions are used most, and what the members of a class are: what
+ * ranks entities.
  *
  * Guarantees: a file that changed replaces what it counted for; memory is bounded by the file limit (some 500 bytes a file).
  * Deliberately lacks: scopes. A name is its spelling, counted by a 32-bit hash.
@@ -10,7 +11,14 @@ export interface NameUses {
 	put(path: string, text: string | undefined, definitions?: readonly string[]): void;
 	/** Files that use the name. */
 	uses(name: string): number;
-	/** The definitions of the repository that most files use, most used first, at most {@link COMMON}. */
+	/** Files that define the name. */
+	definers(name: string): number;
+	/** Members and fields of all classes of that name, but those in one file. */
+	membersOf(owner: string, except: string): Iterable<string>;
+	/**
+	 * The definitions of the repository that most files use, most used first, at most {@link COMMON}; each bare name once, with its
+	 * class where it has one.
+	 */
 	common(): readonly string[];
 }
 
@@ -28,14 +36,28 @@ interface CountedFile {
 export function createNameUses(): NameUses {
 	const files = new Map<string, CountedFile>();
 	const counts = new Map<number, number>();
+	const defined = new Map<number, number>();
+	/** Files that define members of a class, by the class's name. */
+	const owners = new Map<string, Set<string>>();
 	let common: readonly string[] = [];
 	let changed = 0;
 
-	const count = ({ words }: CountedFile, change: 1 | -1) => {
-		for (const word of words) {
-			const now = (counts.get(word) ?? 0) + change;
-			if (now > 0) counts.set(word, now);
-			else counts.delete(word);
+	const count = ({ words, definitions }: CountedFile, change: 1 | -1) => {
+		for (const word of words) add(counts, word, change);
+		for (const name of new Set(definitions.map(lastPart))) add(defined, hashOf(name), change);
+	};
+	const own = (path: string, { definitions }: CountedFile) => {
+		for (const owner of new Set(definitions.map(ownerOf))) {
+			const paths = owners.get(owner);
+			if (paths) paths.add(path);
+			else if (owner !== '') owners.set(owner, new Set([path]));
+		}
+	};
+	const disown = (path: string, { definitions }: CountedFile) => {
+		for (const owner of new Set(definitions.map(ownerOf))) {
+			const paths = owners.get(owner);
+			paths?.delete(path);
+			if (paths?.size === 0) owners.delete(owner);
 		}
 	};
 	const uses = (name: string) => counts.get(hashOf(name)) ?? 0;
@@ -43,7 +65,10 @@ export function createNameUses(): NameUses {
 	return {
 		put(path, text, definitions = []) {
 			const before = files.get(path);
-			if (before) count(before, -1);
+			if (before) {
+				count(before, -1);
+				disown(path, before);
+			}
 			files.delete(path);
 			changed++;
 			if (text === undefined || files.size >= MAX_FILES) return;
@@ -51,19 +76,47 @@ export function createNameUses(): NameUses {
 			const file = { words: Uint32Array.from(words, hashOf), definitions };
 			files.set(path, file);
 			count(file, 1);
+			own(path, file);
 		},
 		uses,
+		definers: (name) => defined.get(hashOf(name)) ?? 0,
+		*membersOf(owner, except) {
+			for (const path of owners.get(owner) ?? []) {
+				if (path === except) continue;
+				for (const name of files.get(path)?.definitions ?? []) if (ownerOf(name) === owner) yield name;
+			}
+		},
 		common() {
 			if (changed > files.size * STALE_SHARE || (common.length === 0 && changed > 0)) {
-				const defined = new Set<string>();
-				for (const { definitions } of files.values()) for (const name of definitions) defined.add(name.slice(name.lastIndexOf('.') + 1));
-				const ranked = [...defined].map((name) => ({ name, files: uses(name) })).sort((a, b) => b.files - a.files);
+				const names = new Map<string, string>();
+				for (const { definitions } of files.values()) {
+					for (const name of definitions) if (ownerOf(name) !== '' || !names.has(lastPart(name))) names.set(lastPart(name), name);
+				}
+				const ranked = [...names]
+					.map(([bare, name]) => ({ bare, name, files: uses(bare) }))
+					.sort((a, b) => b.files - a.files || (a.bare < b.bare ? -1 : 1));
 				common = ranked.slice(0, COMMON).map(({ name }) => name);
 				changed = 0;
 			}
 			return common;
 		},
 	};
+}
+
+/** `c` of `a.b.c`. */
+export function lastPart(name: string): string {
+	return name.slice(name.lastIndexOf('.') + 1);
+}
+
+/** `b` of `a.b.c`: the class of a member; '' of a name without one. */
+export function ownerOf(name: string): string {
+	return lastPart(name.slice(0, Math.max(0, name.lastIndexOf('.'))));
+}
+
+function add(counts: Map<number, number>, key: number, change: 1 | -1): void {
+	const now = (counts.get(key) ?? 0) + change;
+	if (now > 0) counts.set(key, now);
+	else counts.delete(key);
 }
 
 /** FNV-1a over UTF-16 units. */

@@ -40,10 +40,10 @@ import { noteOpened, noteRest, noteUnrest } from './rest.ts';
 import { type FileRecord, MAX_PATH_BYTES, type Store, type StoreBatch, type StoreReader } from './types.ts';
 
 /**
- * Part of what is written. Under another number records and metadata may mean something else and are dropped; vectors are kept,
+ * Part of what is written; raised too when the rules change by which definitions are found. Under another number records and metadata may mean something else and are dropped; vectors are kept,
  * because each says by itself what it is: one that the codec does not read is a miss.
  */
-const SCHEMA_VERSION = '2';
+const SCHEMA_VERSION = '3';
 /** How long LMDB may take to say why a commit failed. */
 const COMMIT_ERROR_MS = 1000;
 /** Entries fetched at a time while iterating, so that no read transaction outlives a turn of the event loop. */

@@ -22,15 +22,17 @@ export default function main(): void {
 }
 export abstract class Box<T> extends Base {
 	static readonly size = 1;
-	constructor(private x: T) { super(); }
+	private secret = 1;
+	constructor(private x: T, readonly given: T, plain: T) { super(); this.late = 1; }
 	get value(): T { return this.x; }
 	#secret() {}
 	handle = () => {};
 	abstract open(): void;
 }
-export interface Shape { area(): number }
-type Pair = [number, number];
-export enum Color { Red }
+export interface Shape { area(): number; readonly sides?: number; [key: string]: unknown }
+type Pair = { left: number };
+export const table = { row: 1, find() {}, 'quoted': 2 };
+export enum Color { Red, Blue = 2 }
 namespace Geometry.Flat {
 	export function area() {}
 	export const PI = 3;
@@ -45,16 +47,34 @@ list.map((x) => { const local = () => x; class Local {} });
 			'function helper@4',
 			'function main@5',
 			'class Box@8',
-			'method Box.value@11',
-			'method Box.handle@13',
-			'method Box.open@14',
-			'type Shape@16',
-			'type Pair@17',
-			'type Color@18',
-			'function Geometry.Flat.area@20',
-			'constant Geometry.Flat.PI@21',
-			'function external@23',
+			'field Box.size@9',
+			'field Box.given@11',
+			'field Box.late@11',
+			'method Box.value@12',
+			'method Box.handle@14',
+			'method Box.open@15',
+			'type Shape@17',
+			'field Shape.area@17',
+			'field Shape.sides@17',
+			'type Pair@18',
+			'field Pair.left@18',
+			'constant table@19',
+			'field table.row@19',
+			'field table.find@19',
+			'type Color@20',
+			'field Color.Red@20',
+			'field Color.Blue@20',
+			'function Geometry.Flat.area@22',
+			'constant Geometry.Flat.PI@23',
+			'function external@25',
 		]);
+	});
+
+	test('a class of many fields leaves room for what follows', async () => {
+		const fields = Array.from({ length: 300 }, (_, n) => `\tfield${n} = ${n};`).join('\n');
+		const names = await entities('a.ts', `class Table {\n${fields}\n\tlast() {}\n}\nfunction after() {}\n`);
+		expect(names.length).toBe(1 + 64 + 2);
+		expect(names.slice(-3)).toEqual(['field Table.field63@64', 'method Table.last@301', 'function after@303']);
 	});
 
 	test('TSX', async () => {
@@ -93,7 +113,11 @@ logger = get()
 @decorate
 class Box(Base):
     SIZE = 1
+    __slots__ = ()
+    kind: str
     def __init__(self):
+        self.late = 1
+        other.late2 = 2
         def inner(): pass
     @property
     async def value(self): return 1
@@ -105,10 +129,13 @@ def main():
 		expect(await entities('a.py', text)).toEqual([
 			'constant LIMIT@0',
 			'class Box@3',
-			'method Box.value@8',
-			'class Box.Meta@9',
-			'method Box.Meta.label@10',
-			'function main@11',
+			'field Box.SIZE@4',
+			'field Box.kind@6',
+			'field Box.late@8',
+			'method Box.value@12',
+			'class Box.Meta@13',
+			'method Box.Meta.label@14',
+			'function main@15',
 		]);
 	});
 
@@ -118,28 +145,34 @@ public class Box<T> {
   public static final int SIZE = 1;
   private static final int HIDDEN = 1;
   private int count;
+  protected int shared;
   public Box() {}
   public <R> R map(Function<T, R> f) { return null; }
   static class Inner { void run() {} }
 }
 interface Shape { double PI = 3; double area(); }
-enum Color { RED }
+enum Color { RED, BLUE }
 record Point(int x, int y) { int sum() { return x + y; } }
 @interface Marked {}
 `;
 		expect(await entities('A.java', text)).toEqual([
 			'class Box@1',
 			'constant Box.SIZE@2',
-			'method Box.map@6',
-			'class Box.Inner@7',
-			'method Box.Inner.run@7',
-			'type Shape@9',
-			'constant Shape.PI@9',
-			'method Shape.area@9',
-			'type Color@10',
-			'class Point@11',
-			'method Point.sum@11',
-			'type Marked@12',
+			'field Box.shared@5',
+			'method Box.map@7',
+			'class Box.Inner@8',
+			'method Box.Inner.run@8',
+			'type Shape@10',
+			'constant Shape.PI@10',
+			'method Shape.area@10',
+			'type Color@11',
+			'field Color.RED@11',
+			'field Color.BLUE@11',
+			'class Point@12',
+			'field Point.x@12',
+			'field Point.y@12',
+			'method Point.sum@12',
+			'type Marked@13',
 		]);
 	});
 
@@ -150,7 +183,7 @@ var (
 	ErrGone = errors.New("gone")
 	local int
 )
-type Box[T any] struct { x T }
+type Box[T any] struct { x, y T }
 type Shape interface { Area() float64 }
 type Alias = int
 func New() *Box { f := func() {}; return nil }
@@ -161,7 +194,10 @@ func (s Alias) String() string { return "" }
 			'constant Limit@1',
 			'constant ErrGone@3',
 			'class Box@6',
+			'field Box.x@6',
+			'field Box.y@6',
 			'type Shape@7',
+			'field Shape.Area@7',
 			'type Alias@8',
 			'function New@9',
 			'method Box.Value@10',
@@ -173,7 +209,7 @@ func (s Alias) String() string { return "" }
 		const text = `pub const LIMIT: u8 = 3;
 static NAME: &str = "a";
 pub struct Box<T> { x: T }
-enum Color { Red }
+enum Color { Red, Blue(u8) }
 type Pair = (u8, u8);
 pub trait Shape { fn area(&self) -> f64; fn name(&self) -> u8 { 1 } }
 impl<T> Shape for Box<T> { fn area(&self) -> f64 { fn inner() {} 0.0 } }
@@ -185,7 +221,10 @@ fn main() { let c = |x| x; const LOCAL: u8 = 1; }
 			'constant LIMIT@0',
 			'constant NAME@1',
 			'class Box@2',
+			'field Box.x@2',
 			'type Color@3',
+			'field Color.Red@3',
+			'field Color.Blue@3',
 			'type Pair@4',
 			'type Shape@5',
 			'method Shape.area@5',
@@ -209,7 +248,7 @@ class Box : public Base {
   Box();
   T value() const { return x; }
   virtual int* open(int a);
-  int x;
+  int x, *next, rows[3];
 };
 }
 struct Point { int x; };
@@ -229,11 +268,16 @@ int geo::Box<int>::twice() { return 2; }
 			'class geo.Box@6',
 			'method geo.Box.value@9',
 			'method geo.Box.open@10',
+			'field geo.Box.x@11',
+			'field geo.Box.next@11',
+			'field geo.Box.rows@11',
 			'class Point@14',
+			'field Point.x@14',
 			'function origin@15',
 			'type Pt@16',
 			'type Pair@17',
 			'type Color@18',
+			'field Color.Red@18',
 			'constant kSize@19',
 			'function name@21',
 			'method geo.Box.twice@22',
@@ -246,6 +290,8 @@ int geo::Box<int>::twice() { return 2; }
     public const int Size = 1;
     private static readonly int Hidden = 2;
     int count;
+    public string Name { get; set; }
+    internal int shared;
     public Box() {}
     public T Value() { int Local() => 1; return x; }
   }
@@ -260,13 +306,17 @@ int geo::Box<int>::twice() { return 2; }
 			'class Box@1',
 			'constant Box.Size@2',
 			'constant Box.Hidden@3',
-			'method Box.Value@6',
-			'class Point@8',
-			'class Pair@9',
-			'type IShape@10',
-			'method IShape.Area@10',
-			'type Color@11',
-			'type Handler@12',
+			'field Box.Name@5',
+			'field Box.shared@6',
+			'method Box.Value@8',
+			'class Point@10',
+			'field Point.X@10',
+			'class Pair@11',
+			'type IShape@12',
+			'method IShape.Area@12',
+			'type Color@13',
+			'field Color.Red@13',
+			'type Handler@14',
 		]);
 	});
 
@@ -275,6 +325,7 @@ int geo::Box<int>::twice() { return 2; }
 module Geo
   class Box < Base
     SIZE = 1
+    attr_reader :width, :height
     def initialize(x); @x = x; end
     def value?; @x; end
     def self.of(x); new(x); end
@@ -288,11 +339,13 @@ def main; end
 			'class Geo@1',
 			'class Geo.Box@2',
 			'constant Geo.Box.SIZE@3',
-			'method Geo.Box.value?@5',
-			'method Geo.Box.of@6',
-			'class Geo.Flat@9',
-			'method Geo.Flat.area=@9',
-			'function main@10',
+			'field Geo.Box.width@4',
+			'field Geo.Box.height@4',
+			'method Geo.Box.value?@6',
+			'method Geo.Box.of@7',
+			'class Geo.Flat@10',
+			'method Geo.Flat.area=@10',
+			'function main@11',
 		]);
 	});
 
@@ -302,7 +355,9 @@ namespace A\\B;
 const LIMIT = 3;
 abstract class Box extends Base {
   const SIZE = 1;
-  public function __construct() {}
+  private $hidden = 1;
+  public $width = 1;
+  public function __construct(public int $height, int $plain) {}
   public static function of($x) { $f = function () {}; return fn () => 1; }
 }
 interface Shape { function area(); }
@@ -314,13 +369,16 @@ function main() {}
 			'constant LIMIT@2',
 			'class Box@3',
 			'constant Box.SIZE@4',
-			'method Box.of@6',
-			'type Shape@8',
-			'method Shape.area@8',
-			'class Named@9',
-			'method Named.name@9',
-			'type Color@10',
-			'function main@11',
+			'field Box.width@6',
+			'field Box.height@7',
+			'method Box.of@8',
+			'type Shape@10',
+			'method Shape.area@10',
+			'class Named@11',
+			'method Named.name@11',
+			'type Color@12',
+			'field Color.Red@12',
+			'function main@13',
 		]);
 	});
 });

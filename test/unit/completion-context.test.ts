@@ -153,10 +153,13 @@ describe('name uses', () => {
 		names.put('a.ts', 'get get set', ['get']);
 		names.put('b.ts', 'get', ['Store.set']);
 		expect([names.uses('get'), names.uses('set'), names.uses('none')]).toEqual([2, 1, 0]);
-		expect(names.common()).toEqual(['get', 'set']);
+		expect(names.common()).toEqual(['get', 'Store.set']);
+		expect([...names.membersOf('Store', 'a.ts')]).toEqual(['Store.set']);
+		expect([...names.membersOf('Store', 'b.ts')]).toEqual([]);
 		names.put('a.ts', 'set set');
 		names.put('b.ts', undefined);
-		expect([names.uses('get'), names.uses('set')]).toEqual([0, 1]);
+		expect([names.uses('get'), names.uses('set'), names.definers('set')]).toEqual([0, 1, 0]);
+		expect([...names.membersOf('Store', 'a.ts')]).toEqual([]);
 	});
 
 	test('the list of common definitions follows changes', () => {

@@ -65,7 +65,10 @@ class Repo:
             if f >= 0 and f != draft.file and table.level[i] in ("chunk", "file"):
                 inside = [n for n, line in files[f].entities if line < len(self.starts[f]) and table.start[i] <= self.starts[f][line] < table.end[i]]
                 retrieved += inside[:PER_FILE]
-        return self.names.select(draft.file, files[draft.file].text[: draft.cursor], visible, retrieved)
+        text = files[draft.file].text
+        before, after = text[: draft.cursor], text[draft.end :]
+        unwritten = {name for name in IDENTIFIER.findall(text[draft.cursor : draft.end]) if name not in before and name not in after}
+        return self.names.select(draft.file, before, visible, retrieved, unwritten)
 
 
 def draft(rng: random.Random, chunks: Chunks, short: float) -> Draft | None:
