@@ -43,6 +43,7 @@ export function copyFeatures(copy: CopyPrediction, model: ModelDistribution): Co
 		logSupport: Math.log(copy.support),
 		topProbability: probability,
 		openFileShare: copy.openFileShare,
+		likeness: copy.likeness,
 		modelEntropy: model.entropy,
 		modelTopProbability: Math.exp(logProb(model, model.top)),
 		modelLogProbOfCopy: Math.max(LEAST_LOG_PROB, logProb(model, token)),

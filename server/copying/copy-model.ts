@@ -1,18 +1,17 @@
 /**
- * The copy model: a nested-cache n-gram over the generator's own tokens (Hellendoorn & Devanbu 2017). The longest context
- * that stands somewhere else in the open file or in the repository wins; what followed it there is the prediction.
+ * The copy model: a nested-cache n-gram over the generator's own tokens (Hellendoorn & Devanbu 2017). What followed the end of
+ * the context elsewhere in the open file or in the repository is the prediction; long matches and like places count most.
  *
  * Guarantees: no training, no model run; equal texts give equal predictions; the open file's saved text is not counted
  * beside the text that is open.
- * Deliberately lacks: smoothing over shorter contexts, which made exact matches rarer (the generator is the fallback).
+ * Deliberately lacks: smoothing over much shorter contexts, which made exact matches rarer (the generator is the fallback), and
+ * weight for the files that retrieval found, which changed nothing once places are told apart by their text.
  */
 import type { BlockTokenizer } from './block-tokens.ts';
+import { Matches, matchingTokens } from './matches.ts';
 import type { NgramIndex } from './ngram-index.ts';
-import { matchingTokens, Tally } from './tally.ts';
 import { TokenSequence } from './token-sequence.ts';
 
-/** Weight of a place in the open file; one in another file weighs 1. */
-const OPEN_FILE_WEIGHT = 4;
 /** Characters of the open file that are searched on each side of the cursor. */
 const OPEN_FILE_CHARS = 120_000;
 /** The searched text begins at a multiple of it, so that typing does not move every block. */
@@ -22,10 +21,12 @@ const OPEN_FILE_STEP = 30_000;
 export interface CopyPrediction {
 	/** Probability of each token that followed the match, 0–1; they sum to 1. */
 	probabilities: ReadonlyMap<number, number>;
-	/** Length of the match in tokens, 1 to 24. */
+	/** Length of the longest match in tokens, 1 to 24. */
 	matchLength: number;
-	/** Places where it stands. */
+	/** Places where it stands at its full length. */
 	support: number;
+	/** How much the text before those places is like the text before the match, 0–1. */
+	likeness: number;
 	/** Share of the weight that comes from the open file, 0–1. */
 	openFileShare: number;
 }
@@ -64,28 +65,32 @@ export function createCopySession({ prefix, suffix, path, tokenizer, repository 
 		},
 		predict() {
 			if (context.length === 0) return undefined;
-			const tally = new Tally();
-			repository?.offerTo(tally, context, path);
-			offerOpenFile(tally, context, context.ids, context.length);
-			offerOpenFile(tally, context, after, after.length);
-			return tally.matchLength === 0 ? undefined : predictionOf(tally);
+			const matches = new Matches();
+			offerOpenFile(matches, context, context.ids, context.length);
+			offerOpenFile(matches, context, after, after.length);
+			repository?.offerTo(matches, context, path);
+			return predictionOf(matches, context);
 		},
 		push: (token) => context.push(token),
 		truncate: (length) => context.truncate(length),
 	};
 }
 
-/** Offers what stands in `ids[0, length)` behind matches of the context's end. */
-function offerOpenFile(tally: Tally, context: TokenSequence, ids: Uint32Array, length: number): void {
+/** Offers the places in `ids[0, length)` that match the context's end, the last ones first. */
+function offerOpenFile(matches: Matches, context: TokenSequence, ids: Uint32Array, length: number): void {
+	if (length < 2) return;
 	const last = context.length - 1;
 	const token = context.ids[last] as number;
-	for (let at = ids.indexOf(token); at >= 0 && at < length - 1; at = ids.indexOf(token, at + 1)) {
-		tally.offer(matchingTokens(ids, at, context.ids, last), ids[at + 1] as number, OPEN_FILE_WEIGHT, true);
+	for (let at = ids.lastIndexOf(token, length - 2); at >= 0; at = at === 0 ? -1 : ids.lastIndexOf(token, at - 1)) {
+		matches.offer(ids, at, matchingTokens(ids, at, context.ids, last), true);
 	}
 }
 
-function predictionOf({ weights, total, matchLength, support, fromOpenFile }: Tally): CopyPrediction {
+function predictionOf(matches: Matches, context: TokenSequence): CopyPrediction | undefined {
+	const found = matches.followers(context);
+	if (!found) return undefined;
+	const { weights, total, support, fromOpenFile, likeness } = found;
 	const probabilities = new Map<number, number>();
 	for (const [token, weight] of weights) probabilities.set(token, weight / total);
-	return { probabilities, matchLength, support, openFileShare: fromOpenFile / total };
+	return { probabilities, matchLength: matches.longest, support, likeness, openFileShare: fromOpenFile / total };
 }

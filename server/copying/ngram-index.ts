@@ -11,7 +11,7 @@
  * Deliberately lacks: text, and any weighing of what it finds.
  */
 import { invariant } from '../base/errors.ts';
-import { matchingTokens, type Tally } from './tally.ts';
+import { GAP, type Matches, matchingTokens } from './matches.ts';
 import type { TokenSequence } from './token-sequence.ts';
 
 export interface NgramIndex {
@@ -25,8 +25,8 @@ export interface NgramIndex {
 	 * call; every step is one slice. A file of more than half of the index is left out.
 	 */
 	put(file: string, tokens: Uint32Array | undefined): Generator<void>;
-	/** Offers what stands behind the longest matches of the context's end in every file but `except`. */
-	offerTo(tally: Tally, context: TokenSequence, except: string): void;
+	/** Offers the places in every file but `except` that match the context's end: those of a long context, or of a short one where there are none. */
+	offerTo(matches: Pick<Matches, 'offer'>, context: TokenSequence, except: string): void;
 }
 
 /** Some 8 MB of source text. */
@@ -41,8 +41,6 @@ const HEADS = 1 << 18;
 const SLICE = 2048;
 /** Share of the bound that is filled after room had to be made. */
 const FILLED = 7 / 8;
-/** No token has this id: stands behind every file, and where a file was. */
-const GAP = 0xffff_ffff;
 
 interface Range {
 	start: number;
@@ -102,8 +100,8 @@ export function createNgramIndex({ maxTokens = MAX_TOKENS }: { maxTokens?: numbe
 			files.set(file, range);
 			live += tokens.length;
 		},
-		offerTo(tally, context, except) {
-			chains.offerTo(tally, context, files.get(except));
+		offerTo(matches, context, except) {
+			chains.offerTo(matches, context, files.get(except));
 		},
 	};
 }
@@ -166,14 +164,21 @@ class Chains {
 		heads[hash] = at;
 	}
 
-	offerTo(tally: Tally, context: TokenSequence, except: Range | undefined): void {
+	offerTo(matches: Pick<Matches, 'offer'>, context: TokenSequence, except: Range | undefined): void {
 		if (context.length < SHORT) return;
-		const found = context.length >= LONG && this.#walk(tally, context, except, this.#longHeads, this.#long, LONG);
-		if (!found) this.#walk(tally, context, except, this.#shortHeads, this.#short, SHORT);
+		const found = context.length >= LONG && this.#walk(matches, context, except, this.#longHeads, this.#long, LONG);
+		if (!found) this.#walk(matches, context, except, this.#shortHeads, this.#short, SHORT);
 	}
 
 	/** Whether anything matched. */
-	#walk(tally: Tally, context: TokenSequence, except: Range | undefined, heads: Int32Array, previous: Int32Array, order: number): boolean {
+	#walk(
+		matches: Pick<Matches, 'offer'>,
+		context: TokenSequence,
+		except: Range | undefined,
+		heads: Int32Array,
+		previous: Int32Array,
+		order: number,
+	): boolean {
 		const last = context.length - 1;
 		const { ids } = this;
 		let found = false;
@@ -183,7 +188,7 @@ class Chains {
 			const length = matchingTokens(ids, at, context.ids, last);
 			// Unequal contexts can share a chain; a file that is being erased may end here.
 			if (length < order || ids[at + 1] === GAP) continue;
-			tally.offer(length, ids[at + 1] as number, 1, false);
+			matches.offer(ids, at, length, false);
 			found = true;
 		}
 		return found;

@@ -56,14 +56,16 @@ export const UNCALIBRATED: ConfidenceWeights = { intercept: 1.5, sumLogProb: 1.5
 
 /**
  * What the weight of the copy model is computed from: natural logarithms of the match's length in tokens and of the number of
- * places where it stands, the probability of what it would copy and the share of the open file in it, 0–1; entropy (nats)
- * and largest probability of the generator, and its log-probability of what would be copied, at least −10.
+ * places where it stands; the probability of what it would copy, the share of the open file in it, and how much the text before
+ * the places is like the text before the match, 0–1; entropy (nats) and largest probability of the generator, and its
+ * log-probability of what would be copied, at least −10.
  */
 export const COPY_FEATURES = [
 	'logMatchLength',
 	'logSupport',
 	'topProbability',
 	'openFileShare',
+	'likeness',
 	'modelEntropy',
 	'modelTopProbability',
 	'modelLogProbOfCopy',
@@ -75,14 +77,15 @@ export type CopyWeights = { intercept: number } & Partial<CopyFeatures>;
 
 /** For a bundle without weights of its own: what `fit-copy` found for a generator of 4 M parameters. */
 export const DEFAULT_COPY_WEIGHTS: CopyWeights = {
-	intercept: -4.79,
-	logMatchLength: 1.06,
-	logSupport: 0.38,
-	topProbability: 2.95,
-	openFileShare: 0.14,
-	modelEntropy: 0.26,
-	modelTopProbability: -0.52,
-	modelLogProbOfCopy: 0.13,
+	intercept: -3.37,
+	logMatchLength: 0.77,
+	logSupport: 0.19,
+	topProbability: 2.18,
+	openFileShare: -0.28,
+	likeness: 0.59,
+	modelEntropy: 0.29,
+	modelTopProbability: -0.41,
+	modelLogProbOfCopy: 0.1,
 };
 
 export interface FileEntry {

@@ -21,6 +21,7 @@ const prediction = (probabilities: Record<number, number>, more: Partial<CopyPre
 	matchLength: 6,
 	support: 3,
 	openFileShare: 0.5,
+	likeness: 0.5,
 	...more,
 });
 

@@ -1,11 +1,12 @@
 /** The copy model: its index against a naive one, its memory, and how it follows the files. */
 import { describe, expect, test } from 'vitest';
 import type { ContentHash } from '../../server/base/ids.ts';
+import { mostProbable } from '../../server/completion/mixing.ts';
 import { blocksOf, createBlockTokenizer } from '../../server/copying/block-tokens.ts';
 import { createCopySession } from '../../server/copying/copy-model.ts';
+import { LONGEST_MATCH } from '../../server/copying/matches.ts';
 import { createNgramIndex, type NgramIndex } from '../../server/copying/ngram-index.ts';
 import { createRepositoryCopies } from '../../server/copying/repository-copies.ts';
-import { LONGEST_MATCH, Tally } from '../../server/copying/tally.ts';
 import { TokenSequence } from '../../server/copying/token-sequence.ts';
 import type { FileRecord } from '../../server/store/types.ts';
 import type { SourceText } from '../../server/workspace/types.ts';
@@ -38,10 +39,15 @@ function naive(files: ReadonlyMap<string, readonly number[]>, context: readonly 
 	return { longest, counts: [...counts].sort() };
 }
 
+/** What followed the longest of the matches that the index offered. */
 function asked(index: NgramIndex, context: readonly number[], except = '') {
-	const tally = new Tally();
-	index.offerTo(tally, new TokenSequence(Uint32Array.from(context)), except);
-	return { longest: tally.matchLength, counts: [...tally.weights].sort() };
+	const places: { next: number; length: number }[] = [];
+	const offer = (ids: Uint32Array, end: number, length: number) => places.push({ next: ids[end + 1] as number, length });
+	index.offerTo({ offer }, new TokenSequence(Uint32Array.from(context)), except);
+	const longest = Math.max(0, ...places.map(({ length }) => length));
+	const counts = new Map<number, number>();
+	for (const { next, length } of places) if (length === longest) counts.set(next, (counts.get(next) ?? 0) + 1);
+	return { longest, counts: [...counts].sort() };
 }
 
 describe('the n-gram index', () => {
@@ -171,6 +177,22 @@ describe('a session', () => {
 	};
 	const texts = (probabilities: ReadonlyMap<number, number>) =>
 		Object.fromEntries([...probabilities].map(([id, p]) => [tokenizer.decode([id]), p]));
+
+	test('a place whose text before the match is like the text here outweighs more places that are not', () => {
+		const alike = 'const query = parse(request.url); limit(';
+		const index = repository({ 'a.ts': `${alike}9)`, 'b.ts': 'width(); limit(1)', 'c.ts': 'height(); limit(1)' });
+		const here = open('const query = parse(request.uri); limit(', '', index).predict();
+		const elsewhere = open('zoom(); limit(', '', index).predict();
+		expect(mostProbable(here?.probabilities ?? new Map()).token).toBe('9'.charCodeAt(0));
+		expect(mostProbable(elsewhere?.probabilities ?? new Map()).token).toBe('1'.charCodeAt(0));
+		expect(here?.likeness).toBeGreaterThan(0.7);
+	});
+
+	test('a match that is shorter by one token counts e^2 times less, one shorter by five not at all', () => {
+		const index = repository({ 'a.ts': '_abcdefgX', 'b.ts': '-bcdefgY', 'c.ts': '+fgZ' });
+		const { probabilities } = open('abcdefg', '', index).predict() ?? { probabilities: new Map() };
+		expect(texts(probabilities)).toEqual({ X: expect.closeTo(1 / (1 + Math.exp(-2))), Y: expect.closeTo(1 / (1 + Math.exp(2))) });
+	});
 
 	test('the longest match wins, wherever it stands', () => {
 		const index = repository({ 'a.ts': 'await store.get(key)' });
