@@ -66,9 +66,9 @@ export function createCopySession({ prefix, suffix, path, tokenizer, repository 
 		predict() {
 			if (context.length === 0) return undefined;
 			const matches = new Matches();
+			repository?.offerTo(matches, context, path);
 			offerOpenFile(matches, context, context.ids, context.length);
 			offerOpenFile(matches, context, after, after.length);
-			repository?.offerTo(matches, context, path);
 			return predictionOf(matches, context);
 		},
 		push: (token) => context.push(token),
