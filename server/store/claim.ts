@@ -12,6 +12,7 @@
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { isRunning } from '../base/processes.ts';
 import { cacheError } from './environment.ts';
 
 /** What a builder says of itself. */
@@ -156,15 +157,5 @@ function readNote(path: string): BuilderNote | undefined {
 		return JSON.parse(readFileSync(path, 'utf8')) as BuilderNote;
 	} catch {
 		return undefined;
-	}
-}
-
-/** Whether a process of this machine is there. */
-export function isRunning(pid: number): boolean {
-	try {
-		return process.kill(pid, 0);
-	} catch (error) {
-		// Another user's process may not be signalled, but it is there.
-		return (error as NodeJS.ErrnoException).code === 'EPERM';
 	}
 }

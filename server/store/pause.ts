@@ -5,7 +5,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { isRunning } from './claim.ts';
+import { isRunning } from '../base/processes.ts';
 
 export interface Pause {
 	set(): void;

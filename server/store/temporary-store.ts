@@ -5,7 +5,7 @@
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { isRunning } from './claim.ts';
+import { isRunning } from '../base/processes.ts';
 
 const PATTERN = /^hef-index-(\d+)-/;
 
