@@ -17,11 +17,14 @@ import { markdownTable, printJson, seconds, table } from './output.ts';
 
 type Values = ParsedArguments['values'];
 
+/** Positions kept free behind the longest prompt, for the line and for its benchmark's. */
+const ROOM_TO_WRITE = 256;
+
 export const evalCommand: Command = {
 	name: 'eval',
 	usage: `--data FILE.jsonl --repos DIR [--modes none,snippets,hef[-entities][-copy][-speculation],copy] [--variants]
        [--limit N] [--mid] [--no-suffix] [--no-entities] [--no-copy] [--no-speculation] [--k N,N…]
-       [--levels chunk,file,directory,repository] [--reference BUNDLE] [--workers N]
+       [--levels chunk,file,directory,repository] [--reference BUNDLE] [--against BUNDLE] [--workers N]
        [--details FILE.jsonl] [--plot FILE.svg] [--markdown] [--json]`,
 	summary: 'exact match and edit similarity by mode on a benchmark',
 	options: {
@@ -38,6 +41,7 @@ export const evalCommand: Command = {
 		k: { type: 'string' },
 		levels: { type: 'string' },
 		reference: { type: 'string' },
+		against: { type: 'string' },
 		workers: { type: 'string' },
 		details: { type: 'string' },
 		plot: { type: 'string' },
@@ -60,7 +64,8 @@ export const evalCommand: Command = {
 		for (const [note, count] of Object.entries(notes)) context.stderr(`${note} (${count} of ${examples.length} lines)\n`);
 		if (typeof values.details === 'string') await writeFile(values.details, jsonLines(scores));
 		const reference = await referenceScores(values, examples, run, context);
-		const report = buildReport({ scores, ...plan, ...(reference ? { reference } : {}) });
+		const against = await opponentScores(values, examples, run, plan.variants, context);
+		const report = buildReport({ scores, ...plan, ...(reference ? { reference } : {}), ...(against ? { against } : {}) });
 		if (typeof values.plot === 'string') await writeFile(values.plot, plotReport(report));
 		const without = [...run.without, ...leftOut(values)];
 		if (values.json) printJson(context, { data, bundle, notes, mid: values.mid === true, without, ...report });
@@ -97,11 +102,12 @@ async function planOf(values: Values, settings: RunOptions['settings'], context:
 	if (!base) throw new HefError('usage', '--k and --levels vary the mode hef: --modes has to name it');
 	if (typeof values.levels === 'string') plan.levels = levelVariants(values.levels, base);
 	if (typeof values.k === 'string') {
-		const { max } = (await context.loadBundle(settings)).manifest.prompt.pseudoTokens;
-		const { variants: budget, clamped } = budgetVariants(values.k, base, max);
-		if (clamped.length > 0)
-			context.stderr(`--k ${clamped.join(', ')}: the bundle was trained on at most ${max} pseudo-tokens, taken as ${max}\n`);
-		plan.budget = budget;
+		const { prompt, generator } = (await context.loadBundle(settings)).manifest;
+		const trained = prompt.pseudoTokens.max;
+		const others = (prompt.entities?.max ?? 0) + prompt.suffix.max + prompt.prefix.max;
+		plan.budget = budgetVariants(values.k, base, trained, generator.maxPositions - others - ROOM_TO_WRITE);
+		const beyond = plan.budget.filter(({ untrained }) => untrained).map(({ k }) => k);
+		if (beyond.length > 0) context.stderr(`--k ${beyond.join(', ')}: the bundle was trained on at most ${trained} pseudo-tokens\n`);
 	}
 	return plan;
 }
@@ -110,13 +116,23 @@ function leftOut(values: Values): Part[] {
 	return PARTS.filter((part) => values[`no-${part}`]);
 }
 
+type Examples = Parameters<typeof runExamples>[0];
+
 /** The same lines under another bundle's generator, without context and with raw snippets. */
-async function referenceScores(values: Values, examples: Parameters<typeof runExamples>[0], run: RunOptions, context: CommandContext) {
+async function referenceScores(values: Values, examples: Examples, run: RunOptions, context: CommandContext) {
 	const { reference } = values;
 	if (typeof reference !== 'string') return undefined;
 	const settings = { ...run.settings, bundle: reference };
 	const { scores } = await runExamples(examples, { ...run, settings, variants: parseModes('none,snippets') }, context);
 	return { name: reference, scores };
+}
+
+/** The same lines and modes under another bundle. */
+async function opponentScores(values: Values, examples: Examples, run: RunOptions, variants: Variant[], context: CommandContext) {
+	const { against } = values;
+	if (typeof against !== 'string') return undefined;
+	const { scores } = await runExamples(examples, { ...run, settings: { ...run.settings, bundle: against }, variants }, context);
+	return { name: against, scores };
 }
 
 function jsonLines(scores: readonly ExampleScore[]): string {

@@ -55,10 +55,12 @@ test('lines are drawn, completed in every mode, compared and plotted', async () 
 		'none,snippets,llavacode,hef,copy',
 		'--variants',
 		'--k',
-		'1,2,99',
+		'1,2,70',
 		'--levels',
 		'chunk,file',
 		'--reference',
+		TINY_BUNDLE,
+		'--against',
 		TINY_BUNDLE,
 	];
 	const { stdout, stderr } = await cli('eval', ...common, ...sweep, '--details', details, '--plot', plot, '--json');
@@ -74,8 +76,19 @@ test('lines are drawn, completed in every mode, compared and plotted', async () 
 	expect(report.harmful.map(({ judge }) => judge)).toEqual([TINY_BUNDLE, 'own generator', 'own generator']);
 	// The reference is the bundle itself, so both judge alike.
 	expect(report.harmful[0]?.n).toBe(report.harmful[1]?.n);
-	expect(report.k.map(({ k }) => k).slice(0, 2)).toEqual([1, 2]);
-	expect(stderr).toMatch(/--k 99: the bundle was trained on at most \d+ pseudo-tokens/);
+	expect(stderr).toMatch(/--k 70: the bundle was trained on at most \d+ pseudo-tokens/);
+	expect(report.k.map(({ k, untrained }) => [k, untrained])).toEqual([
+		[1, false],
+		[2, false],
+		[70, true],
+	]);
+	// Against itself nothing differs.
+	expect(report.against.find(({ mode }) => mode === 'hef')).toMatchObject({
+		n: 4,
+		em: { value: 0 },
+		logProb: { value: 0, low: 0, high: 0 },
+	});
+	expect(report.needed.hef).toMatchObject({ first_use: expect.any(Number), all: expect.any(Number) });
 	expect(report.levels.map(({ levels }) => levels)).toEqual([['chunk'], ['chunk', 'file']]);
 	expect(readFileSync(plot, 'utf8')).toMatch(/^<svg /);
 	const answers = readFileSync(details, 'utf8')

@@ -42,16 +42,17 @@ describe('variants', () => {
 		expect(names(withAllVariants(parseModes('hef', ['copy'])))).toEqual(['hef', 'hef-entities']);
 	});
 
-	test('budgets above the bundle’s are clamped and named', () => {
+	test('budgets above those of training are marked', () => {
 		const [hef] = parseModes('hef-copy');
-		const { variants, clamped } = budgetVariants('1,20,32,64', hef as never, 32);
-		expect(variants.map(({ name, k }) => [name, k])).toEqual([
-			['hef-copy k=1', 1],
-			['hef-copy k=20', 20],
-			['hef-copy k=32', 32],
+		const variants = budgetVariants('1,20,32,64', hef as never, 32, 100);
+		expect(variants.map(({ name, k, untrained }) => [name, k, untrained])).toEqual([
+			['hef-copy k=1', 1, undefined],
+			['hef-copy k=20', 20, undefined],
+			['hef-copy k=32', 32, undefined],
+			['hef-copy k=64', 64, true],
 		]);
-		expect(clamped).toEqual([64]);
-		expect(() => budgetVariants('1,0', hef as never, 32)).toThrow("got '1,0'");
+		expect(() => budgetVariants('1,0', hef as never, 32, 100)).toThrow("got '1,0'");
+		expect(() => budgetVariants('1,101', hef as never, 32, 100)).toThrow('at most 100');
 	});
 
 	test('levels are added one after the other', () => {
@@ -158,7 +159,7 @@ function scoresOf(mode: string, isRight: (i: number) => boolean, goldLogProb: (i
 describe('the report', () => {
 	const variants = parseModes('none,snippets,hef');
 	const [hef] = parseModes('hef');
-	const { variants: budget } = budgetVariants('1,8', hef as never, 8);
+	const budget = budgetVariants('1,8', hef as never, 8, 8);
 	const scores = [
 		...scoresOf(
 			'none',
@@ -236,6 +237,39 @@ describe('the report', () => {
 			[1, 0.5],
 			[8, 27 / 40],
 		]);
+	});
+
+	test('holds the modes against those of another bundle, line by line', () => {
+		const theirs = scoresOf(
+			'hef',
+			(i) => i % 4 === 0,
+			() => -4,
+		);
+		const { against } = buildReport({
+			scores,
+			variants: [hef as never],
+			budget: [],
+			levels: [],
+			against: { name: 'other', scores: theirs },
+		});
+		expect(against).toMatchObject([{ mode: 'hef', to: 'other', n: 40, logProb: { value: 0.5, low: 0.5, high: 0.5 } }]);
+		expect(against[0]?.em.value).toBeCloseTo((27 - 10) / 40);
+		expect(against[0]?.em.low).toBeGreaterThan(0);
+		const text = describeReport(
+			buildReport({ scores, variants: [hef as never], budget: [], levels: [], against: { name: 'o', scores } }),
+			table,
+		);
+		expect(text).toContain('+0.0 (+0.0 to +0.0)');
+	});
+
+	test('says of how many lines the needed name was listed', () => {
+		const listed = scores.map((score, i) => ({
+			...score,
+			...(score.mode === 'hef' ? { needed: { kind: i % 2 ? 'member' : 'prop', listed: i % 4 === 0 } } : {}),
+		}));
+		const { needed } = buildReport({ scores: listed, variants, budget: [], levels: [] });
+		expect(needed).toEqual({ hef: { member: 0, prop: 0.5, all: 0.25 } });
+		expect(report.needed).toEqual({});
 	});
 
 	test('reads as tables, in Markdown too', () => {

@@ -9,7 +9,8 @@ import type { Entity } from '../../chunking/types.ts';
 import type { CodeLine, FileLines } from './code-lines.ts';
 
 /** `member`: behind a dot; `prop`: a key or keyword argument; neither stands in the text before. `first_use`: stands in an import only. */
-export type CrossFileKind = 'member' | 'prop' | 'first_use';
+export type CrossFileKind = (typeof CROSS_FILE_KINDS)[number];
+export const CROSS_FILE_KINDS = ['first_use', 'member', 'prop'] as const;
 
 export interface CrossFileLine extends CodeLine {
 	kind: CrossFileKind;

@@ -1,6 +1,7 @@
 /** Benchmark lines on disk (`benchmarks/README.md` has the format; `lines` writes it), and where their cursors stand. */
 import { readFile } from 'node:fs/promises';
 import { HefError, messageOf } from '../../base/errors.ts';
+import { CROSS_FILE_KINDS, type CrossFileKind } from './cross-file-names.ts';
 
 export interface Example {
 	id: string;
@@ -12,6 +13,8 @@ export interface Example {
 	gold: string;
 	/** Column in the gold line (code points) at which a mid-line cursor stands. */
 	mid?: number;
+	/** Of a line that needs a name of another file (`lines --kind xfile`), which stands at `mid`: how it is used. */
+	kind?: string;
 }
 
 /** An example's file as it is while typing, and what should come. */
@@ -32,6 +35,12 @@ export async function readExamples(file: string): Promise<Example[]> {
 	} catch (error) {
 		throw new HefError('workspace-unreadable', `cannot read examples from ${file}: ${messageOf(error)}`, { cause: error });
 	}
+}
+
+/** The name of another file that the line needs; undefined where the benchmark names none. */
+export function neededName({ gold, mid, kind }: Example): string | undefined {
+	if (mid === undefined || !CROSS_FILE_KINDS.includes(kind as CrossFileKind)) return undefined;
+	return /^[\p{L}_$][\p{L}\p{N}_$]*/u.exec([...gold].slice(mid).join(''))?.[0];
 }
 
 /** Evenly spread, so that a limited run sees every repository. */

@@ -1,5 +1,5 @@
 /** The report of `eval` as tables, aligned for a terminal or in Markdown. */
-import type { EvalReport, HarmfulSubset, Ratio } from './report.ts';
+import type { Difference, EvalReport, HarmfulSubset, Ratio } from './report.ts';
 import type { ModeScore } from './scores.ts';
 import type { CurvePoint, Interval } from './statistics.ts';
 
@@ -14,7 +14,7 @@ export function describeReport(report: EvalReport, table: TableWriter): string {
 			'Budget of pseudo-tokens',
 			ablation(
 				'K',
-				report.k.map((row) => [String(row.k), row]),
+				report.k.map((row) => [`${row.k}${row.untrained ? ' (more than in training)' : ''}`, row]),
 				table,
 			),
 		),
@@ -26,6 +26,8 @@ export function describeReport(report: EvalReport, table: TableWriter): string {
 				table,
 			),
 		),
+		section('This bundle minus another, line by line', differenceTable(report.against, table)),
+		section('Lines whose needed name is among the entities', neededTable(report.needed, table)),
 		...Object.entries(report.precisionCoverage).map(([mode, { defaultThreshold, points }]) =>
 			section(
 				`Confidence of ${mode}: shown at the default threshold and at shares of all requests`,
@@ -87,6 +89,20 @@ function ablation(name: string, rows: readonly (readonly [label: string, score: 
 	if (rows.length === 0) return '';
 	const cells = rows.map(([label, score]) => [label, exactMatch(score), percent(score.es), logProb(score.deltaLogProb)]);
 	return table([name, 'EM', 'ES', 'Δ log p'], cells);
+}
+
+function differenceTable(differences: readonly Difference[], table: TableWriter): string {
+	const rows = differences.map(({ mode, to, n, em: { value, low, high }, logProb: deltas }) => {
+		const points = [value, low, high].map((share) => `${share < 0 ? '−' : '+'}${percent(Math.abs(share))}`);
+		return [`${mode} − ${mode} of ${to}`, n, `${points[0]} (${points[1]} to ${points[2]})`, logProb(deltas)];
+	});
+	return rows.length === 0 ? '' : table(['modes', 'n', 'EM, points', 'log p'], rows);
+}
+
+function neededTable(needed: EvalReport['needed'], table: TableWriter): string {
+	const kinds = Object.keys(Object.values(needed)[0] ?? {});
+	const rows = Object.entries(needed).map(([mode, shares]) => [mode, ...kinds.map((kind) => shares[kind]?.toFixed(3) ?? '–')]);
+	return rows.length === 0 ? '' : table(['mode', ...kinds], rows);
 }
 
 function section(title: string, body: string): string {

@@ -1,7 +1,7 @@
 /** What `eval` says: scores by mode, ratios between modes, harmful contexts, ablations and the precision–coverage curve. Pure. */
 import { type ContextMode, defaultSettings } from 'hef-shared';
 import { type ExampleScore, judged, keyOf, logProbDifferences, type ModeScore, summarizeScores } from './scores.ts';
-import { atThreshold, type CurvePoint, type Interval, precisionCoverage, ratioInterval } from './statistics.ts';
+import { atThreshold, type CurvePoint, type Interval, meanInterval, precisionCoverage, ratioInterval } from './statistics.ts';
 import { baselinesOf, type Variant } from './variants.ts';
 
 export interface Ratio {
@@ -31,10 +31,23 @@ export interface EvalReport {
 	ratios: Ratio[];
 	harmful: HarmfulSubset[];
 	precisionCoverage: Record<string, { defaultThreshold: CurvePoint; points: CurvePoint[] }>;
-	/** Pseudo-token budget curve. */
-	k: ({ k: number } & ModeScore)[];
+	/** Pseudo-token budget curve; `untrained` ones are more than training had. */
+	k: ({ k: number; untrained: boolean } & ModeScore)[];
 	/** Ablation of the levels that retrieval may return. */
 	levels: ({ levels: readonly string[] } & ModeScore)[];
+	/** Modes under this bundle minus the same under another, line by line. */
+	against: Difference[];
+	/** Share of the lines that need a name of another file whose entities held it, by mode and by how the line uses it. */
+	needed: Record<string, Record<string, number>>;
+}
+
+export interface Difference {
+	mode: string;
+	/** The other bundle. */
+	to: string;
+	n: number;
+	em: Interval;
+	logProb?: Interval;
 }
 
 export interface ReportInput {
@@ -45,6 +58,8 @@ export interface ReportInput {
 	levels: readonly Variant[];
 	/** Scores of `none` and `snippets` under a reference bundle, which then judges what is harmful. */
 	reference?: { name: string; scores: readonly ExampleScore[] };
+	/** Scores of the same variants under another bundle. */
+	against?: { name: string; scores: readonly ExampleScore[] };
 }
 
 export function buildReport(input: ReportInput): EvalReport {
@@ -57,9 +72,34 @@ export function buildReport(input: ReportInput): EvalReport {
 		ratios: ratiosOf(input.variants, of),
 		harmful: harmfulSubsets(input, of, baseline),
 		precisionCoverage: Object.fromEntries(input.variants.map((variant) => [variant.name, confidenceCurve(of(variant))])),
-		k: input.budget.map((variant) => ({ k: variant.k as number, ...summary(variant) })),
+		k: input.budget.map((variant) => ({ k: variant.k as number, untrained: variant.untrained === true, ...summary(variant) })),
 		levels: input.levels.map((variant) => ({ levels: variant.levels ?? [], ...summary(variant) })),
+		against: input.against ? input.variants.map((variant) => differenceOf(variant, of(variant), input.against as Opponent)) : [],
+		needed: Object.fromEntries(
+			input.variants.flatMap((variant) => {
+				const shares = neededShares(of(variant));
+				return shares ? [[variant.name, shares]] : [];
+			}),
+		),
 	};
+}
+
+type Opponent = NonNullable<ReportInput['against']>;
+
+function differenceOf({ name: mode }: Variant, scores: readonly ExampleScore[], { name: to, scores: others }: Opponent): Difference {
+	const theirs = others.filter((score) => score.mode === mode);
+	const [a, b] = paired(scores, theirs);
+	const deltas = logProbDifferences(a, b).map(({ delta }) => delta);
+	const em = meanInterval(a.map((score, i) => Number(score.em) - Number(b[i]?.em)));
+	return { mode, to, n: a.length, em, ...(deltas.length > 0 ? { logProb: meanInterval(deltas) } : {}) };
+}
+
+function neededShares(scores: readonly ExampleScore[]): Record<string, number> | undefined {
+	const needed = scores.flatMap((score) => score.needed ?? []);
+	if (needed.length === 0) return undefined;
+	const share = (some: typeof needed) => some.filter(({ listed }) => listed).length / some.length;
+	const kinds = [...groupBy(needed, ({ kind }) => kind)].sort(([a], [b]) => (a < b ? -1 : 1));
+	return { ...Object.fromEntries(kinds.map(([kind, some]) => [kind, share(some)])), all: share(needed) };
 }
 
 type ScoresOf = (variant: Pick<Variant, 'name'>) => readonly ExampleScore[];

@@ -15,7 +15,7 @@ import { HefError, messageOf } from '../../base/errors.ts';
 import type { CompletionRequest } from '../../completion/types.ts';
 import type { Services } from '../../services.ts';
 import type { CommandContext } from '../command.ts';
-import { type Cursor, cursorOf, type Example } from './examples.ts';
+import { type Cursor, cursorOf, type Example, neededName } from './examples.ts';
 import { type ExampleScore, scoreLine } from './scores.ts';
 import type { Variant } from './variants.ts';
 
@@ -185,9 +185,11 @@ async function completeAt(
 	return scores;
 }
 
-function scoreOf({ id, repo }: Example, variant: Variant, mid: boolean, gold: string, report: CompletionReport): ExampleScore {
+function scoreOf(example: Example, variant: Variant, mid: boolean, gold: string, report: CompletionReport): ExampleScore {
+	const { id, repo, kind = '' } = example;
 	const [item] = report.items;
-	const { timingsMs, evidence } = report;
+	const { timingsMs, evidence, entities } = report;
+	const needed = variant.context === 'hef' && !variant.without.includes('entities') ? neededName(example) : undefined;
 	return {
 		...{ id, repo, mode: variant.name, mid, gold },
 		prediction: item?.insertText ?? '',
@@ -196,6 +198,7 @@ function scoreOf({ id, repo }: Example, variant: Variant, mid: boolean, gold: st
 		ttftMs: timingsMs.total - timingsMs.decode,
 		totalMs: timingsMs.total,
 		suppressed: report.suppressed,
+		...(needed === undefined ? {} : { needed: { kind, listed: entities?.includes(needed) === true } }),
 		...(evidence ? { goldLogProb: evidence.gold.logProb, features: evidence.features } : {}),
 	};
 }

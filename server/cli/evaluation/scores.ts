@@ -29,6 +29,8 @@ export interface ExampleScore extends LineScore {
 	suppressed: string | null;
 	/** log p(gold) under the generator, natural logarithm; undefined where no generator ran. */
 	goldLogProb?: number;
+	/** How the line uses the name of another file that it needs, and whether the prompt's entities held it. */
+	needed?: { kind: string; listed: boolean };
 	/** What the confidence was computed from. */
 	features?: Record<string, number>;
 }

@@ -18,6 +18,8 @@ export interface Variant {
 	without: readonly Part[];
 	/** Pseudo-tokens, where not the bundle's own number. */
 	k?: number;
+	/** More of them than training had. */
+	untrained?: true;
 	/** Levels that retrieval may return, where not all. */
 	levels?: readonly NodeLevel[];
 }
@@ -51,13 +53,17 @@ export function withAllVariants(variants: readonly Variant[]): Variant[] {
 	);
 }
 
-/** `1,5,10` as variants of `base`; numbers above `max`, which the bundle was not trained on, become `max`. */
-export function budgetVariants(text: string, base: Variant, max: number): { variants: Variant[]; clamped: number[] } {
+/**
+ * `1,5,10` as variants of `base`. Throws HefError `usage`.
+ * @param trained most pseudo-tokens in training; variants with more say so
+ * @param most that the generator has room for
+ */
+export function budgetVariants(text: string, base: Variant, trained: number, most: number): Variant[] {
 	const asked = text.split(',').map(Number);
 	const wrong = asked.find((k) => !Number.isInteger(k) || k < 1);
 	if (wrong !== undefined) throw new HefError('usage', `--k wants whole numbers of at least 1, got '${text}'`);
-	const variants = asked.map((k) => ({ ...base, name: `${base.name} k=${Math.min(k, max)}`, k: Math.min(k, max) }));
-	return { variants: unique(variants), clamped: asked.filter((k) => k > max) };
+	if (Math.max(...asked) > most) throw new HefError('usage', `--k ${Math.max(...asked)}: the generator has room for at most ${most}`);
+	return unique(asked.map((k) => ({ ...base, name: `${base.name} k=${k}`, k, ...(k > trained ? { untrained: true as const } : {}) })));
 }
 
 /** `chunk,file,directory` as variants of `base` with the first level, the first two, and so on. Throws HefError `usage`. */
