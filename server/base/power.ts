@@ -19,8 +19,8 @@ export function createPowerSource({ clock, folder = '/sys/class/power_supply' }:
 	let onBattery = false;
 	return {
 		onBattery() {
-			const now = clock.now();
-			if (lookedAt !== undefined && Math.abs(now - lookedAt) < LOOK_AGAIN_MS) return onBattery;
+			const now = clock.elapsed();
+			if (lookedAt !== undefined && now - lookedAt < LOOK_AGAIN_MS) return onBattery;
 			lookedAt = now;
 			onBattery = isDischarging(folder);
 			return onBattery;

@@ -35,7 +35,7 @@ export class CacheBudget {
 	enforce(): void {
 		const { budgetBytes, cacheFolder, keep, clock, logger } = this.#options;
 		if (budgetBytes === undefined || !this.#isDue()) return;
-		this.#lookedMs = clock.now();
+		this.#lookedMs = clock.elapsed();
 		const { overBytes, removed } = keepWithinBudget({ cacheFolder, budgetBytes, keep });
 		for (const { folder, path } of removed) logger.info(`the index of ${folder ?? path} was deleted to keep the cache within its budget`);
 		const over = `${Math.ceil(overBytes / 1e6)} MB`;
@@ -43,6 +43,6 @@ export class CacheBudget {
 	}
 
 	#isDue(): boolean {
-		return Math.abs(this.#options.clock.now() - this.#lookedMs) >= LOOK_AGAIN_MS;
+		return this.#options.clock.elapsed() - this.#lookedMs >= LOOK_AGAIN_MS;
 	}
 }

@@ -34,7 +34,7 @@ export class Counters {
 			nodesFused: made.fused,
 			nodesReused,
 			nodesRemoved,
-			durationMs: Math.max(0, nowMs - this.#startedMs),
+			durationMs: Math.round(nowMs - this.#startedMs),
 		};
 	}
 }

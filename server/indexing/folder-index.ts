@@ -388,8 +388,8 @@ class SharedFolderIndex implements FolderIndex {
 
 	/** No role could be taken: not even a temporary store. The disk may have room again. */
 	#tryAgain(): void {
-		const now = this.#options.clock.now();
-		if (Math.abs(now - this.#triedMs) < TRY_AGAIN_MS) return;
+		const now = this.#options.clock.elapsed();
+		if (now - this.#triedMs < TRY_AGAIN_MS) return;
 		this.#triedMs = now;
 		this.#change(() => this.#chooseRole());
 	}
@@ -420,14 +420,14 @@ class SharedFolderIndex implements FolderIndex {
 			}
 			void this.request({ paths, reason }).catch((error: unknown) => this.#options.logger.warn(messageOf(error)));
 		}
-		if (Math.abs(this.#options.clock.now() - this.#renewedMs) >= RENEW_MS) this.#renew();
+		if (this.#options.clock.elapsed() - this.#renewedMs >= RENEW_MS) this.#renew();
 	}
 
 	/** Tells the others how far this process is, or learns that another one took over. */
 	#renew(): void {
 		const role = this.#current;
 		if (role?.kind !== 'builder' || !role.claim || this.#closed) return;
-		this.#renewedMs = this.#options.clock.now();
+		this.#renewedMs = this.#options.clock.elapsed();
 		if (role.claim.renew(role.indexer.activity())) return;
 		const lost: Role = { kind: 'builder', indexer: role.indexer, store: role.store };
 		this.#current = lost;

@@ -54,7 +54,7 @@ class FollowingIndexer implements Follower {
 	readonly #known = new KnownFiles();
 	readonly #waiting = new Set<Waiting>();
 	#publication = 0;
-	#checkedMs = 0;
+	#checkedMs = Number.NEGATIVE_INFINITY;
 	#paused = false;
 	#closed = false;
 	#polling: Promise<void> = Promise.resolve();
@@ -81,10 +81,10 @@ class FollowingIndexer implements Follower {
 	request(request: IndexRequest): Promise<UpdateReport> {
 		const answer = new Promise<UpdateReport>((resolve, reject) => {
 			if (this.#closed) return reject(new Error('the index was closed'));
-			this.#waiting.add({ ...request, sinceMs: this.#options.clock.now(), resolve, reject });
+			this.#waiting.add({ ...request, sinceMs: this.#options.clock.elapsed(), resolve, reject });
 		});
 		answer.catch(() => {});
-		this.#checkedMs = 0;
+		this.#checkedMs = Number.NEGATIVE_INFINITY;
 		this.#options.ask(request);
 		void this.poll();
 		return answer;
@@ -156,8 +156,8 @@ class FollowingIndexer implements Follower {
 			events.published(paths);
 			events.updated(this.#lastUpdate() ?? this.#nothing());
 		}
-		if (!isNews && Math.abs(clock.now() - this.#checkedMs) < CHECK_MS) return;
-		this.#checkedMs = clock.now();
+		if (!isNews && clock.elapsed() - this.#checkedMs < CHECK_MS) return;
+		this.#checkedMs = clock.elapsed();
 		for (const waiting of [...this.#waiting]) if (await this.#isSettled(waiting)) this.#settle(waiting);
 	}
 
@@ -179,7 +179,7 @@ class FollowingIndexer implements Follower {
 		for (const suspect of suspects) agree &&= await this.#agrees(suspect);
 		const builder = this.#options.builder();
 		const isStill = builder?.state === 'paused' || (builder?.pending === 0 && !isBusy(builder));
-		return agree || (isStill && Math.abs(clock.now() - sinceMs) > GIVE_UP_MS);
+		return agree || (isStill && clock.elapsed() - sinceMs > GIVE_UP_MS);
 	}
 
 	/** Whether the store says of a file what the disk says. */
@@ -197,7 +197,7 @@ class FollowingIndexer implements Follower {
 	}
 
 	#nothing(): UpdateReport {
-		const now = this.#options.clock.now();
+		const now = this.#options.clock.elapsed();
 		return new Counters(now).report({ embedded: 0, fused: 0 }, now);
 	}
 }

@@ -30,7 +30,7 @@ export class Gatekeeper {
 
 	constructor(options: GatekeeperOptions) {
 		this.#options = options;
-		this.#workingSince = options.clock.now();
+		this.#workingSince = options.clock.elapsed();
 	}
 
 	get paused(): boolean {
@@ -66,12 +66,12 @@ export class Gatekeeper {
 		if (!this.#stopped) await this.#resumed;
 		if (!this.#stopped) await this.#options.gate.idle();
 		if (this.#stopped) throw new IndexingStopped();
-		this.#workingSince = this.#options.clock.now();
+		this.#workingSince = this.#options.clock.elapsed();
 	}
 
 	#rest(): Promise<void> {
 		const { clock } = this.#options;
-		const workedMs = Math.max(0, clock.now() - this.#workingSince);
+		const workedMs = clock.elapsed() - this.#workingSince;
 		const restMs = Math.min(LONGEST_REST_MS, REST_PER_WORK * workedMs);
 		if (restMs < 1) return Promise.resolve();
 		return new Promise((resolve) => {

@@ -90,7 +90,7 @@ class FolderIndexer implements Indexer {
 		this.#gatekeeper = new Gatekeeper(options);
 		this.#garbage = new Garbage(options.store, options.hierarchy);
 		this.#remaining = new RemainingTime(options.clock);
-		this.#counters = new Counters(options.clock.now());
+		this.#counters = new Counters(options.clock.elapsed());
 		this.#builder = this.#createBuilder();
 	}
 
@@ -192,7 +192,7 @@ class FolderIndexer implements Indexer {
 
 	/** Works until nothing waits. */
 	async #drain(): Promise<void> {
-		this.#counters = new Counters(this.#options.clock.now());
+		this.#counters = new Counters(this.#options.clock.elapsed());
 		this.#builder = this.#createBuilder();
 		this.#sliceFiles = FIRST_SLICE_FILES;
 		this.#remaining.restart();
@@ -234,9 +234,9 @@ class FolderIndexer implements Indexer {
 	async #runSlice(): Promise<void> {
 		const { clock, hierarchy } = this.#options;
 		const slice: Slice = { items: [], records: new Map(), published: [], filesWithModel: 0 };
-		const started = clock.now();
+		const started = clock.elapsed();
 		this.#reordered = false;
-		while (slice.filesWithModel < this.#sliceFiles && Math.abs(clock.now() - started) < SLICE_MS) {
+		while (slice.filesWithModel < this.#sliceFiles && clock.elapsed() - started < SLICE_MS) {
 			const item = this.#work.take();
 			if (!item) break;
 			slice.items.push(item);
@@ -364,7 +364,7 @@ class FolderIndexer implements Indexer {
 	}
 
 	#updateReport(): UpdateReport {
-		return this.#counters.report(this.#builder, this.#options.clock.now());
+		return this.#counters.report(this.#builder, this.#options.clock.elapsed());
 	}
 
 	#reportProgress({ file }: WorkItem): void {

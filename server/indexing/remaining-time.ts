@@ -9,25 +9,24 @@ const WINDOW_MS = 30_000;
 const FIRST_GUESS_MS = 3000;
 
 export class RemainingTime {
-	readonly #clock: Pick<Clock, 'now'>;
+	readonly #clock: Pick<Clock, 'elapsed'>;
 	/** Oldest first; `bytes` done in all at that time. */
 	#marks: { at: number; bytes: number }[] = [];
 	#bytes = 0;
 
-	constructor(clock: Pick<Clock, 'now'>) {
+	constructor(clock: Pick<Clock, 'elapsed'>) {
 		this.#clock = clock;
 		this.restart();
 	}
 
-	/** Begins to measure anew: after a pause, or when the clock was set back. */
+	/** Begins to measure anew: after a pause. */
 	restart(): void {
-		this.#marks = [{ at: this.#clock.now(), bytes: this.#bytes }];
+		this.#marks = [{ at: this.#clock.elapsed(), bytes: this.#bytes }];
 	}
 
 	done(bytes: number): void {
 		this.#bytes += bytes;
-		const now = this.#clock.now();
-		if (now < (this.#marks.at(-1)?.at ?? 0)) this.restart();
+		const now = this.#clock.elapsed();
 		this.#marks.push({ at: now, bytes: this.#bytes });
 		while (this.#marks.length > 2 && now - (this.#marks[1]?.at ?? now) >= WINDOW_MS) this.#marks.shift();
 	}

@@ -20,7 +20,7 @@ export interface IdleOptions {
 export async function openIdleSession({ open, unloadAfterMs, clock }: IdleOptions): Promise<ModelSession> {
 	let current: Promise<ModelSession> | undefined = Promise.resolve(await open());
 	let nRunning = 0;
-	let usedAt = clock.now();
+	let usedAt = clock.elapsed();
 	let stopTimer: (() => void) | undefined;
 
 	const opened = (): Promise<ModelSession> => {
@@ -38,10 +38,10 @@ export async function openIdleSession({ open, unloadAfterMs, clock }: IdleOption
 	/** One timer for many runs: it looks again when they have pushed the end of its wait further away. */
 	const watch = (): void => {
 		if (unloadAfterMs === 0 || stopTimer) return;
-		const left = usedAt + unloadAfterMs - clock.now();
+		const left = usedAt + unloadAfterMs - clock.elapsed();
 		stopTimer = clock.schedule(left, () => {
 			stopTimer = undefined;
-			if (nRunning > 0 || clock.now() - usedAt < unloadAfterMs) watch();
+			if (nRunning > 0 || clock.elapsed() - usedAt < unloadAfterMs) watch();
 			else unload().catch(() => {});
 		});
 	};
@@ -50,12 +50,12 @@ export async function openIdleSession({ open, unloadAfterMs, clock }: IdleOption
 	return {
 		async run(feeds, outputs) {
 			nRunning++;
-			usedAt = clock.now();
+			usedAt = clock.elapsed();
 			try {
 				return await (await opened()).run(feeds, outputs);
 			} finally {
 				nRunning--;
-				usedAt = clock.now();
+				usedAt = clock.elapsed();
 				watch();
 			}
 		},

@@ -124,7 +124,7 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 		const older = underWay.get(uri);
 		const own = new AbortController();
 		underWay.set(uri, { version, offset, controller: own });
-		askedAt.set(uri, clock.now());
+		askedAt.set(uri, clock.elapsed());
 		const dropOlder = () => older?.controller.abort();
 		if (older?.version !== version || older.offset !== offset) dropOlder();
 		return { own, dropOlder };
@@ -155,7 +155,7 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 			debounce.typed(uri);
 			if (inserted !== '' && inserted === answers.get(uri)?.items[0]?.insertText) debounce.accepted(uri);
 			const document = documents.get(uri);
-			if (!document || offset === undefined || clock.now() - (askedAt.get(uri) ?? Number.NEGATIVE_INFINITY) > ASKING_MS) return;
+			if (!document || offset === undefined || clock.elapsed() - (askedAt.get(uri) ?? Number.NEGATIVE_INFINITY) > ASKING_MS) return;
 			const ready = obstacle(document);
 			if (!('suppressed' in ready)) ready.prepare(requestAt(document, offset, {}));
 		},

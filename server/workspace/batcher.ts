@@ -34,9 +34,9 @@ export function createBatcher<T>({ clock, quietMs, maxMs, onBatch }: BatcherOpti
 	return {
 		add(item) {
 			cancel();
-			if (items.size === 0) startedAt = clock.now();
+			if (items.size === 0) startedAt = clock.elapsed();
 			items.add(item);
-			const latest = startedAt + maxMs - clock.now();
+			const latest = startedAt + maxMs - clock.elapsed();
 			cancel = clock.schedule(Math.max(0, Math.min(quietMs, latest)), flush);
 		},
 		stop() {

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { systemClock } from '../../server/base/clock.ts';
 import { HefError } from '../../server/base/errors.ts';
 import { inspectFolder } from '../../server/indexing/inspect.ts';
 import { loadBundle } from '../../server/inference/bundle.ts';
@@ -13,7 +14,8 @@ import { makeTemporaryFolder } from '../../server/store/temporary-store.ts';
 import type { Store } from '../../server/store/types.ts';
 import { runDamageRounds } from '../support/damage-rounds.ts';
 import { DIMENSION, openEditor, SPACE } from '../support/folder-index.ts';
-import { temporaryFolder } from '../support/temporary-folder.ts';
+import { createRandom } from '../support/random.ts';
+import { temporaryFolder, writeFiles } from '../support/temporary-folder.ts';
 import { tinyBundleFolder } from '../support/tiny-bundle.ts';
 
 const lines = (count: number, name: string) => Array.from({ length: count }, (_, i) => `def ${name}${i}\n`).join('');
@@ -137,6 +139,23 @@ ${index} > "$0/second"; echo $? > "$0/code2"`);
 	);
 
 	test.skipIf(!mayMount)(
+		'a disk that turned read-only: the command fails and says why, and the index is there when it can be written again',
+		() => {
+			const index = indexCommand(temporaryFolder(project(20)));
+			const read = onSmallDisk(`mount -t tmpfs tmpfs "$1" || exit 99
+${index} > "$0/first"; mount -o remount,ro "$1"
+${index} > "$0/second" 2> "$0/complaint"; echo $? > "$0/code"
+mount -o remount,rw "$1"
+${index} > "$0/third"`);
+			expect(JSON.parse(read('first'))).toMatchObject({ state: 'ready', files: 20 });
+			expect(read('code').trim()).toBe('1');
+			expect(read('complaint')).toMatch(/read-only.*hef\.cacheFolder/);
+			expect(JSON.parse(read('third'))).toMatchObject({ state: 'ready', files: 20, lastUpdate: { chunksEmbedded: 0 } });
+		},
+		180_000,
+	);
+
+	test.skipIf(!mayMount)(
 		'no room to copy an index that was left in the middle of a write: it stays as it is, and is taken up once there is room',
 		() => {
 			const index = indexCommand(temporaryFolder(project(200)));
@@ -155,6 +174,32 @@ ${index} > "$0/third"`);
 		180_000,
 	);
 });
+
+test('a clock that jumps by hours: nothing waits for it, nothing is taken over or looked at too late', async () => {
+	const [folder, cacheFolder, random] = [temporaryFolder(project(12)), temporaryFolder(), createRandom(Date.now())];
+	const jumping = () => {
+		let shift = 0;
+		const now = () => {
+			if (random.below(4) === 0) shift = (random.below(100) - 50) * 3_600_000;
+			return Date.now() + shift;
+		};
+		return { ...systemClock, now };
+	};
+	const builder = await openEditor({ folder, cacheFolder, clock: jumping() });
+	expect(await builder.refresh()).toMatchObject({ filesChanged: 12, chunksEmbedded: 48 });
+	const follower = await openEditor({ folder, cacheFolder, clock: jumping() });
+	for (let save = 0; save < 5; save++) {
+		writeFiles(folder, { [`d0/new${save}.py`]: lines(2, `n${save}_`) });
+		const update = await follower.index.request({ paths: [`d0/new${save}.py`], reason: 'save' });
+		expect(update.durationMs).toBeGreaterThanOrEqual(0);
+		expect(follower.index.report()).toMatchObject({ files: 13 + save, builder: { own: false } });
+	}
+	await builder.index.close();
+	writeFiles(folder, { 'd0/last.py': lines(2, 'last_') });
+	expect(await follower.refresh()).toMatchObject({ chunksEmbedded: 1 });
+	expect(follower.index.report()).toMatchObject({ state: 'ready', files: 18, pending: 0, stale: 0, builder: { own: true } });
+	expect(follower.embedded).toHaveLength(1);
+}, 120_000);
 
 test('the status of an index that is damaged says so, and does not follow its pages', async () => {
 	const [folder, cacheFolder] = [temporaryFolder(project(10)), temporaryFolder()];

@@ -54,7 +54,7 @@ export async function openEditorIndex({ onEmbed, wrapStore = (store) => store, .
 				embedder: async () => embedder,
 				fuser: async () => fuser,
 				gate: { idle: async () => {} },
-				clock: systemClock,
+				clock: options.clock ?? systemClock,
 				logger: silentLogger,
 				...parts,
 			}),

@@ -134,6 +134,7 @@ export function createManualClock(start = 2_000_000_000): Clock & { advance(ms: 
 	let timers: { at: number; callback: () => void }[] = [];
 	return {
 		now: () => now,
+		elapsed: () => now,
 		schedule(ms, callback) {
 			const timer = { at: now + ms, callback };
 			timers.push(timer);

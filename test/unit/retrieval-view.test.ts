@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -176,6 +176,35 @@ test('begins with the last snapshot and puts it right against the store', async 
 	await second.settled();
 	expectEqualTo(second, store, hierarchy);
 	await second.close();
+	await indexer.close();
+});
+
+test.each([
+	['the list of graphs', 'graphs.json', (file: string) => rmSync(file)],
+	['a graph', '.hnsw', (file: string) => rmSync(file)],
+	['the end of a graph', '.hnsw', (file: string) => truncateSync(file, statSync(file).size >> 1)],
+	['the end of the ids', '.ids', (file: string) => truncateSync(file, statSync(file).size - 16)],
+	['all but the names', '', (file: string) => truncateSync(file, 0)],
+])('a snapshot without %s is made good from the store, and saved again', async (_, ending, damage) => {
+	const store = await openStore({ folder, spaceId, dimension });
+	const { hierarchy, indexer } = await startIndexer(store);
+	await indexer.request({ paths: 'all', reason: 'start' });
+	const open = () => openWorkspaceView({ storePath: store.path, bundle: { spaceId, dimension } });
+	const first = await open();
+	await first.settled();
+	await first.close();
+	const snapshot = join(store.path, 'hnsw');
+	const files = readdirSync(snapshot).filter((name) => name.endsWith(ending));
+	expect(files.length).toBeGreaterThan(0);
+	for (const name of files) damage(join(snapshot, name));
+	const second = await open();
+	expect(second.size).toBe(0);
+	await second.settled();
+	expectEqualTo(second, store, hierarchy);
+	await second.close();
+	const third = await open();
+	expect(third.size).toBeGreaterThan(200);
+	await third.close();
 	await indexer.close();
 });
 

@@ -46,6 +46,7 @@ function manualClock(): Clock & { advance(ms: number): void } {
 	const timers = new Set<{ at: number; callback: () => void }>();
 	return {
 		now: () => now,
+		elapsed: () => now,
 		schedule(ms, callback) {
 			const timer = { at: now + ms, callback };
 			timers.add(timer);
