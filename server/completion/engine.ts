@@ -29,7 +29,7 @@ import { filterCandidate } from './filters.ts';
 import { healPrefix } from './healing.ts';
 import type { NameUses } from './name-uses.ts';
 import { nextPlace } from './next-place.ts';
-import { buildPrompt, cutWindows, type Prompt, type Windows } from './prompt.ts';
+import { buildPrompt, cutWindows, type Prompt, reservedPositions, type Windows } from './prompt.ts';
 import { countNewlines, inMiddleOfLine, type Split, splitAt } from './split.ts';
 import { createSuggestionCache } from './suggestion-cache.ts';
 import type { CompletionRequest } from './types.ts';
@@ -80,10 +80,13 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	const blockTokenizer = createBlockTokenizer(models.tokenizer);
 	const blocks = createBlockDetector(createGrammars());
 
+	const hasIndex = ({ folder }: CompletionRequest): boolean => folder !== undefined && (workspace(folder)?.view?.size ?? 0) > 0;
+
 	const windowsOf = (split: Split, request: CompletionRequest) => {
 		const healed = healPrefix(split.prefix, models.tokenizer);
 		const suffix = request.without?.includes('suffix') ? '' : split.suffix;
-		return { ...healed, suffix, windows: cutWindows(healed.kept, suffix, layout, models.tokenizer) };
+		const reserved = hasIndex(request) ? reservedPositions(request.context, layout) : 0;
+		return { ...healed, suffix, windows: cutWindows({ prefix: healed.kept, suffix, layout, reserved }, models.tokenizer) };
 	};
 
 	const copySourceAt = ({ kept, suffix }: { kept: string; suffix: string }, request: CompletionRequest): CopySource => {

@@ -5,8 +5,10 @@
  * The start of the prefix window moves in steps of {@link WINDOW_STEP_LINES} lines, so that typing a new line does not
  * shift every position. Deliberately lacks: any choice of *what* context goes in.
  */
+
 import type { PromptLayout } from '../inference/manifest.ts';
 import type { PromptPart, Tokenizer } from '../inference/types.ts';
+import type { CompletionRequest } from './types.ts';
 
 const WINDOW_STEP_LINES = 8;
 /** More characters than any budget of tokens needs; bounds the text that is tokenised for a huge line. */
@@ -35,9 +37,29 @@ export interface Prompt {
 	tokens: { pseudo: number; snippets: number; entities: number; suffix: number; prefix: number };
 }
 
-/** Cuts the text around the cursor to the layout's budgets. `prefix` is the healed prefix; texts use `\n`. */
-export function cutWindows(prefix: string, suffix: string, layout: PromptLayout, tokenizer: Tokenizer): Windows {
-	const { ids: prefixIds, start } = cutPrefix(prefix, layout.prefix.max - layout.prefix.before.length, tokenizer);
+/**
+ * Positions that the prefix window gives up, so that a prompt with context is no longer than the layout's total. Raw snippets stand
+ * in front of full windows: they are the baseline, as long as what it carries.
+ */
+export function reservedPositions(mode: CompletionRequest['context'], { total, ...layout }: PromptLayout): number {
+	if (total === undefined || (mode !== 'hef' && mode !== 'llavacode')) return 0;
+	const entities = mode === 'hef' ? (layout.entities?.max ?? 0) : 0;
+	const most = layout.pseudoTokens.max + entities + layout.suffix.max + layout.prefix.max;
+	return Math.min(Math.max(0, most - total), layout.prefix.max >> 1);
+}
+
+export interface WindowOptions {
+	/** The healed prefix; texts use `\n`. */
+	prefix: string;
+	suffix: string;
+	layout: PromptLayout;
+	/** Positions of the prefix window that are left to other segments. Default 0. */
+	reserved?: number;
+}
+
+/** Cuts the text around the cursor to the layout's budgets. */
+export function cutWindows({ prefix, suffix, layout, reserved = 0 }: WindowOptions, tokenizer: Tokenizer): Windows {
+	const { ids: prefixIds, start } = cutPrefix(prefix, layout.prefix.max - layout.prefix.before.length - reserved, tokenizer);
 	const suffixBudget = layout.suffix.max - layout.suffix.before.length;
 	const suffixText = suffix.slice(0, suffixBudget * MAX_CHARS_PER_TOKEN);
 	const suffixIds = tokenizer.encode(suffixText).slice(0, suffixBudget);

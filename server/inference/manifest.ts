@@ -25,6 +25,11 @@ export interface PromptSegment {
 
 /** Order and budgets of the prompt that the generator was trained on. A segment that is absent is never sent. */
 export interface PromptLayout {
+	/**
+	 * Most positions of a prompt, raw snippets left out of the count: the prefix window gives way to pseudo-tokens and entities, so
+	 * that a prompt costs no more with them than without. Default: the sum of the segments.
+	 */
+	total?: number;
 	pseudoTokens: { max: number };
 	snippets?: PromptSegment;
 	entities?: PromptSegment;
@@ -234,6 +239,7 @@ function readLayout(part: Fields): PromptLayout {
 	const snippets = readOptionalSegment(part, 'snippets');
 	const entities = readOptionalSegment(part, 'entities');
 	return {
+		...(part.raw('total') === undefined ? {} : { total: part.count('total') }),
 		pseudoTokens: { max: part.object('pseudoTokens').count('max', 0) },
 		...(snippets ? { snippets } : {}),
 		...(entities ? { entities } : {}),
@@ -282,7 +288,9 @@ function checkAgreement(manifest: Manifest, problems: string[]): void {
 		'embedder.query.append': embedder.query.append,
 		'generator.stopTokens': generator.stopTokens,
 	};
-	for (const [name, segment] of Object.entries(prompt)) if ('before' in segment) ids[`prompt.${name}.before`] = segment.before;
+	for (const [name, segment] of Object.entries(prompt)) {
+		if (typeof segment === 'object' && 'before' in segment) ids[`prompt.${name}.before`] = segment.before;
+	}
 	for (const [field, list] of Object.entries(ids)) {
 		const outside = list.filter((id) => id >= generator.vocabSize);
 		if (outside.length > 0) problems.push(`${field}: ${outside.join(', ')} lies outside of generator.vocabSize ${generator.vocabSize}`);

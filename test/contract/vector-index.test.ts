@@ -110,21 +110,21 @@ describe('HNSW index', () => {
 	const options = { dimension };
 
 	test('recall@32 against exact search is at least 0.95, also after a third was replaced', async () => {
-		const vectors = dataset(6000);
+		const vectors = dataset(2400);
 		const index = fill(createHnswIndex(options), vectors);
-		const queries = clusteredVectors({ n: 50, dimension, clusters: 150, seed: 3, skip: 6000 });
+		const queries = clusteredVectors({ n: 50, dimension, clusters: 60, seed: 3, skip: 2400 });
 		const recall = () => measureRecall(index, { ids: vectors.keys(), vector: (each) => vectors.get(each), queries });
 		const fresh = await recall();
-		for (let i = 0; i < 2000; i++) {
+		for (let i = 0; i < 800; i++) {
 			index.remove(id(i));
 			vectors.delete(id(i));
 		}
-		for (const [i, vector] of clusteredVectors({ n: 2000, dimension, clusters: 150, seed: 3, skip: 7000 }).entries()) {
+		for (const [i, vector] of clusteredVectors({ n: 800, dimension, clusters: 60, seed: 3, skip: 2800 }).entries()) {
 			vectors.set(id(10_000 + i), vector);
 			index.add(id(10_000 + i), vector);
 		}
 		const churned = await recall();
-		console.info(`recall@32 of 6,000 vectors: ${fresh.toFixed(4)}, after replacing a third: ${churned.toFixed(4)}`);
+		console.info(`recall@32 of 2,400 vectors: ${fresh.toFixed(4)}, after replacing a third: ${churned.toFixed(4)}`);
 		expect(fresh).toBeGreaterThanOrEqual(0.95);
 		expect(churned).toBeGreaterThanOrEqual(0.95);
 	});
@@ -167,20 +167,20 @@ describe('HNSW index', () => {
 	});
 
 	test('growth opens another graph, compaction joins what fits together, and recall stays', async () => {
-		const vectors = dataset(6000);
-		const index = createHnswIndex({ ...options, graphCapacity: 1024, maxTombstoneShare: 0.3 });
+		const vectors = dataset(2400);
+		const index = createHnswIndex({ ...options, graphCapacity: 512, maxTombstoneShare: 0.3, minTombstones: 100 });
 		fill(index, vectors);
-		const queries = clusteredVectors({ n: 50, dimension, clusters: 150, seed: 3, skip: 6000 });
+		const queries = clusteredVectors({ n: 50, dimension, clusters: 60, seed: 3, skip: 2400 });
 		const recall = () => measureRecall(index, { ids: vectors.keys(), vector: (each) => vectors.get(each), queries });
 		expect(await recall()).toBeGreaterThanOrEqual(0.95);
 		for (const each of [...vectors.keys()].filter((_, i) => i % 2 === 0)) {
 			index.remove(each);
 			vectors.delete(each);
 		}
-		expect(index.tombstones).toBe(3000);
+		expect(index.tombstones).toBe(1200);
 		await index.compact(() => undefined);
 		expect(index.worthCompacting).toBe(false);
-		expect(index.tombstones).toBeLessThan(500);
+		expect(index.tombstones).toBeLessThan(100);
 		expect(new Set(index.ids())).toEqual(new Set(vectors.keys()));
 		expect(await recall()).toBeGreaterThanOrEqual(0.95);
 	});

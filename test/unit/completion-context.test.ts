@@ -4,7 +4,7 @@ import type { NodeId } from '../../server/base/ids.ts';
 import { selectEntities } from '../../server/completion/entities.ts';
 import { importedFiles, importedNames } from '../../server/completion/imports.ts';
 import { createNameUses, type NameUses } from '../../server/completion/name-uses.ts';
-import { buildPrompt, cutWindows } from '../../server/completion/prompt.ts';
+import { buildPrompt, cutWindows, reservedPositions } from '../../server/completion/prompt.ts';
 import type { Occurrence } from '../../server/hierarchy/types.ts';
 import { createJaccardIndex } from '../../server/retrieval/jaccard.ts';
 import { PathIndex } from '../../server/retrieval/path-index.ts';
@@ -23,7 +23,7 @@ const layout = {
 
 describe('prompt layout', () => {
 	test('what typing changes stands last', () => {
-		const windows = cutWindows('let a', ';', layout, tokenizer);
+		const windows = cutWindows({ prefix: 'let a', suffix: ';', layout }, tokenizer);
 		const prompt = buildPrompt(
 			windows,
 			{ pseudoTokens: { keys: ['n1'], embeddings: new Float32Array(2) }, entities: ['Foo', 'bar'] },
@@ -39,14 +39,37 @@ describe('prompt layout', () => {
 	});
 
 	test('no segment exceeds its budget', () => {
-		const windows = cutWindows('x'.repeat(5000), 'y'.repeat(5000), layout, tokenizer);
+		const windows = cutWindows({ prefix: 'x'.repeat(5000), suffix: 'y'.repeat(5000), layout }, tokenizer);
 		const { tokens } = buildPrompt(windows, { snippets: ['z'.repeat(500)], entities: ['e'.repeat(500)] }, layout, tokenizer);
 		expect(tokens).toEqual({ pseudo: 0, snippets: 32, entities: 16, suffix: 12, prefix: 101 });
 	});
 
+	test('the prefix window gives way to compressed context, and not to raw snippets', () => {
+		const limited = { ...layout, total: 113 };
+		const text = 'x'.repeat(5000);
+		const positions = (mode: 'none' | 'hef' | 'llavacode' | 'snippets') => {
+			const reserved = reservedPositions(mode, limited);
+			const windows = cutWindows({ prefix: text, suffix: text, layout, reserved }, tokenizer);
+			const keys = ['n1', 'n2', 'n3', 'n4'];
+			const pseudoTokens = { keys, embeddings: new Float32Array(8) };
+			const context = {
+				none: {},
+				hef: { pseudoTokens, entities: ['e'.repeat(500)] },
+				llavacode: { pseudoTokens },
+				snippets: { snippets: ['z'.repeat(500)] },
+			};
+			const { tokens } = buildPrompt(windows, context[mode], layout, tokenizer);
+			return tokens.pseudo + tokens.snippets + tokens.entities + tokens.suffix + tokens.prefix;
+		};
+		expect([positions('hef'), positions('llavacode')]).toEqual([positions('none'), positions('none')]);
+		expect(positions('snippets')).toBe(positions('none') + layout.snippets.max);
+		expect(reservedPositions('hef', layout)).toBe(0);
+		expect(reservedPositions('hef', { ...limited, total: 20 })).toBe(50);
+	});
+
 	test('the window start holds while lines are typed, and moves in steps', () => {
 		const line = 'abcdefg\n';
-		const starts = Array.from({ length: 40 }, (_, n) => cutWindows(line.repeat(n), '', layout, tokenizer).prefixStart);
+		const starts = Array.from({ length: 40 }, (_, n) => cutWindows({ prefix: line.repeat(n), suffix: '', layout }, tokenizer).prefixStart);
 		const moves = starts.filter((start, n) => n > 0 && start !== starts[n - 1]);
 		expect(moves.length).toBeLessThanOrEqual(5);
 		for (const [n, start] of starts.entries()) expect(n * line.length - start).toBeLessThanOrEqual(100);

@@ -151,6 +151,7 @@ def manifest(models: Models, files: dict[str, dict], trained: dict, fitted_befor
             "maxPositions": recipe.generator.max_positions, "stopTokens": list(models.stop_tokens), "precision": recipe.export.generator_precision,
         },
         "prompt": {
+            "total": layout.suffix + layout.prefix,
             "pseudoTokens": {"max": layout.pseudo},
             "snippets": {"max": layout.snippets, "before": [special.snippet], "separator": "\n"},
             "entities": {"max": layout.entities, "before": [special.entities], "separator": " "},
