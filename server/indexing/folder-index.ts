@@ -9,52 +9,15 @@
  *
  * Deliberately lacks: models and the watcher, which the worker gives it.
  */
-import { rmSync } from 'node:fs';
 import type { UpdateReport, WorkspaceReport } from 'hef-shared';
-import type { Clock } from '../base/clock.ts';
 import { HefError, invariant, messageOf } from '../base/errors.ts';
-import type { SpaceId } from '../base/ids.ts';
-import type { Logger } from '../base/logger.ts';
-import type { Hierarchy } from '../hierarchy/types.ts';
-import { type Claim, createClaims, OPENING, RENEW_MS } from '../store/claim.ts';
-import { openDonors } from '../store/donors.ts';
-import { knock, takeKnocks } from '../store/knocks.ts';
-import { existingStorePath, makeCacheFolder, openStore, openStoreReader, storeFormat, workspaceCacheFolder } from '../store/lmdb-store.ts';
+import { RENEW_MS } from '../store/claim.ts';
+import { takeKnocks } from '../store/knocks.ts';
+import { existingStorePath, workspaceCacheFolder } from '../store/lmdb-store.ts';
 import { createPause, type Pause } from '../store/pause.ts';
-import { makeTemporaryFolder } from '../store/temporary-store.ts';
-import type { Store } from '../store/types.ts';
-import type { Workspace } from '../workspace/types.ts';
 import { CacheBudget } from './cache-budget.ts';
-import { createFollower, type Follower } from './follower.ts';
-import type { Indexer, IndexerEvents, IndexerOptions, IndexRequest } from './types.ts';
-
-export interface FolderIndexOptions {
-	/** Absolute path of the workspace folder. */
-	folder: string;
-	workspace: Workspace;
-	/** Folder that holds the caches of all workspaces. */
-	cacheFolder: string;
-	spaceId: SpaceId;
-	/** Numbers in a vector. */
-	dimension: number;
-	/** What the caches of all workspaces may take on disk. Default no limit. */
-	budgetBytes?: number;
-	/** Whether a cache that cannot be used is replaced by a temporary one: for an editor, not for a command that fills the cache. */
-	mayBuildAside: boolean;
-	/** The indexer that writes a store. */
-	createIndexer(store: Store, parts: Pick<IndexerOptions, 'events' | 'isOverBudget' | 'openDonors'>): Promise<Indexer>;
-	createHierarchy(): Hierarchy;
-	clock: Clock;
-	logger: Logger;
-	events: IndexerEvents & {
-		/** Another store holds the index from now on. */
-		moved(storePath: string): void;
-		/** Here or in another editor. */
-		paused?(isPaused: boolean): void;
-		/** Something the user should read. */
-		problem(message: string): void;
-	};
-}
+import { type Role, Roles } from './role.ts';
+import type { FolderIndexOptions, IndexerEvents, IndexRequest } from './types.ts';
 
 export interface FolderIndex {
 	/** Where the store lies now. */
@@ -78,14 +41,6 @@ export interface FolderIndex {
 const TICK_MS = 500;
 /** How soon a store is tried again that could not be opened. */
 const TRY_AGAIN_MS = 10_000;
-/** A builder that was just started needs a moment to make its store. */
-const STORE_WAIT_MS = 10_000;
-
-/** Builds, with a claim or in a store of its own, or follows. */
-type Role =
-	| { kind: 'builder'; indexer: Indexer; store: Store; claim?: Claim; temporary?: string }
-	| { kind: 'follower'; indexer: Follower; storePath: string };
-
 /** @throws HefError `cache-unavailable` when not even a temporary folder can be written */
 export async function openFolderIndex(options: FolderIndexOptions): Promise<FolderIndex> {
 	const index = new SharedFolderIndex(options);
@@ -97,7 +52,7 @@ class SharedFolderIndex implements FolderIndex {
 	readonly #options: FolderIndexOptions;
 	readonly #cache: string;
 	readonly #budget: CacheBudget;
-	readonly #claims: ReturnType<typeof createClaims>;
+	readonly #roles: Roles;
 	readonly #pause: Pause;
 	/** Replaced before the old role is given up, so that whoever was rejected by that asks the new one. */
 	#role: Promise<Role>;
@@ -120,14 +75,20 @@ class SharedFolderIndex implements FolderIndex {
 		this.#cache = workspaceCacheFolder(options.cacheFolder, options.folder);
 		const { cacheFolder, budgetBytes, clock, logger } = options;
 		this.#budget = new CacheBudget({ cacheFolder, budgetBytes, keep: this.#cache, clock, logger });
-		this.#claims = createClaims({ folder: this.#cache, space: storeFormat(options.spaceId) });
+		this.#roles = new Roles({
+			...options,
+			cache: this.#cache,
+			indexerEvents: this.#eventsOf(),
+			isOverBudget: () => this.#budget.isExceeded(),
+			addNotice: (message) => this.addNotice(message),
+		});
 		this.#pause = createPause(this.#cache);
 		this.#role = Promise.reject(new Error('not open'));
 		this.#role.catch(() => {});
 	}
 
 	async open(): Promise<void> {
-		this.#change(() => this.#chooseRole());
+		this.#change(() => this.#roles.choose());
 		await this.#role;
 		this.#scheduleTick();
 	}
@@ -170,7 +131,7 @@ class SharedFolderIndex implements FolderIndex {
 		invariant(this.#current, 'a folder index is open before it is used');
 		const own = this.#current.kind === 'builder';
 		const notices = [...this.#notices, ...(this.#budget.notice ? [this.#budget.notice] : [])];
-		const pid = own ? process.pid : this.#claims.builder()?.pid;
+		const pid = own ? process.pid : this.#roles.claims.builder()?.pid;
 		const report = this.#current.indexer.report();
 		const pausedBy = this.#pause.by();
 		return {
@@ -192,7 +153,7 @@ class SharedFolderIndex implements FolderIndex {
 		const role = await this.#role;
 		const before = this.storePath;
 		await role.indexer.clear();
-		if (role.kind === 'follower') await this.#until(() => this.storePath !== before);
+		if (role.kind === 'follower') await this.#roles.until(() => this.storePath !== before);
 		this.#toldPath = this.storePath;
 		return this.storePath;
 	}
@@ -204,17 +165,18 @@ class SharedFolderIndex implements FolderIndex {
 
 	async close(): Promise<void> {
 		this.#closed = true;
+		this.#roles.close();
 		this.#cancelTick();
 		const role = await this.#role.catch(() => undefined);
 		this.#pause.release();
-		if (role) await this.#giveUp(role);
+		if (role) await this.#roles.giveUp(role);
 	}
 
 	/** Gives the present role up and takes another. */
 	#change(choose: () => Promise<Role>): void {
 		const old = this.#current;
 		const next = (async () => {
-			if (old) await this.#giveUp(old);
+			if (old) await this.#roles.giveUp(old);
 			const role = await choose();
 			this.#current = role;
 			this.#failure = undefined;
@@ -231,88 +193,6 @@ class SharedFolderIndex implements FolderIndex {
 		this.#role = next;
 	}
 
-	async #giveUp(role: Role): Promise<void> {
-		await role.indexer.close().catch((error: unknown) => this.#options.logger.warn(messageOf(error)));
-		if (role.kind !== 'builder') return;
-		role.claim?.release();
-		if (role.temporary !== undefined) rmSync(role.temporary, { recursive: true, force: true });
-	}
-
-	async #chooseRole(): Promise<Role> {
-		try {
-			makeCacheFolder(this.#cache);
-			const taken = this.#claims.take();
-			if ('claim' in taken) return await this.#build(taken.claim);
-			if (taken.builder.space === storeFormat(this.#options.spaceId)) return await this.#follow();
-			return await this.#buildAside(`Process ${taken.builder.pid} indexes this folder with another model bundle`);
-		} catch (error) {
-			if (!this.#options.mayBuildAside || (error instanceof HefError && error.code !== 'cache-unavailable')) throw error;
-			return this.#buildAside(messageOf(error));
-		}
-	}
-
-	async #build(claim: Claim): Promise<Role> {
-		const { spaceId, dimension, folder, events } = this.#options;
-		const stopRenewing = this.#keepRenewing(claim);
-		try {
-			const store = await openStore({ folder: this.#cache, spaceId, dimension, workspaceFolder: folder });
-			for (const message of store.recovered) events.problem(`${folder}: ${message}`);
-			const indexer = await this.#options.createIndexer(store, this.#partsOf());
-			claim.renew(indexer.activity());
-			return { kind: 'builder', store, claim, indexer };
-		} catch (error) {
-			claim.release();
-			throw error;
-		} finally {
-			stopRenewing();
-		}
-	}
-
-	/** A large index that has to be read through first is long in opening. */
-	#keepRenewing(claim: Claim): () => void {
-		let cancel = () => {};
-		const again = () => {
-			claim.renew({ state: OPENING, pending: 0 });
-			cancel = this.#options.clock.schedule(RENEW_MS, again);
-		};
-		again();
-		return () => cancel();
-	}
-
-	/** Builds in a temporary folder, which goes with the process. */
-	async #buildAside(why: string): Promise<Role> {
-		const { spaceId, dimension, folder, events } = this.#options;
-		const temporary = makeTemporaryFolder();
-		const notice = `${why} The index of this run is kept in a temporary folder, and is built again next time.`.replace(
-			/([^.])( The index of)/,
-			'$1.$2',
-		);
-		this.addNotice(notice);
-		events.problem(`${folder}: ${notice}`);
-		const store = await openStore({ folder: temporary, spaceId, dimension });
-		return { kind: 'builder', store, temporary, indexer: await this.#options.createIndexer(store, this.#partsOf()) };
-	}
-
-	async #follow(): Promise<Role> {
-		const { spaceId, dimension, workspace, clock, createHierarchy } = this.#options;
-		const isReadable = () => existingStorePath(this.#cache) !== undefined && this.#claims.builder()?.state !== OPENING;
-		await this.#until(() => isReadable() || this.#claims.builder() === undefined);
-		if (this.#closed) throw new Error('the index was closed');
-		const storePath = existingStorePath(this.#cache);
-		if (storePath === undefined || !isReadable()) return this.#chooseRole();
-		const store = openStoreReader({ path: storePath, spaceId, dimension });
-		const indexer = await createFollower({
-			workspace,
-			store,
-			hierarchy: createHierarchy(),
-			clock,
-			events: this.#eventsOf(),
-			ask: (request) => knock(this.#cache, request),
-			builder: () => this.#claims.builder(),
-		});
-		return { kind: 'follower', indexer, storePath };
-	}
-
 	#eventsOf(): IndexerEvents {
 		const { events } = this.#options;
 		return {
@@ -324,15 +204,6 @@ class SharedFolderIndex implements FolderIndex {
 				this.#budget.enforce();
 				events.updated(report);
 			},
-		};
-	}
-
-	#partsOf(): Pick<IndexerOptions, 'events' | 'isOverBudget' | 'openDonors'> {
-		const { cacheFolder, spaceId, dimension } = this.#options;
-		return {
-			events: this.#eventsOf(),
-			isOverBudget: () => this.#budget.isExceeded(),
-			openDonors: () => openDonors({ cacheFolder, except: this.#cache, spaceId, dimension }),
 		};
 	}
 
@@ -353,7 +224,7 @@ class SharedFolderIndex implements FolderIndex {
 		if (!isCacheFailure || !this.#options.mayBuildAside || this.#current?.kind !== 'builder' || this.#current.temporary !== undefined)
 			return false;
 		this.#cacheFailures++;
-		this.#change(() => (this.#cacheFailures === 1 ? this.#chooseRole() : this.#buildAside(messageOf(error))));
+		this.#change(() => (this.#cacheFailures === 1 ? this.#roles.choose() : this.#roles.buildAside(messageOf(error))));
 		return true;
 	}
 
@@ -391,21 +262,21 @@ class SharedFolderIndex implements FolderIndex {
 		const now = this.#options.clock.elapsed();
 		if (now - this.#triedMs < TRY_AGAIN_MS) return;
 		this.#triedMs = now;
-		this.#change(() => this.#chooseRole());
+		this.#change(() => this.#roles.choose());
 	}
 
 	async #followOn(role: Role & { kind: 'follower' }): Promise<void> {
 		const { logger, folder } = this.#options;
-		if (this.#claims.builder() === undefined) {
+		if (this.#roles.claims.builder() === undefined) {
 			logger.info(`${folder}: the process that built the index is gone; this one takes over if no other does`);
-			this.#change(() => this.#chooseRole());
+			this.#change(() => this.#roles.choose());
 			await this.#role;
 			void this.request({ paths: 'all', reason: 'takeover' }).catch((error: unknown) => logger.error(messageOf(error)));
 			return;
 		}
 		const storePath = existingStorePath(this.#cache);
 		if (storePath !== undefined && storePath !== role.storePath) {
-			this.#change(() => this.#chooseRole());
+			this.#change(() => this.#roles.choose());
 			await this.#role;
 			return;
 		}
@@ -431,12 +302,6 @@ class SharedFolderIndex implements FolderIndex {
 		if (role.claim.renew(role.indexer.activity())) return;
 		const lost: Role = { kind: 'builder', indexer: role.indexer, store: role.store };
 		this.#current = lost;
-		this.#change(() => this.#chooseRole());
-	}
-
-	async #until(isSo: () => boolean): Promise<void> {
-		const { clock } = this.#options;
-		for (let waited = 0; !isSo() && waited < STORE_WAIT_MS && !this.#closed; waited += TICK_MS / 5)
-			await new Promise<void>((resolve) => clock.schedule(TICK_MS / 5, resolve));
+		this.#change(() => this.#roles.choose());
 	}
 }

@@ -15,43 +15,26 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { UpdateReport, WorkspaceReport } from 'hef-shared';
 import { HefError, messageOf } from '../base/errors.ts';
 import type { NodeId } from '../base/ids.ts';
-import type { Donors } from '../store/donors.ts';
-import type { FileRecord } from '../store/types.ts';
-import { Counters } from './counters.ts';
-import { readRecord } from './file-record.ts';
+import { readRecord, saysTheSame } from './file-record.ts';
 import { Garbage } from './garbage.ts';
 import { Gatekeeper, IndexingStopped } from './gatekeeper.ts';
-import { type KnownFile, KnownFiles } from './known-files.ts';
+import { KnownFiles } from './known-files.ts';
 import { importsOfFiles } from './neighbourhood.ts';
 import { publicationCount, publicationMeta } from './publications.ts';
-import { RemainingTime } from './remaining-time.ts';
-import { findMissingVectors, textOfChunk } from './repair.ts';
+import { findMissingVectors } from './repair.ts';
 import { Requests } from './requests.ts';
+import { type Slice, SlicePace } from './slice.ts';
 import { describeIndex } from './status.ts';
 import { compareFolder, lookAt } from './survey.ts';
 import { type Indexer, type IndexerOptions, type IndexRequest, LAST_UPDATE_KEY } from './types.ts';
-import { VectorBuilder } from './vector-builder.ts';
+import { isNoNews, Update } from './update.ts';
 import { type WorkItem, WorkList } from './work-list.ts';
-
-/** Files that need a model in the first slice, and in the largest. Small at first, so that the first results come early. */
-const FIRST_SLICE_FILES = 4;
-const LARGEST_SLICE_FILES = 256;
-/** A slice ends after this long, so that a crash costs no more. */
-const SLICE_MS = 5000;
 
 /** An indexer that knows what the store holds. Does nothing until it is asked. */
 export async function createIndexer(options: IndexerOptions): Promise<Indexer> {
 	const indexer = new FolderIndexer(options);
 	await indexer.load();
 	return indexer;
-}
-
-/** What one transaction will hold. */
-interface Slice {
-	items: WorkItem[];
-	records: Map<string, FileRecord | null>;
-	published: string[];
-	filesWithModel: number;
 }
 
 class FolderIndexer implements Indexer {
@@ -65,16 +48,11 @@ class FolderIndexer implements Indexer {
 	#draining: Promise<void> | undefined;
 	/** Until the last request is answered; {@link #draining} ends a moment later. */
 	#working = false;
-	#counters: Counters;
-	#builder: VectorBuilder;
-	#sliceFiles = FIRST_SLICE_FILES;
-	/** The order of work has changed: the slice ends, and the next ones are small again. */
-	#reordered = false;
+	#update: Update;
+	#pace: SlicePace;
 	/** How often the order was changed; the last one counts. */
 	#priorities = 0;
-	readonly #remaining: RemainingTime;
 	#lastUpdate: UpdateReport | null = null;
-	#donors: Donors | undefined;
 	#error: string | undefined;
 	/** Requests wait until the store is empty. */
 	#clearing = false;
@@ -89,9 +67,8 @@ class FolderIndexer implements Indexer {
 		this.#options = options;
 		this.#gatekeeper = new Gatekeeper(options);
 		this.#garbage = new Garbage(options.store, options.hierarchy);
-		this.#remaining = new RemainingTime(options.clock);
-		this.#counters = new Counters(options.clock.elapsed());
-		this.#builder = this.#createBuilder();
+		this.#pace = new SlicePace(options.clock);
+		this.#update = this.#beginUpdate();
 	}
 
 	async load(): Promise<void> {
@@ -117,12 +94,12 @@ class FolderIndexer implements Indexer {
 
 	async prioritise(paths: readonly string[]): Promise<void> {
 		this.#work.prioritise(paths);
-		this.#reordered = true;
+		this.#pace.reorder();
 		const turn = ++this.#priorities;
 		const imported = await importsOfFiles(paths, this.#options.workspace);
 		if (turn !== this.#priorities) return;
 		this.#work.prioritise(paths, imported);
-		this.#reordered = true;
+		this.#pace.reorder();
 	}
 
 	pause(): void {
@@ -131,7 +108,7 @@ class FolderIndexer implements Indexer {
 
 	resume(): void {
 		this.#gatekeeper.resume();
-		this.#remaining.restart();
+		this.#update.resumed();
 	}
 
 	async idle(): Promise<void> {
@@ -192,10 +169,8 @@ class FolderIndexer implements Indexer {
 
 	/** Works until nothing waits. */
 	async #drain(): Promise<void> {
-		this.#counters = new Counters(this.#options.clock.elapsed());
-		this.#builder = this.#createBuilder();
-		this.#sliceFiles = FIRST_SLICE_FILES;
-		this.#remaining.restart();
+		this.#update = this.#beginUpdate();
+		this.#pace = new SlicePace(this.#options.clock);
 		this.#error = undefined;
 		try {
 			if (this.#mustReload) await this.load();
@@ -213,7 +188,7 @@ class FolderIndexer implements Indexer {
 	/** Puts the files that a request is about on the work list. */
 	async #survey(id: symbol, { paths, reason }: IndexRequest): Promise<void> {
 		const { workspace } = this.#options;
-		this.#counters.addReason(reason);
+		this.#update.counters.addReason(reason);
 		try {
 			const suspects = paths === 'all' ? await compareFolder(workspace, this.#known) : await lookAt(paths, workspace, this.#known);
 			if (paths === 'all' && !this.#verified) {
@@ -232,29 +207,27 @@ class FolderIndexer implements Indexer {
 	}
 
 	async #runSlice(): Promise<void> {
-		const { clock, hierarchy } = this.#options;
-		const slice: Slice = { items: [], records: new Map(), published: [], filesWithModel: 0 };
-		const started = clock.elapsed();
-		this.#reordered = false;
-		while (slice.filesWithModel < this.#sliceFiles && clock.elapsed() - started < SLICE_MS) {
+		const { hierarchy } = this.#options;
+		const slice = this.#pace.begin();
+		while (this.#pace.hasRoom(slice)) {
 			const item = this.#work.take();
 			if (!item) break;
 			slice.items.push(item);
 			await this.#indexFile(item, slice);
-			this.#reportProgress(item);
-			if (this.#requests.hasIncoming || this.#reordered) break;
+			this.#update.reportProgress(item, this.#work);
+			if (this.#requests.hasIncoming) break;
 		}
-		this.#sliceFiles = this.#reordered ? FIRST_SLICE_FILES : Math.min(this.#sliceFiles * 2, LARGEST_SLICE_FILES);
+		this.#pace.end();
 		this.#mustReload = true;
 		const delta = hierarchy.commit();
-		this.#counters.nodesRemoved += delta.removed.length;
+		this.#update.counters.nodesRemoved += delta.removed.length;
 		this.#garbage.grow(delta.removed.length);
-		this.#counters.nodesReused += delta.reusedNodes + (await this.#builder.fuse(delta.addedNodes));
-		for (const id of this.#missingNodes.splice(0)) await this.#builder.rebuild(id);
+		this.#update.counters.nodesReused += delta.reusedNodes + (await this.#update.builder.fuse(delta.addedNodes));
+		for (const id of this.#missingNodes.splice(0)) await this.#update.builder.rebuild(id);
 		await this.#writeSlice(slice);
 		this.#mustReload = false;
 		this.#requests.fileDone(slice.items.flatMap((item) => [...item.requests]));
-		if (this.#work.size > 0) this.#requests.settle(this.#updateReport());
+		if (this.#work.size > 0) this.#requests.settle(this.#update.report());
 	}
 
 	/** Adds a file to the slice. A failure is the file's own, unless no model can be loaded at all. */
@@ -265,11 +238,11 @@ class FolderIndexer implements Indexer {
 			this.#failed.delete(path);
 			const read = await readRecord(path, { workspace, chunker, spaceId, store, known: this.#known, now: () => clock.now() });
 			if (!read && !known) return;
-			if (read && (await this.#embedMissing(read.record, read.text))) slice.filesWithModel++;
+			if (read && (await this.#update.embedMissing(read.record, read.text))) slice.filesWithModel++;
 			slice.records.set(path, read?.record ?? null);
 			hierarchy.setFile(path, read?.record.chunks ?? null);
 			if (read && saysTheSame(read.record, known)) return;
-			this.#counters.filesChanged++;
+			this.#update.counters.filesChanged++;
 			slice.published.push(path);
 		} catch (error) {
 			if (error instanceof IndexingStopped || (error instanceof HefError && error.code !== 'inference-failed')) throw error;
@@ -278,19 +251,9 @@ class FolderIndexer implements Indexer {
 		}
 	}
 
-	/** Whether the embedder had to run. */
-	async #embedMissing(record: FileRecord, text: string): Promise<boolean> {
-		const before = this.#builder.embedded;
-		for (const { id, startOffset, endOffset } of record.chunks) {
-			if (this.#builder.has(id) || this.#builder.borrow(id)) this.#counters.chunksReused++;
-			else await this.#builder.embed(id, text.slice(startOffset, endOffset));
-		}
-		return this.#builder.embedded > before;
-	}
-
 	async #writeSlice(slice: Slice): Promise<void> {
 		const { store, events } = this.#options;
-		const vectors = this.#builder.takeFresh();
+		const vectors = this.#update.builder.takeFresh();
 		if (slice.records.size > 0 || vectors.size > 0) {
 			const meta = publicationMeta(publicationCount(store) + 1, [...slice.records.keys()]);
 			await store.write({ files: slice.records, vectors, meta });
@@ -301,7 +264,7 @@ class FolderIndexer implements Indexer {
 
 	async #finish(): Promise<void> {
 		const { store, events } = this.#options;
-		const report = this.#updateReport();
+		const report = this.#update.report();
 		if (!isNoNews(report) || !this.#lastUpdate) {
 			await store.write({ meta: [[LAST_UPDATE_KEY, JSON.stringify(report)]] });
 			this.#lastUpdate = report;
@@ -312,25 +275,17 @@ class FolderIndexer implements Indexer {
 		this.#requests.settle(report);
 	}
 
+	#beginUpdate(): Update {
+		const [isFirst, checkpoint] = [() => this.#lastUpdate === null, () => this.#gatekeeper.checkpoint()];
+		return new Update({ ...this.#options, isFirst, checkpoint });
+	}
+
 	async #tidyUp(): Promise<void> {
 		const { store, isOverBudget = () => false } = this.#options;
 		const isOver = isOverBudget();
 		const removed = await this.#garbage.collect(() => this.#gatekeeper.checkpoint(), isOver);
 		if (isOver && removed > 0) await store.compact();
-		await this.#closeDonors();
-	}
-
-	/** From another index, while this one is built for the first time or for another branch. */
-	#borrow(id: NodeId): Float32Array | undefined {
-		if (this.#lastUpdate && !this.#counters.reason.includes('branch')) return undefined;
-		this.#donors ??= this.#options.openDonors?.();
-		return this.#donors?.getVector(id);
-	}
-
-	async #closeDonors(): Promise<void> {
-		const donors = this.#donors;
-		this.#donors = undefined;
-		await donors?.close();
+		await this.#update.closeDonors();
 	}
 
 	/** Keeps the vectors that are ready: they are named by content, so they are right whatever comes next. */
@@ -338,58 +293,14 @@ class FolderIndexer implements Indexer {
 		const { store, logger, events } = this.#options;
 		this.#mustReload = true;
 		this.#working = false;
-		await this.#closeDonors().catch(() => {});
-		const vectors = this.#builder.takeFresh();
+		await this.#update.closeDonors().catch(() => {});
+		const vectors = this.#update.builder.takeFresh();
 		if (vectors.size > 0) await store.write({ vectors }).catch((problem: unknown) => logger.warn(messageOf(problem)));
 		if (error instanceof IndexingStopped) return;
 		this.#error = messageOf(error);
 		logger.error(`indexing stopped: ${this.#error}`);
 		this.#work.clear();
 		this.#requests.fail(error);
-		events.updated(this.#updateReport());
+		events.updated(this.#update.report());
 	}
-
-	#createBuilder(): VectorBuilder {
-		const { store, hierarchy, tokenizer, embedder, fuser } = this.#options;
-		return new VectorBuilder({
-			stored: store,
-			tokenizer,
-			embedder,
-			fuser,
-			node: (id) => hierarchy.node(id),
-			borrow: (id) => this.#borrow(id),
-			chunkText: (id) => textOfChunk(id, this.#options),
-			checkpoint: () => this.#gatekeeper.checkpoint(),
-		});
-	}
-
-	#updateReport(): UpdateReport {
-		return this.#counters.report(this.#builder, this.#options.clock.elapsed());
-	}
-
-	#reportProgress({ file }: WorkItem): void {
-		const filesDone = ++this.#counters.filesDone;
-		this.#remaining.done(file?.sizeBytes ?? 0);
-		const remainingMs = this.#remaining.estimate(this.#work.sizeBytes);
-		this.#options.events.progress({
-			filesDone,
-			filesTotal: filesDone + this.#work.size,
-			reason: this.#counters.reason,
-			...(remainingMs === undefined ? {} : { remainingMs }),
-		});
-	}
-}
-
-/** What asks by itself, as against the user or a start. */
-const UNASKED: ReadonlySet<string> = new Set(['save', 'watch', 'focus', 'missed', 'open', 'rules']);
-
-/** A look that nobody asked for and that found nothing does not hide what the last update did. */
-function isNoNews({ reason, filesChanged, chunksEmbedded, nodesFused, nodesRemoved }: UpdateReport): boolean {
-	return reason.split(', ').every((each) => UNASKED.has(each)) && filesChanged + chunksEmbedded + nodesFused + nodesRemoved === 0;
-}
-
-/** A file that was never indexed and never will be says as little as one whose content is known. */
-function saysTheSame(record: FileRecord, known: KnownFile | undefined): boolean {
-	if (!known) return record.skipped !== undefined;
-	return record.contentHash === known.contentHash && record.skipped === known.skipped;
 }

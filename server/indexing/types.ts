@@ -84,3 +84,32 @@ export interface Indexer {
 	/** Stops after the chunk under way, keeps the vectors that are ready, closes the store. */
 	close(): Promise<void>;
 }
+
+/** What the index of a folder needs, whoever builds it. */
+export interface FolderIndexOptions {
+	/** Absolute path of the workspace folder. */
+	folder: string;
+	workspace: Workspace;
+	/** Folder that holds the caches of all workspaces. */
+	cacheFolder: string;
+	spaceId: SpaceId;
+	/** Numbers in a vector. */
+	dimension: number;
+	/** What the caches of all workspaces may take on disk. Default no limit. */
+	budgetBytes?: number;
+	/** Whether a cache that cannot be used is replaced by a temporary one: for an editor, not for a command that fills the cache. */
+	mayBuildAside: boolean;
+	/** The indexer that writes a store. */
+	createIndexer(store: Store, parts: Pick<IndexerOptions, 'events' | 'isOverBudget' | 'openDonors'>): Promise<Indexer>;
+	createHierarchy(): Hierarchy;
+	clock: Clock;
+	logger: Logger;
+	events: IndexerEvents & {
+		/** Another store holds the index from now on. */
+		moved(storePath: string): void;
+		/** Here or in another editor. */
+		paused?(isPaused: boolean): void;
+		/** Something the user should read. */
+		problem(message: string): void;
+	};
+}

@@ -1,0 +1,150 @@
+/**
+ * Who builds the index of a folder: this process, with the claim or in a temporary store of its own, or another one, which this
+ * one follows.
+ *
+ * Guarantees: a store is opened, here or to be read, only once its builder knows that it can be trusted; a claim under which no
+ * store could be opened is given back. A cache that cannot be used is replaced by a temporary one where that is wanted.
+ */
+import { rmSync } from 'node:fs';
+import { HefError, messageOf } from '../base/errors.ts';
+import { type Claim, createClaims, OPENING, RENEW_MS } from '../store/claim.ts';
+import { openDonors } from '../store/donors.ts';
+import { knock } from '../store/knocks.ts';
+import { existingStorePath, makeCacheFolder, openStore, openStoreReader, storeFormat } from '../store/lmdb-store.ts';
+import { makeTemporaryFolder } from '../store/temporary-store.ts';
+import type { Store } from '../store/types.ts';
+import { createFollower, type Follower } from './follower.ts';
+import type { FolderIndexOptions, Indexer, IndexerEvents, IndexerOptions } from './types.ts';
+
+/** A builder that was just started needs a moment to make its store. */
+const STORE_WAIT_MS = 10_000;
+const LOOK_AGAIN_MS = 100;
+
+/** Builds, with a claim or in a store of its own, or follows. */
+export type Role =
+	| { kind: 'builder'; indexer: Indexer; store: Store; claim?: Claim; temporary?: string }
+	| { kind: 'follower'; indexer: Follower; storePath: string };
+
+export interface RolesOptions extends FolderIndexOptions {
+	/** The workspace's cache folder. */
+	cache: string;
+	/** What the indexer of either role tells. */
+	indexerEvents: IndexerEvents;
+	isOverBudget(): boolean;
+	/** A sentence for the status. */
+	addNotice(message: string): void;
+}
+
+export class Roles {
+	readonly claims: ReturnType<typeof createClaims>;
+	readonly #options: RolesOptions;
+	#closed = false;
+
+	constructor(options: RolesOptions) {
+		this.#options = options;
+		this.claims = createClaims({ folder: options.cache, space: storeFormat(options.spaceId) });
+	}
+
+	async choose(): Promise<Role> {
+		try {
+			makeCacheFolder(this.#options.cache);
+			const taken = this.claims.take();
+			if ('claim' in taken) return await this.#build(taken.claim);
+			if (taken.builder.space === storeFormat(this.#options.spaceId)) return await this.#follow();
+			return await this.buildAside(`Process ${taken.builder.pid} indexes this folder with another model bundle`);
+		} catch (error) {
+			if (!this.#options.mayBuildAside || (error instanceof HefError && error.code !== 'cache-unavailable')) throw error;
+			return this.buildAside(messageOf(error));
+		}
+	}
+
+	async #build(claim: Claim): Promise<Role> {
+		const { spaceId, dimension, folder, events } = this.#options;
+		const stopRenewing = this.#keepRenewing(claim);
+		try {
+			const store = await openStore({ folder: this.#options.cache, spaceId, dimension, workspaceFolder: folder });
+			for (const message of store.recovered) events.problem(`${folder}: ${message}`);
+			const indexer = await this.#options.createIndexer(store, this.#partsOf());
+			claim.renew(indexer.activity());
+			return { kind: 'builder', store, claim, indexer };
+		} catch (error) {
+			claim.release();
+			throw error;
+		} finally {
+			stopRenewing();
+		}
+	}
+
+	/** A large index that has to be read through first is long in opening. */
+	#keepRenewing(claim: Claim): () => void {
+		let cancel = () => {};
+		const again = () => {
+			claim.renew({ state: OPENING, pending: 0 });
+			cancel = this.#options.clock.schedule(RENEW_MS, again);
+		};
+		again();
+		return () => cancel();
+	}
+
+	/** Builds in a temporary folder, which goes with the process. */
+	async buildAside(why: string): Promise<Role> {
+		const { spaceId, dimension, folder, events } = this.#options;
+		const temporary = makeTemporaryFolder();
+		const notice = `${why} The index of this run is kept in a temporary folder, and is built again next time.`.replace(
+			/([^.])( The index of)/,
+			'$1.$2',
+		);
+		this.#options.addNotice(notice);
+		events.problem(`${folder}: ${notice}`);
+		const store = await openStore({ folder: temporary, spaceId, dimension });
+		return { kind: 'builder', store, temporary, indexer: await this.#options.createIndexer(store, this.#partsOf()) };
+	}
+
+	async #follow(): Promise<Role> {
+		const { spaceId, dimension, workspace, clock, createHierarchy } = this.#options;
+		const isReadable = () => existingStorePath(this.#options.cache) !== undefined && this.claims.builder()?.state !== OPENING;
+		await this.until(() => isReadable() || this.claims.builder() === undefined);
+		if (this.#closed) throw new Error('the index was closed');
+		const storePath = existingStorePath(this.#options.cache);
+		if (storePath === undefined || !isReadable()) return this.choose();
+		const store = openStoreReader({ path: storePath, spaceId, dimension });
+		const indexer = await createFollower({
+			workspace,
+			store,
+			hierarchy: createHierarchy(),
+			clock,
+			events: this.#options.indexerEvents,
+			ask: (request) => knock(this.#options.cache, request),
+			builder: () => this.claims.builder(),
+		});
+		return { kind: 'follower', indexer, storePath };
+	}
+
+	async giveUp(role: Role): Promise<void> {
+		await role.indexer.close().catch((error: unknown) => this.#options.logger.warn(messageOf(error)));
+		if (role.kind !== 'builder') return;
+		role.claim?.release();
+		if (role.temporary !== undefined) rmSync(role.temporary, { recursive: true, force: true });
+	}
+
+	/** Nobody waits any more. */
+	close(): void {
+		this.#closed = true;
+	}
+
+	#partsOf(): Pick<IndexerOptions, 'events' | 'isOverBudget' | 'openDonors'> {
+		const { cacheFolder, cache, spaceId, dimension, indexerEvents, isOverBudget } = this.#options;
+		return {
+			events: indexerEvents,
+			isOverBudget,
+			openDonors: () => openDonors({ cacheFolder, except: cache, spaceId, dimension }),
+		};
+	}
+
+	/** Resolves when it is so, and after a while in any case. */
+	async until(isSo: () => boolean): Promise<void> {
+		const { clock } = this.#options;
+		for (let waited = 0; !isSo() && waited < STORE_WAIT_MS && !this.#closed; waited += LOOK_AGAIN_MS)
+			await new Promise<void>((resolve) => clock.schedule(LOOK_AGAIN_MS, resolve));
+	}
+}
