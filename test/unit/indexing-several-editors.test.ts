@@ -11,6 +11,7 @@ import { openDonors } from '../../server/store/donors.ts';
 import { openStoreReader, storeFormat, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
 import { createMemoryStore } from '../../server/store/memory-store.ts';
 import { createPause } from '../../server/store/pause.ts';
+import { noteUnrest } from '../../server/store/rest.ts';
 import { DIMENSION, openEditor, SPACE } from '../support/folder-index.ts';
 import { temporaryFolder, writeFiles } from '../support/temporary-folder.ts';
 
@@ -60,6 +61,19 @@ describe('two editors on one folder', () => {
 		expect(follower.embedded.length).toBe(2);
 		writeFiles(folder, { 'src/new.py': lines(6, 'n') });
 		expect(await follower.index.request({ paths: ['src/new.py'], reason: 'save' })).toMatchObject({ chunksEmbedded: 1, reason: 'save' });
+	});
+
+	test('what the builder left in the middle of a write, the other takes over as a copy, and embeds nothing of it again', async () => {
+		const { builder, follower } = await pair();
+		const { storePath } = builder.index;
+		await builder.index.close();
+		noteUnrest(storePath);
+		await expect.poll(() => follower.index.report().builder, { timeout: 10_000 }).toEqual({ pid: process.pid, own: true });
+		expect(await follower.refresh()).toMatchObject({ chunksEmbedded: 0 });
+		expect(follower.index.storePath).not.toBe(storePath);
+		expect(follower.moved).toEqual([follower.index.storePath]);
+		expect(follower.index.report()).toMatchObject({ files: 3, chunks: 9 });
+		expect(follower.problems).toEqual([]);
 	});
 
 	test('a request that the builder cannot answer any more is answered by the one that takes over', async () => {
