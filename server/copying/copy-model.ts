@@ -8,7 +8,7 @@
  * weight for the files that retrieval found, which changed nothing once places are told apart by their text.
  */
 import type { BlockTokenizer } from './block-tokens.ts';
-import { Matches, matchingTokens } from './matches.ts';
+import { type Followers, Likeness, Matches, matchingTokens } from './matches.ts';
 import type { NgramIndex } from './ngram-index.ts';
 import { TokenSequence } from './token-sequence.ts';
 
@@ -25,7 +25,7 @@ export interface CopyPrediction {
 	matchLength: number;
 	/** Places where it stands at its full length. */
 	support: number;
-	/** How much the text before those places is like the text before the match, 0–1. */
+	/** How much the text before the places that the most probable token stands behind is like the text here, 0–1. */
 	likeness: number;
 	/** Share of the weight that comes from the open file, 0–1. */
 	openFileShare: number;
@@ -58,6 +58,7 @@ export function createCopySession({ prefix, suffix, path, tokenizer, repository 
 	const start = Math.max(0, Math.ceil((prefix.length - OPEN_FILE_CHARS) / OPEN_FILE_STEP) * OPEN_FILE_STEP);
 	const context = new TokenSequence(tokenizer.encode(prefix.slice(start)));
 	const after = tokenizer.encode(suffix.slice(0, OPEN_FILE_CHARS));
+	const likeness = new Likeness();
 
 	return {
 		get length() {
@@ -69,7 +70,8 @@ export function createCopySession({ prefix, suffix, path, tokenizer, repository 
 			repository?.offerTo(matches, context, path);
 			offerOpenFile(matches, context, context.ids, context.length);
 			offerOpenFile(matches, context, after, after.length);
-			return predictionOf(matches, context);
+			const found = matches.followers(context, likeness);
+			return found && predictionOf(found, matches.longest);
 		},
 		push: (token) => context.push(token),
 		truncate: (length) => context.truncate(length),
@@ -86,11 +88,8 @@ function offerOpenFile(matches: Matches, context: TokenSequence, ids: Uint32Arra
 	}
 }
 
-function predictionOf(matches: Matches, context: TokenSequence): CopyPrediction | undefined {
-	const found = matches.followers(context);
-	if (!found) return undefined;
-	const { weights, total, support, fromOpenFile, likeness } = found;
+function predictionOf({ weights, total, support, fromOpenFile, likeness }: Followers, matchLength: number): CopyPrediction {
 	const probabilities = new Map<number, number>();
 	for (const [token, weight] of weights) probabilities.set(token, weight / total);
-	return { probabilities, matchLength: matches.longest, support, likeness, openFileShare: fromOpenFile / total };
+	return { probabilities, matchLength, support, likeness, openFileShare: fromOpenFile / total };
 }

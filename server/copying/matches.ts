@@ -44,7 +44,7 @@ export interface Followers {
 	fromOpenFile: number;
 	/** Places that match at the longest length. */
 	support: number;
-	/** Likeness of the places that the heaviest token stands behind, mean by weight, 0–1. */
+	/** Likeness of the text before the places that the heaviest token stands behind: mean by weight, 0–1. */
 	likeness: number;
 }
 
@@ -61,16 +61,16 @@ export class Matches {
 	}
 
 	/** Undefined where nothing was offered. */
-	followers(context: TokenSequence): Followers | undefined {
+	followers(context: TokenSequence, likeness: Likeness): Followers | undefined {
 		if (this.longest === 0) return undefined;
-		const likeness = likenessTo(context.ids, context.length - this.longest);
+		likeness.begin(context.ids, context.length - this.longest);
 		const weights = new Map<number, number>();
 		const likenesses = new Map<number, number>();
 		let total = 0;
 		let fromOpenFile = 0;
 		let support = 0;
 		for (const { ids, end, length, inOpenFile } of this.#kept()) {
-			const alike = likeness(ids, end - length);
+			const alike = likeness.of(ids, end - length);
 			const weight = (inOpenFile ? OPEN_FILE_WEIGHT : 1) * Math.exp(PER_TOKEN * (length - this.longest) + PER_LIKENESS * alike);
 			const next = ids[end + 1] as number;
 			weights.set(next, (weights.get(next) ?? 0) + weight);
@@ -92,30 +92,36 @@ export class Matches {
 	}
 }
 
-const recent = new Uint8Array(SLOTS);
-const seenBy = new Uint32Array(SLOTS);
-let place = 0;
+/** Compares the text before places with the text before a match. Its tables are reused; one match is compared at a time. */
+export class Likeness {
+	readonly #recent = new Uint8Array(SLOTS);
+	readonly #seenBy = new Uint32Array(SLOTS);
+	#compared = 0;
+	#distinct = 0;
 
-/** A function that says which share of the tokens in `ids[end − COMPARED, end)` stand before another place, 0–1. */
-function likenessTo(ids: Uint32Array, end: number): (others: Uint32Array, last: number) => number {
-	recent.fill(0);
-	let distinct = 0;
-	for (let i = Math.max(0, end - COMPARED); i < end; i++) {
-		const slot = (ids[i] as number) & (SLOTS - 1);
-		if (recent[slot] === 0) distinct++;
-		recent[slot] = 1;
+	/** What follows is compared with `ids[end − COMPARED, end)`. */
+	begin(ids: Uint32Array, end: number): void {
+		this.#recent.fill(0);
+		this.#distinct = 0;
+		for (let i = Math.max(0, end - COMPARED); i < end; i++) {
+			const slot = (ids[i] as number) & (SLOTS - 1);
+			if (this.#recent[slot] === 0) this.#distinct++;
+			this.#recent[slot] = 1;
+		}
 	}
-	return (others, last) => {
-		place = (place + 1) >>> 0;
+
+	/** Share of those tokens that stand in `ids(last − COMPARED, last]` too, 0–1. */
+	of(ids: Uint32Array, last: number): number {
+		const compared = ++this.#compared;
 		let shared = 0;
-		for (let i = last; i > last - COMPARED && i >= 0 && others[i] !== GAP; i--) {
-			const slot = (others[i] as number) & (SLOTS - 1);
-			if (recent[slot] === 0 || seenBy[slot] === place) continue;
-			seenBy[slot] = place;
+		for (let i = last; i > last - COMPARED && i >= 0 && ids[i] !== GAP; i--) {
+			const slot = (ids[i] as number) & (SLOTS - 1);
+			if (this.#recent[slot] === 0 || this.#seenBy[slot] === compared) continue;
+			this.#seenBy[slot] = compared;
 			shared++;
 		}
-		return distinct === 0 ? 0 : shared / distinct;
-	};
+		return this.#distinct === 0 ? 0 : shared / this.#distinct;
+	}
 }
 
 /** Equal tokens that end at `a[aEnd]` and at `b[bEnd]`, at most {@link LONGEST_MATCH}; neither reaches below index 0. */

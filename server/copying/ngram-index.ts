@@ -25,7 +25,10 @@ export interface NgramIndex {
 	 * call; every step is one slice. A file of more than half of the index is left out.
 	 */
 	put(file: string, tokens: Uint32Array | undefined): Generator<void>;
-	/** Offers the places in every file but `except` that match the context's end: those of a long context, or of a short one where there are none. */
+	/**
+	 * Offers the places in every file but `except` that match the context's end: those of a long context, or of a short one
+	 * where there are none.
+	 */
 	offerTo(matches: Pick<Matches, 'offer'>, context: TokenSequence, except: string): void;
 }
 
