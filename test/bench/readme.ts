@@ -1,16 +1,17 @@
-/** Keeps the tables of measured bars in README.md beside this file: a row is replaced when its bar was measured again. */
+/** Keeps the tables of measured bars in their documents: a row is replaced when its bar was measured again. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const README = fileURLToPath(new URL('README.md', import.meta.url));
+/** Where the table of a suite stands; of others in README.md beside this file. */
+const DOCUMENTS: Readonly<Record<string, string>> = { latency: '../../docs/performance.md' };
 
 /**
  * @param table Markdown, as from `tableOf`
- * @throws Error when the README has no section for the suite
+ * @throws Error when the document has no section for the suite
  */
 export function putIntoReadme(suite: string, table: string): void {
-	const text = readFileSync(README, 'utf8');
-	writeFileSync(README, replaceRows(text, suite, table));
+	const document = fileURLToPath(new URL(DOCUMENTS[suite] ?? 'README.md', import.meta.url));
+	writeFileSync(document, replaceRows(readFileSync(document, 'utf8'), suite, table));
 }
 
 /** The text with the table between `<!-- suite -->` and `<!-- /suite -->`; rows of other bars stay in their order. */
@@ -18,7 +19,7 @@ export function replaceRows(text: string, suite: string, table: string): string 
 	const [begin, end] = [`<!-- ${suite} -->\n`, `<!-- /${suite} -->`];
 	const from = text.indexOf(begin);
 	const to = text.indexOf(end, from);
-	if (from < 0 || to < 0) throw new Error(`README.md has no section ${begin.trim()} … ${end}`);
+	if (from < 0 || to < 0) throw new Error(`the document has no section ${begin.trim()} … ${end}`);
 	const [head = '', ...fresh] = rowsOf(table);
 	const rows = new Map(rowsOf(text.slice(from, to)).map((row) => [nameOf(row), row]));
 	rows.delete(nameOf(head));

@@ -3,7 +3,7 @@
  * services. Keystrokes with KV reuse against bare runs of the same graph: one for the new positions, one for each token.
  */
 import { statSync } from 'node:fs';
-import { basename, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { TokenCounts } from 'hef-shared';
 import type { CompletionClient } from '../../../server/completion/client.ts';
 import { type Bundle, loadBundle } from '../../../server/inference/bundle.ts';
@@ -12,11 +12,17 @@ import { type Bar, median } from '../bars.ts';
 import type { Cursor } from './cursors.ts';
 import { bareRun, PROMPT } from './decode-step.ts';
 import type { LatencyContext } from './main.ts';
-import { residentMb } from './memory.ts';
+import { type Resident, resident } from './memory.ts';
 import { built, requestAt, THREADS } from './server-parts.ts';
 
 /** A line as the floor is stated for. */
 const TOKENS = 12;
+/** UTF-16 units before the cursor that fill the prefix window. */
+const LONG_PREFIX = 6000;
+/** Tokens of an answer from which the time of a step is told. */
+const FEWEST_TOKENS = 4;
+/** Where a bundle of this shape keeps the generator's weights. */
+const WEIGHTS = 'weights.bin';
 /** Behind each keystroke. */
 const BARE_RUNS = 5;
 
@@ -26,28 +32,43 @@ export async function largeBundleBars(context: LatencyContext): Promise<Bar[]> {
 		context.progress('left out: --large names no bundle of the 0.5 B shape');
 		return [];
 	}
-	const bundle = await loadBundle(resolve(large));
-	const [cursor] = context.cursors({ quick: 1, full: 1 });
-	const { typed, cold, addedMb } = await typeWith(bundle, cursor as Cursor, context.quick ? 3 : 16);
-	const name = `${basename(bundle.folder)}, ${bundle.manifest.generator.precision}`;
+	const cursors = context.cursors({ quick: 6, full: 96 });
+	const cursor = cursors.find(({ offset }) => offset >= LONG_PREFIX) ?? cursors[0];
+	const bars: Bar[] = [];
+	for (const folder of large.split(',')) bars.push(...(await barsOf(await loadBundle(resolve(folder)), cursor as Cursor, context)));
+	return bars;
+}
+
+async function barsOf(bundle: Bundle, cursor: Cursor, { quick }: LatencyContext): Promise<Bar[]> {
+	const { typed, cold, added, keptMb } = await typeWith(bundle, cursor, quick ? 3 : 16);
+	const name = `0.5 B shape, ${bundle.manifest.generator.precision}`;
 	const p50 = (value: (keystroke: Keystroke) => number) => median(typed.map(value));
+	const ms = (value: (keystroke: Keystroke) => number) => `${p50(value).toFixed(1)} ms`;
+	const weightsMb = sizeMb(bundle, [bundle.manifest.generator.file, WEIGHTS]);
+	const gbPerSecond = (stepMs: number) => `${(weightsMb / stepMs).toFixed(1)} GB/s`;
 	return [
 		{
-			what: `0.5 B shape, ${TOKENS} tokens with KV reuse / floor of the bare runtime`,
+			what: `${name}: ${TOKENS} tokens with KV reuse / floor of the bare runtime`,
 			values: typed.map((keystroke) => lineMs(keystroke) / floorMs(keystroke)),
 			limit: { relation: '≤', value: 1.5 },
-			note: `${name}: ${p50(lineMs).toFixed(0)} / ${p50(floorMs).toFixed(0)} ms; a bare step ${p50(({ bareStepMs }) => bareStepMs).toFixed(1)} ms; ${p50(({ newPositions }) => newPositions)} new positions a keystroke`,
+			note: `${ms(lineMs)} / ${ms(floorMs)}; ${p50(({ newPositions }) => newPositions)} new positions a keystroke`,
 		},
 		{
-			what: '0.5 B shape, first request in a file',
+			what: `${name}: decoding`,
+			values: typed.map((keystroke) => 1000 / stepMs(keystroke)),
+			unit: 'tokens/s',
+			note: `${ms(stepMs)} a token, the bare runtime ${ms(({ bareStepMs }) => bareStepMs)}; ${weightsMb.toFixed(0)} MB of weights are read for each: ${gbPerSecond(p50(stepMs))}`,
+		},
+		{
+			what: `${name}: time to the first token of the first request in a file`,
 			values: [cold.ms - cold.decodeMs],
 			unit: 'ms',
-			note: `${name}: ${cold.newPositions} positions read, decoding left out`,
+			note: `${cold.newPositions} positions read`,
 		},
 		{
-			what: '0.5 B shape, resident memory that the models add / size of their files',
-			values: [addedMb / filesMb(bundle)],
-			note: `${name}: ${Math.round(addedMb)} MB for ${Math.round(filesMb(bundle))} MB of files`,
+			what: `${name}: resident memory that the models add / size of their files`,
+			values: [added.allMb / sizeMb(bundle)],
+			note: `${Math.round(added.allMb)} MB, ${Math.round(added.ownMb)} of them no mapped files, for ${Math.round(sizeMb(bundle))} MB of files; ${Math.round(keptMb)} MB stay when the models are unloaded`,
 		},
 	];
 }
@@ -69,11 +90,16 @@ interface Keystroke extends Answer {
 
 /** Milliseconds if the answer had {@link TOKENS} tokens: random weights never stop by themselves. */
 function lineMs({ ms, decodeMs, tokens }: Answer): number {
-	return ms - decodeMs + (decodeMs / tokens) * TOKENS;
+	return ms - decodeMs + stepMs({ decodeMs, tokens }) * (TOKENS - 1);
+}
+
+/** The first token comes from reading the prompt and takes no step. */
+function stepMs({ decodeMs, tokens }: Pick<Answer, 'decodeMs' | 'tokens'>): number {
+	return decodeMs / (tokens - 1);
 }
 
 function floorMs({ bareReadMs, bareStepMs }: Keystroke): number {
-	return bareReadMs + TOKENS * bareStepMs;
+	return bareReadMs + (TOKENS - 1) * bareStepMs;
 }
 
 interface TypedLine {
@@ -81,35 +107,43 @@ interface TypedLine {
 	typed: Keystroke[];
 	cold: Answer;
 	/** What the models added to the resident memory. */
-	addedMb: number;
+	added: Resident;
+	/** What of it stayed after they were unloaded. */
+	keptMb: number;
 }
 
 async function typeWith(bundle: Bundle, { gold, ...place }: Cursor, keystrokes: number): Promise<TypedLine> {
-	const before = residentMb();
+	const before = resident();
 	const client = await startCompletion(bundle);
+	let typedLine: Omit<TypedLine, 'keptMb'>;
 	try {
 		await client.warmUp();
 		const ask = async (n: number): Promise<Answer> => {
 			const text = place.text.slice(0, place.offset) + gold.slice(0, n) + place.text.slice(place.offset);
 			const started = performance.now();
-			const report = await client.complete(requestAt({ ...place, text, offset: place.offset + n }, 'hef', 'bench:large'));
+			const request = requestAt({ ...place, text, offset: place.offset + n }, 'hef', 'bench:large');
+			// Asked for by hand, so that nothing stops it but the end of a line: what random weights write is never worth showing.
+			const report = await client.complete({ ...request, explicit: true, multiLine: 'never' });
 			if (!report) throw new Error('a request that nothing cancels has an answer');
 			const { tokens, timingsMs } = report;
 			return { ms: performance.now() - started, decodeMs: timingsMs.decode, tokens: tokens.generated, newPositions: newPositions(tokens) };
 		};
 		const cold = await ask(0);
-		const addedMb = residentMb() - before;
+		const { allMb, ownMb } = resident();
+		const added = { allMb: allMb - before.allMb, ownMb: ownMb - before.ownMb };
 		const bare = await bareRuntime(bundle);
 		const typed: Keystroke[] = [];
 		for (let n = 1; n <= Math.min(keystrokes, gold.length); n++) {
 			const answer = await ask(n);
-			if (answer.tokens > 0) typed.push({ ...answer, bareReadMs: await bare.ms(answer.newPositions), bareStepMs: await bare.ms(1) });
+			if (answer.tokens >= FEWEST_TOKENS)
+				typed.push({ ...answer, bareReadMs: await bare.ms(answer.newPositions), bareStepMs: await bare.ms(1) });
 		}
 		await bare.dispose();
-		return { typed, cold, addedMb };
+		typedLine = { typed, cold, added };
 	} finally {
 		await client.dispose();
 	}
+	return { ...typedLine, keptMb: resident().allMb - before.allMb };
 }
 
 async function startCompletion(bundle: Bundle): Promise<CompletionClient> {
@@ -150,6 +184,8 @@ async function bareRuntime(bundle: Bundle) {
 	};
 }
 
-function filesMb(bundle: Bundle): number {
-	return Object.keys(bundle.manifest.files).reduce((sum, name) => sum + statSync(bundle.path(name)).size, 0) / 1e6;
+/** Of the named files, those that the bundle has; of all of them without names. */
+function sizeMb(bundle: Bundle, names = Object.keys(bundle.manifest.files)): number {
+	const present = names.filter((name) => name in bundle.manifest.files);
+	return present.reduce((sum, name) => sum + statSync(bundle.path(name)).size, 0) / 1e6;
 }

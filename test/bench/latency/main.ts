@@ -17,7 +17,7 @@ import { type ReplayFigures, replayBars } from './replay.ts';
 const ARGUMENTS = {
 	repos: 'folder of repositories; without it, this repository',
 	data: 'benchmark file whose cursors are taken (with --repos)',
-	large: 'folder of a bundle of the 0.5 B shape',
+	large: 'folders of bundles of the 0.5 B shape, with commas between',
 	cache: 'folder that keeps indexes for the next run',
 	plot: 'SVG file to draw',
 };

@@ -60,9 +60,21 @@ function megabytes(bytes = Number.NaN): number {
 	return bytes / 1e6;
 }
 
-/** Resident memory of this process. */
-export function residentMb(): number {
-	return megabytes(process.memoryUsage.rss());
+export interface Resident {
+	allMb: number;
+	/** What is no mapped file; all of it where the system does not tell. */
+	ownMb: number;
+}
+
+/** Memory of this process. */
+export function resident(): Resident {
+	const allMb = megabytes(process.memoryUsage.rss());
+	try {
+		const [, kilobytes] = /RssAnon:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+		return { allMb, ownMb: (Number(kilobytes) * 1024) / 1e6 };
+	} catch {
+		return { allMb, ownMb: allMb };
+	}
 }
 
 /** The most that the process ever had resident, where Linux tells. */
