@@ -45,8 +45,8 @@ const MAX_PER_NODE = 12;
 const MAX_NEARBY_FILES = 64;
 /** Characters before the cursor whose words a name may resemble. */
 const NEAR_CHARS = 700;
-/** The cursor stands where a member is written: `a.`, `a?.na`, `a->`, `A::`; no spread and no number. */
-const MEMBER_ACCESS = /(?:(?:^|[^.\d])\.|->|::)[\p{L}\p{N}_$]*$/u;
+/** The cursor stands where a member is written: `a.`, `s3.na`, `a?.na`, `a->`, `A::`; no spread and no number. */
+const MEMBER_ACCESS = /(?:(?:^|[^.\p{L}\p{N}_$]|(?<![\p{L}\p{N}_$])[\p{L}_$][\p{L}\p{N}_$]*)\.|->|::)[\p{L}\p{N}_$]*$/u;
 const WORD = /[\p{L}_$][\p{L}\p{N}_$]*/gu;
 
 export function selectEntities(options: EntityOptions): string[] {

@@ -40,7 +40,7 @@ EXTENSIONS = set("js jsx ts tsx cjs cjsx mjs mjsx cts ctsx mts mtsx py go rs jav
 FOLDER_FILES = {"", "index", "__init__", "mod"}
 WORD = re.compile(r"(?:[^\W\d]|\$)[\w$]*")
 USED = re.compile(r"(?:[^\W\d]|\$)[\w$]+")
-MEMBER_ACCESS = re.compile(r"(?:(?:^|[^.\d])\.|->|::)[\w$]*\Z")
+MEMBER_ACCESS = re.compile(r"(?:(?:^|[^.\w$]|(?<![\w$])(?:[^\W\d]|\$)[\w$]*)\.|->|::)[\w$]*\Z")
 PART = re.compile(r"[A-Z]?[a-z]{2,}|[A-Z]{3,}")
 
 
