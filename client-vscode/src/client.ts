@@ -21,7 +21,8 @@ export function createClient(context: ExtensionContext, serverCommands: ServerCo
 		args: [findProgram({ extensionFolder: context.extensionPath, serverPath })],
 		transport: TransportKind.stdio,
 		// The editor's binary is Electron; with this it is plain Node.
-		options: { env: { ...process.env, ELECTRON_RUN_AS_NODE: '1' } },
+		// glibc gives back what unloaded models took (docs/performance.md).
+		options: { env: { MALLOC_TRIM_THRESHOLD_: '131072', ...process.env, ELECTRON_RUN_AS_NODE: '1' } },
 	};
 	const outputChannel = window.createOutputChannel('HEF', { log: true });
 	const options: LanguageClientOptions = {
