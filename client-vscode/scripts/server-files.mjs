@@ -1,6 +1,6 @@
 /**
  * What a `.vsix` needs to bring its own server to this platform: the built server, the default bundle, and every package that
- * the server needs at run time, native ones for this platform only. Needs a build.
+ * the server needs at run time, native ones for this platform only. Needs a build, bundle included, and throws without one.
  */
 import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
@@ -27,6 +27,7 @@ const LEFT_OUT = {
 /** @returns {[path: string, content: Buffer][]} paths below the extension's folder */
 export function serverFiles() {
 	const packages = packagesOf(join(root, 'server'));
+	if (!existsSync(join(root, 'server', 'dist', 'start.js'))) throw new Error('server/dist/start.js is not built: run npm run build');
 	return [
 		...filesOf(join(root, 'server'), (path) => /^(?:bin|dist)\//.test(path) || path === 'package.json').map(inFolder('server')),
 		...filesOf(join(root, 'models', BUNDLE), () => true).map(inFolder(`server/models/${BUNDLE}`)),

@@ -1,11 +1,11 @@
 /**
  * Bundles what a server runs before its first answer into one file, `dist/start.js`: an editor waits for `initialize`, and reading
  * the hundred small modules of the LSP library takes longer than all else. What is imported later stays a module of its own, and
- * so does `base/errors`: an error has the same class on both sides.
+ * so does `base/errors`: an error has the same class on both sides. With `--watch` it goes on whenever a source changes.
  */
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
+import { build, context } from 'esbuild';
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '..');
 
@@ -20,7 +20,7 @@ const leaveModules = {
 	},
 };
 
-await build({
+const options = {
 	absWorkingDir: folder,
 	entryPoints: ['main.ts'],
 	outfile: 'dist/start.js',
@@ -34,4 +34,12 @@ await build({
 	plugins: [leaveModules],
 	// The LSP library is CommonJS.
 	banner: { js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);" },
-});
+};
+
+if (process.argv.includes('--watch')) {
+	const watcher = await context(options);
+	await watcher.watch();
+	console.log('watching');
+} else {
+	await build(options);
+}
