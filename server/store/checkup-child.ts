@@ -1,11 +1,13 @@
 /**
  * A program: reads every entry of the environment named by its first argument, in order, and prints its {@link Findings}. With a
- * second argument it copies every entry that is intact into a new environment there. Exits with {@link UNREADABLE_EXIT_CODE}
- * when nothing can be read. Nothing else is in this process, so it may crash.
+ * third argument it copies every entry that is intact into a new environment there. Exits with {@link UNREADABLE_EXIT_CODE}
+ * when nothing can be read. Nothing else is in this process, so it may crash; the second argument says after how many
+ * milliseconds it ends itself, should nobody be there any more to end it.
  *
  * An entry is intact when it passes the checksum that covers its key. Of a database that is out of order, what comes before the
  * disorder is taken.
  */
+import { Worker } from 'node:worker_threads';
 import { messageOf } from '../base/errors.ts';
 import { type Findings, UNREADABLE_EXIT_CODE } from './checkup.ts';
 import { isSealed, META_PREFIX, unsealText } from './codec.ts';
@@ -17,11 +19,18 @@ type Entry = { key: Buffer; value: Buffer };
 
 /** Entries of one transaction. */
 const BATCH_ENTRIES = 10_000;
+const DATABASES = ['vectors', 'files'] as const;
+type Name = (typeof DATABASES)[number];
 /** Written by the store as they are, and compared as a whole. */
 const PLAIN_KEYS = ['schema', 'space'];
 
-function* intactEntries(database: Binary | undefined, findings: Findings): Generator<Entry> {
-	if (!database) return;
+function* intactEntries(source: Environment, name: Name, findings: Findings): Generator<Entry> {
+	const database = source[name] as Binary | undefined;
+	if (!database) {
+		// The store makes both before it says anything of itself: the name of this one changed.
+		if ([...source.root.getKeys()].some((key) => !DATABASES.includes(key as Name))) throw new Error(`its ${name} are missing`);
+		return;
+	}
 	let previous: Buffer | undefined;
 	let seen = 0;
 	for (const entry of database.getRange({ snapshot: false })) {
@@ -39,10 +48,10 @@ function* intactEntries(database: Binary | undefined, findings: Findings): Gener
 }
 
 /** What can be read, in batches; the first failure ends it and is noted. */
-function* batchesOf(database: Binary | undefined, findings: Findings): Generator<Entry[]> {
+function* batchesOf(source: Environment, name: Name, findings: Findings): Generator<Entry[]> {
 	let batch: Entry[] = [];
 	try {
-		for (const entry of intactEntries(database, findings)) {
+		for (const entry of intactEntries(source, name, findings)) {
 			batch.push(entry);
 			if (batch.length < BATCH_ENTRIES) continue;
 			yield batch;
@@ -72,8 +81,8 @@ function metadata({ root }: Environment, findings: Findings): [key: string, valu
 
 function read(source: Environment, target: Environment | undefined): Findings {
 	const findings: Findings = { intact: 0, damaged: 0 };
-	for (const name of ['vectors', 'files'] as const) {
-		for (const batch of batchesOf(source[name], findings)) {
+	for (const name of DATABASES) {
+		for (const batch of batchesOf(source, name, findings)) {
 			target?.root.transactionSync(() => {
 				// In order, and so packed without gaps.
 				for (const { key, value } of batch) target[name].putSync(key, value, { append: true });
@@ -96,7 +105,14 @@ function orExit<T>(code: number, action: () => T): T {
 	}
 }
 
-const [path = '', copy] = process.argv.slice(2);
+/** LMDB may hold this thread for ever: another one watches the time. */
+function endAfter(ms: string): void {
+	const source = `setTimeout(() => process.kill(process.pid, 'SIGKILL'), ${Number(ms)})`;
+	new Worker(source, { eval: true }).unref();
+}
+
+const [path = '', deadlineMs = '', copy] = process.argv.slice(2);
+endAfter(deadlineMs);
 const source = orExit(UNREADABLE_EXIT_CODE, () => openEnvironment(path, { readOnly: true }));
 const target = copy === undefined ? undefined : orExit(1, () => openEnvironment(copy, { noSync: true }));
 const findings = orExit(1, () => read(source, target));

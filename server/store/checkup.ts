@@ -2,7 +2,8 @@
  * Reading an environment that is not at rest. LMDB trusts the pages that it maps: a flipped bit in one can end the process that
  * follows it, or make a write wait for ever. So such a file is read, and what is intact of it copied, by a child process.
  *
- * Guarantees: the file itself is opened for reading only, and in the child only, which may crash or hang. Every entry that is
+ * Guarantees: the file itself is opened for reading only, and in the child only, which may crash or hang, and
+ * which ends even when this process does not live to end it. Every entry that is
  * copied passed the checksum that ties it to its key.
  */
 import { execFile } from 'node:child_process';
@@ -14,6 +15,8 @@ import { messageOf } from '../base/errors.ts';
 const LEAST_TIME_MS = 20_000;
 /** Far slower than any disk, for a file that is not in memory. */
 const BYTES_PER_MS = 10_000;
+/** How much longer a child lives whose parent is gone. */
+const ORPHAN_MS = 5000;
 const LONGEST_COMPLAINT = 200;
 
 /** Exit code of the child for a file that it cannot read at all. */
@@ -39,9 +42,10 @@ export type Checkup = Findings | { unreadable: string };
  */
 export function checkUp(path: string, target?: string, leastMs = LEAST_TIME_MS): Promise<Checkup> {
 	const timeout = Math.round(leastMs + statSync(join(path, 'data.mdb')).size / BYTES_PER_MS);
+	const ownDeadline = String(timeout + ORPHAN_MS);
 	const options = { timeout, killSignal: 'SIGKILL', maxBuffer: 1 << 20 } as const;
 	return new Promise((resolve, reject) => {
-		execFile(process.execPath, [childScript(), path, ...(target ? [target] : [])], options, (error, stdout, stderr) => {
+		execFile(process.execPath, [childScript(), path, ownDeadline, ...(target ? [target] : [])], options, (error, stdout, stderr) => {
 			const complaint = stderr.trim().replaceAll(/\s+/g, ' ').slice(-LONGEST_COMPLAINT);
 			if (!error) resolve(JSON.parse(stdout) as Findings);
 			else if (error.killed) resolve({ unreadable: `it could not be read within ${Math.round(timeout / 1000)} s` });

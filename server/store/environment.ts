@@ -45,7 +45,10 @@ export async function openNewest(folder: string, recovered: string[]): Promise<E
 	}
 	// The child makes it, or nothing.
 	mkdirSync(making);
-	const checkup = await checkUp(path, making);
+	const checkup = await checkUp(path, making).catch((error: unknown) => {
+		removeQuietly(making);
+		throw error;
+	});
 	const loss = lossOf(checkup);
 	if ('unreadable' in checkup) removeQuietly(making);
 	else putInPlace(making, next, path);
@@ -126,7 +129,8 @@ export function syncData(path: string): void {
 
 /** Opens the environment in exactly this folder. Throws what LMDB throws. */
 export function openEnvironment(path: string, mode: { readOnly?: boolean; noSync?: boolean } = {}): Environment {
-	mkdirSync(path, { recursive: true });
+	if (!mode.readOnly) mkdirSync(path, { recursive: true });
+	else if (!existsSync(join(path, DATA_FILE))) throw new Error('there is no index');
 	const root = open<string, string>({ path, noSubdir: false, maxDbs: 4, encoding: 'string', cache: false, ...mode });
 	const binary = { encoding: 'binary', keyEncoding: 'binary', cache: false } as const;
 	return {

@@ -40,8 +40,9 @@ import { noteOpened, noteRest, noteUnrest } from './rest.ts';
 import { type FileRecord, MAX_PATH_BYTES, type Store, type StoreBatch, type StoreReader } from './types.ts';
 
 /**
- * Part of what is written; raised too when the rules change by which definitions are found. Under another number records and metadata may mean something else and are dropped; vectors are kept,
- * because each says by itself what it is: one that the codec does not read is a miss.
+ * Part of what is written; raised too when the rules change by which definitions are found. Under another number records and
+ * metadata may mean something else and are dropped; vectors are kept, because each says by itself what it is: one that the codec
+ * does not read is a miss.
  */
 const SCHEMA_VERSION = '3';
 /** How long LMDB may take to say why a commit failed. */
@@ -191,7 +192,7 @@ class LmdbStore extends LmdbReader implements Store {
 	readonly recovered: readonly string[];
 	/** Processes that opened this store since one last closed it, with this one. */
 	readonly #unclosed: number;
-	/** A write failed: the next start reads the file through. */
+	/** A write failed: the next start reads the file through, whatever was written since. */
 	#failed = false;
 	/** Writes and clears run one after the other. */
 	#last: Promise<unknown> = Promise.resolve();
@@ -248,7 +249,7 @@ class LmdbStore extends LmdbReader implements Store {
 		await this.#enqueue(async () => {
 			try {
 				this.environment = await replaceByCompact(this.#options.folder, this.environment);
-				noteRest(this.path, this.#unclosed);
+				this.#noteRest(this.#unclosed);
 			} catch (error) {
 				throw cacheError(this.#options.folder, error);
 			}
@@ -258,6 +259,7 @@ class LmdbStore extends LmdbReader implements Store {
 	async clear(): Promise<void> {
 		await this.#enqueue(async () => {
 			this.environment = await replaceByEmpty(this.#options.folder, this.environment);
+			this.#failed = false;
 			await this.prepare();
 		});
 	}
@@ -265,7 +267,7 @@ class LmdbStore extends LmdbReader implements Store {
 	override async close(): Promise<void> {
 		await this.#enqueue(async () => {
 			await super.close();
-			if (!this.#failed) noteRest(this.path, 0);
+			this.#noteRest(0);
 			touch(join(this.#options.folder, FOLDER_FILE));
 		});
 	}
@@ -276,7 +278,7 @@ class LmdbStore extends LmdbReader implements Store {
 			noteUnrest(environment.path);
 			await environment.root.transaction(() => change(environment));
 			await environment.root.flushed;
-			noteRest(environment.path, this.#unclosed);
+			this.#noteRest(this.#unclosed);
 			// A reader that was killed would hold on to its pages, and the file would grow for ever.
 			environment.root.readerCheck();
 			this.refresh();
@@ -284,6 +286,10 @@ class LmdbStore extends LmdbReader implements Store {
 			this.#failed = true;
 			throw cacheError(this.#options.folder, await causeOf(error));
 		}
+	}
+
+	#noteRest(unclosed: number): void {
+		if (!this.#failed) noteRest(this.path, unclosed);
 	}
 
 	#enqueue<T>(action: () => Promise<T>): Promise<T> {

@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { chunkId, contentHash, type SpaceId } from '../../server/base/ids.ts';
+import { openEnvironment } from '../../server/store/environment.ts';
 import { fromFloat16, toFloat16 } from '../../server/store/float16.ts';
 import { openStore, openStoreReader, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
 import { createMemoryStore } from '../../server/store/memory-store.ts';
@@ -239,9 +240,36 @@ describe('LMDB store on disk', () => {
 		expect(isAtRest(store.path)).toBe(true);
 		await store.compact();
 		expect(isAtRest(store.path)).toBe(true);
-		await expect(store.write({ meta: [['x'.repeat(4000), 'a key that is too long']] })).rejects.toThrow();
+		const fail = () => expect(store.write({ meta: [['x'.repeat(4000), 'a key that is too long']] })).rejects.toThrow();
+		await fail();
+		// Another environment knows nothing of it.
+		await store.clear();
+		expect(isAtRest(store.path)).toBe(true);
+		await fail();
+		await store.write({ vectors: [[id('after'), unitVector()]] });
+		expect(isAtRest(store.path)).toBe(false);
 		await store.close();
 		expect(isAtRest(store.path)).toBe(false);
+	});
+
+	test.each(['vectors', 'files'])('when the name of the %s changes, they are lost, and that is said', async (name) => {
+		const store = await openStore({ folder, spaceId, dimension });
+		await store.write({ vectors: [[id('v'), unitVector()]], files: [['a.ts', record('a')]] });
+		const data = join(store.path, 'data.mdb');
+		await store.close();
+		const bytes = readFileSync(data);
+		for (let at = bytes.indexOf(name); at >= 0; at = bytes.indexOf(name, at + 1)) bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+		writeFileSync(data, bytes);
+		const again = await onDisk();
+		expect(again.recovered).toEqual([expect.stringContaining(`its ${name} are missing`)]);
+		expect([again.hasVector(id('v')), again.getFile('a.ts') !== undefined]).toEqual([name === 'files', name === 'vectors']);
+		expect(existsSync(join(folder, 'damaged', 'data.mdb'))).toBe(true);
+	});
+
+	test('to read an environment that is gone makes no folder', () => {
+		const path = join(folder, 'index-1');
+		expect(() => openEnvironment(path, { readOnly: true })).toThrow('no index');
+		expect(existsSync(path)).toBe(false);
 	});
 
 	test('what was left in the middle of a write is copied whole, and nothing is said of it', async () => {

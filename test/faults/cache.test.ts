@@ -9,6 +9,7 @@ import { HefError } from '../../server/base/errors.ts';
 import { inspectFolder } from '../../server/indexing/inspect.ts';
 import { loadBundle } from '../../server/inference/bundle.ts';
 import { checkUp } from '../../server/store/checkup.ts';
+import { createClaims } from '../../server/store/claim.ts';
 import { openStoreReader, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
 import { makeTemporaryFolder } from '../../server/store/temporary-store.ts';
 import type { Store } from '../../server/store/types.ts';
@@ -37,6 +38,7 @@ describe('a damaged data file', () => {
 	test('bits flipped anywhere, and cuts at any place, end in the index that was there before: no crash, no hang, no wrong vector', async () => {
 		// With 2 LMDB once waited for ever for a page beyond the file, with 11 it followed one to the end of the process.
 		const seeds = [2, 11, 100 + (Date.now() % 1e6)];
+		console.info(`damage rounds, seeds ${seeds}`);
 		const { outcomes, failures } = await runDamageRounds({ seeds });
 		expect(failures).toEqual([]);
 		expect(Object.values(outcomes).reduce((sum, count) => sum + count)).toBe(6 * seeds.length);
@@ -48,6 +50,13 @@ describe('a damaged data file', () => {
 		execFileSync('mkfifo', [join(folder, 'data.mdb')]);
 		expect(await checkUp(folder, undefined, 1000)).toEqual({ unreadable: 'it could not be read within 1 s' });
 	});
+
+	test('a child that reads one ends by itself where nobody ends it', () => {
+		const folder = temporaryFolder();
+		execFileSync('mkfifo', [join(folder, 'data.mdb')]);
+		const child = fileURLToPath(new URL('../../server/dist/store/checkup-child.js', import.meta.url));
+		expect(spawnSync(process.execPath, [child, folder, '100'], { timeout: 60_000 })).toMatchObject({ signal: 'SIGKILL', error: undefined });
+	}, 70_000);
 });
 
 describe('a cache that cannot be written', () => {
@@ -162,12 +171,14 @@ ${index} > "$0/third"`);
 			const read = onSmallDisk(`mount -t tmpfs -o size=100m tmpfs "$1" || exit 99
 ${index} > "$0/first"; rm "$1"/workspaces/*/index-*/at-rest.json
 dd if=/dev/zero of="$1/filler" bs=64k status=none 2> /dev/null
-${index} > "$0/second" 2> "$0/complaint"; echo $? > "$0/code"
+${index} > "$0/second" 2> "$0/complaint"; echo $? > "$0/code"; ls "$1"/workspaces/* > "$0/left"
 rm "$1/filler"
 ${index} > "$0/third"`);
 			expect(JSON.parse(read('first')).lastUpdate.chunksEmbedded).toBeGreaterThan(0);
 			expect(read('code').trim()).toBe('1');
 			expect(read('complaint')).toMatch(/disk is full/);
+			expect(read('left')).toContain('index-1');
+			expect(read('left')).not.toContain('making');
 			const { recovered, lastUpdate } = JSON.parse(read('third'));
 			expect({ recovered, embedded: lastUpdate.chunksEmbedded }).toEqual({ recovered: undefined, embedded: 0 });
 		},
@@ -176,7 +187,9 @@ ${index} > "$0/third"`);
 });
 
 test('a clock that jumps by hours: nothing waits for it, nothing is taken over or looked at too late', async () => {
-	const [folder, cacheFolder, random] = [temporaryFolder(project(12)), temporaryFolder(), createRandom(Date.now())];
+	const seed = Date.now() % 1e9;
+	console.info(`jumping clock, seed ${seed}`);
+	const [folder, cacheFolder, random] = [temporaryFolder(project(12)), temporaryFolder(), createRandom(seed)];
 	const jumping = () => {
 		let shift = 0;
 		const now = () => {
@@ -208,7 +221,13 @@ test('the status of an index that is damaged says so, and does not follow its pa
 	const file = join(editor.index.storePath, 'data.mdb');
 	await editor.index.close();
 	truncateSync(file, 40_000);
-	const { manifest, ...bundle } = await loadBundle(tinyBundleFolder);
-	const inspected = inspectFolder({ folder, cacheFolder, exclude: [], bundle: { ...bundle, manifest, spaceId: SPACE } });
-	expect(await inspected).toMatchObject({ state: 'error', message: expect.stringMatching(/damaged .*next start keeps/) });
+	const inspected = async () => {
+		const { manifest, ...bundle } = await loadBundle(tinyBundleFolder);
+		return inspectFolder({ folder, cacheFolder, exclude: [], bundle: { ...bundle, manifest, spaceId: SPACE } });
+	};
+	expect(await inspected()).toMatchObject({ state: 'error', message: expect.stringMatching(/damaged .*next start keeps/) });
+
+	// Who opens it reads it through at this moment: once is enough.
+	expect('claim' in createClaims({ folder: workspaceCacheFolder(cacheFolder, folder), space: '' }).take()).toBe(true);
+	expect(await inspected()).toMatchObject({ state: 'indexing', message: `the index is being opened by process ${process.pid}` });
 });

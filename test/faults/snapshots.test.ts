@@ -26,7 +26,9 @@ async function check(folder: string): Promise<number> {
 }
 
 test('several processes save to one folder and are killed in the middle of it: what is loaded is whole, and nothing stays behind', async () => {
-	const [folder, random] = [temporaryFolder(), createRandom(Date.now())];
+	const seed = Date.now() % 1e9;
+	console.info(`damaged snapshots, seed ${seed}`);
+	const [folder, random] = [temporaryFolder(), createRandom(seed)];
 	const program = await bundleProgram('snapshot-child');
 	onTestFinished(program.remove);
 	const children = new Set<ChildProcess>();
