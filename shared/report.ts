@@ -37,7 +37,7 @@ export interface HnswReport {
 export interface WorkspaceReport {
 	folder: string;
 	state: WorkspaceState;
-	/** Why the state is `error`, `paused` or `off`. */
+	/** Why the state is `error`, `paused` or `off`, or what is going on. */
 	message?: string;
 	files: number;
 	/** Part of the folder's source files that retrieval can search, 0–1. */

@@ -27,6 +27,7 @@ export interface FolderIndex {
 	/** In every editor that has the folder open, as is {@link resume}. */
 	pause(): void;
 	resume(): void;
+	/** Also while the builder changes, from what was known before. */
 	report(): WorkspaceReport;
 	/** A sentence for the status. */
 	addNotice(message: string): void;
@@ -38,7 +39,7 @@ export interface FolderIndex {
 }
 
 /** How soon news of other processes are seen. */
-const TICK_MS = 500;
+export const TICK_MS = 500;
 /** How soon a store is tried again that could not be opened. */
 const TRY_AGAIN_MS = 10_000;
 /** @throws HefError `cache-unavailable` when not even a temporary folder can be written */
@@ -57,6 +58,8 @@ class SharedFolderIndex implements FolderIndex {
 	/** Replaced before the old role is given up, so that whoever was rejected by that asks the new one. */
 	#role: Promise<Role>;
 	#current: Role | undefined;
+	/** What the old role said last, from when it is given up until another is taken: it is closed by then. */
+	#lastReport: WorkspaceReport | undefined;
 	#paused = false;
 	#openFiles: readonly string[] = [];
 	#notices: string[] = [];
@@ -82,7 +85,7 @@ class SharedFolderIndex implements FolderIndex {
 			isOverBudget: () => this.#budget.isExceeded(),
 			addNotice: (message) => this.addNotice(message),
 		});
-		this.#pause = createPause(this.#cache);
+		this.#pause = createPause({ folder: this.#cache, clock });
 		this.#role = Promise.reject(new Error('not open'));
 		this.#role.catch(() => {});
 	}
@@ -131,8 +134,8 @@ class SharedFolderIndex implements FolderIndex {
 		invariant(this.#current, 'a folder index is open before it is used');
 		const own = this.#current.kind === 'builder';
 		const notices = [...this.#notices, ...(this.#budget.notice ? [this.#budget.notice] : [])];
-		const pid = own ? process.pid : this.#roles.claims.builder()?.pid;
-		const report = this.#current.indexer.report();
+		const pid = this.#lastReport ? undefined : own ? process.pid : this.#roles.claims.builder()?.pid;
+		const report = this.#lastReport ?? this.#current.indexer.report();
 		const pausedBy = this.#pause.by();
 		return {
 			...report,
@@ -175,10 +178,15 @@ class SharedFolderIndex implements FolderIndex {
 	/** Gives the present role up and takes another. */
 	#change(choose: () => Promise<Role>): void {
 		const old = this.#current;
+		if (old && !this.#lastReport) {
+			const report = old.indexer.report();
+			this.#lastReport = { ...report, state: report.state === 'ready' ? 'indexing' : report.state };
+		}
 		const next = (async () => {
 			if (old) await this.#roles.giveUp(old);
 			const role = await choose();
 			this.#current = role;
+			this.#lastReport = undefined;
 			this.#failure = undefined;
 			if (this.#paused) role.indexer.pause();
 			else this.#followPause();
@@ -187,6 +195,7 @@ class SharedFolderIndex implements FolderIndex {
 			return role;
 		})();
 		next.catch((error: unknown) => {
+			if (this.#closed) return;
 			this.#failure = messageOf(error);
 			this.#options.logger.error(this.#failure);
 		});
@@ -297,7 +306,7 @@ class SharedFolderIndex implements FolderIndex {
 	/** Tells the others how far this process is, or learns that another one took over. */
 	#renew(): void {
 		const role = this.#current;
-		if (role?.kind !== 'builder' || !role.claim || this.#closed) return;
+		if (role?.kind !== 'builder' || !role.claim || this.#closed || this.#lastReport) return;
 		this.#renewedMs = this.#options.clock.elapsed();
 		if (role.claim.renew(role.indexer.activity())) return;
 		const lost: Role = { kind: 'builder', indexer: role.indexer, store: role.store };

@@ -8,8 +8,7 @@ import type { SpaceId } from '../base/ids.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
 import type { Bundle } from '../inference/bundle.ts';
 import { openWorkspaceView } from '../retrieval/view.ts';
-import { isReadable } from '../store/cache-folder.ts';
-import { createClaims } from '../store/claim.ts';
+import { createClaims, OPENING } from '../store/claim.ts';
 import { existingStorePath, openStoreReader, problemWith, workspaceCacheFolder } from '../store/lmdb-store.ts';
 import type { StoreReader } from '../store/types.ts';
 import type { Workspace } from '../workspace/types.ts';
@@ -37,7 +36,12 @@ export async function inspectFolder({ folder, cacheFolder, bundle, exclude }: In
 	if (storePath === undefined) {
 		return { ...emptyReport(folder, 'off'), message: 'never indexed', pending: (await workspace.list()).length };
 	}
-	const problem = isReadable(cache, storePath) ? undefined : await problemWith(storePath);
+	const builder = createClaims({ folder: cache, space: bundle.spaceId }).builder();
+	const builtBy = builder ? { builder: { pid: builder.pid, own: false } } : {};
+	// It reads the whole file through itself, and may put another in its place.
+	if (builder?.state === OPENING)
+		return { ...emptyReport(folder, 'indexing'), message: `the index is being opened by process ${builder.pid}`, ...builtBy };
+	const problem = builder ? undefined : await problemWith(storePath);
 	if (problem !== undefined)
 		return {
 			...emptyReport(folder, 'error'),
@@ -46,10 +50,9 @@ export async function inspectFolder({ folder, cacheFolder, bundle, exclude }: In
 	const store = openStoreReader({ path: storePath, ...space });
 	try {
 		const report = await describeStore(store, workspace, createHierarchy({ spaceId: bundle.spaceId }));
-		const builder = createClaims({ folder: cache, space: bundle.spaceId }).builder();
 		return {
 			...report,
-			...(builder ? { builder: { pid: builder.pid, own: false } } : {}),
+			...builtBy,
 			hnsw: await describeVectorIndex(storePath, space),
 		};
 	} finally {

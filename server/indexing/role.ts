@@ -7,7 +7,7 @@
  */
 import { rmSync } from 'node:fs';
 import { HefError, messageOf } from '../base/errors.ts';
-import { type Claim, createClaims, OPENING, RENEW_MS } from '../store/claim.ts';
+import { type BuilderNote, type Claim, createClaims, OPENING, RENEW_MS, UNKNOWN_SPACE } from '../store/claim.ts';
 import { openDonors } from '../store/donors.ts';
 import { knock } from '../store/knocks.ts';
 import { existingStorePath, makeCacheFolder, openStore, openStoreReader, storeFormat } from '../store/lmdb-store.ts';
@@ -18,7 +18,7 @@ import type { FolderIndexOptions, Indexer, IndexerEvents, IndexerOptions } from 
 
 /** A builder that was just started needs a moment to make its store. */
 const STORE_WAIT_MS = 10_000;
-const LOOK_AGAIN_MS = 100;
+export const LOOK_AGAIN_MS = 100;
 
 /** Builds, with a claim or in a store of its own, or follows. */
 export type Role =
@@ -50,10 +50,10 @@ export class Roles {
 			makeCacheFolder(this.#options.cache);
 			const taken = this.claims.take();
 			if ('claim' in taken) return await this.#build(taken.claim);
-			if (taken.builder.space === storeFormat(this.#options.spaceId)) return await this.#follow();
+			if (this.#mayFollow(taken.builder)) return await this.#follow();
 			return await this.buildAside(`Process ${taken.builder.pid} indexes this folder with another model bundle`);
 		} catch (error) {
-			if (!this.#options.mayBuildAside || (error instanceof HefError && error.code !== 'cache-unavailable')) throw error;
+			if (this.#closed || !this.#options.mayBuildAside || (error instanceof HefError && error.code !== 'cache-unavailable')) throw error;
 			return this.buildAside(messageOf(error));
 		}
 	}
@@ -102,11 +102,15 @@ export class Roles {
 
 	async #follow(): Promise<Role> {
 		const { spaceId, dimension, workspace, clock, createHierarchy } = this.#options;
-		const isReadable = () => existingStorePath(this.#options.cache) !== undefined && this.claims.builder()?.state !== OPENING;
-		await this.until(() => isReadable() || this.claims.builder() === undefined);
+		const place = () => existingStorePath(this.#options.cache);
+		const isSettled = (builder = this.claims.builder()) =>
+			builder === undefined || !this.#mayFollow(builder) || (builder.state !== OPENING && place() !== undefined);
+		await this.until(isSettled);
 		if (this.#closed) throw new Error('the index was closed');
-		const storePath = existingStorePath(this.#options.cache);
-		if (storePath === undefined || !isReadable()) return this.choose();
+		const storePath = place();
+		const builder = this.claims.builder();
+		// Without a builder that has checked it, nobody knows that the file can be trusted.
+		if (storePath === undefined || builder === undefined || builder.state === OPENING || !this.#mayFollow(builder)) return this.choose();
 		const store = openStoreReader({ path: storePath, spaceId, dimension });
 		const indexer = await createFollower({
 			workspace,
@@ -118,6 +122,11 @@ export class Roles {
 			builder: () => this.claims.builder(),
 		});
 		return { kind: 'follower', indexer, storePath };
+	}
+
+	/** Whether what it builds is of use here, as far as it says yet. */
+	#mayFollow({ space }: BuilderNote): boolean {
+		return space === UNKNOWN_SPACE || space === storeFormat(this.#options.spaceId);
 	}
 
 	async giveUp(role: Role): Promise<void> {

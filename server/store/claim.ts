@@ -19,7 +19,7 @@ import { cacheError } from './environment.ts';
 export interface BuilderNote {
 	pid: number;
 	host: string;
-	/** The vector space that it builds. */
+	/** The vector space that it builds, or {@link UNKNOWN_SPACE}. */
 	space: string;
 	/** {@link OPENING} until the store may be read. */
 	state: string;
@@ -41,7 +41,7 @@ export interface Claims {
 	 * @throws HefError `cache-unavailable` when it cannot be written
 	 */
 	take(): { claim: Claim } | { builder: BuilderNote };
-	/** Who builds now; undefined when nobody does. */
+	/** Who builds now; undefined when nobody does. Of a claim that cannot be read, that it is {@link OPENING}. */
 	builder(): BuilderNote | undefined;
 }
 
@@ -57,11 +57,16 @@ export interface ClaimsOptions {
 
 /** State of a builder that has yet to find out whether the store can be trusted. */
 export const OPENING = 'opening';
+/** Space of a builder whose claim cannot be read, because it is being written. */
+export const UNKNOWN_SPACE = '';
 
 /** How often a claim has to be renewed, and after how long without it lapses. */
 export const RENEW_MS = 5000;
-const LAPSES_MS = 30_000;
+export const LAPSES_MS = 30_000;
 const PATTERN = /^builder-(\d+)\.json$/;
+
+/** A claim that somebody has, whoever that is. */
+const UNREAD: BuilderNote = { pid: 0, host: '', space: UNKNOWN_SPACE, state: OPENING, pending: 0 };
 
 interface Sighting {
 	number: number;
@@ -88,8 +93,10 @@ export function createClaims({ folder, space, pid = process.pid, monotonicMs = (
 		return last;
 	};
 
-	const holds = ({ note, sinceMs }: Sighting): boolean => {
+	const holds = ({ note, mtimeMs, sinceMs }: Sighting): boolean => {
 		if (note?.released) return false;
+		// Writing takes a moment: one that was left half written is nobody's.
+		if (!note && Date.now() - mtimeMs > LAPSES_MS) return false;
 		if (note?.host === host && !isRunning(note.pid)) return false;
 		return monotonicMs() - sinceMs < LAPSES_MS;
 	};
@@ -112,12 +119,16 @@ export function createClaims({ folder, space, pid = process.pid, monotonicMs = (
 		};
 	};
 
+	const holder = (): BuilderNote | undefined => {
+		const newest = look();
+		return newest && holds(newest) ? (newest.note ?? UNREAD) : undefined;
+	};
+
 	return {
 		take() {
-			const newest = look();
-			const builder = newest && holds(newest) ? newest.note : undefined;
-			if (newest && holds(newest)) return { builder: builder ?? { pid: 0, host: '', space, state: OPENING, pending: 0 } };
-			const number = (newest?.number ?? 0) + 1;
+			const builder = holder();
+			if (builder) return { builder };
+			const number = (last?.number ?? 0) + 1;
 			const note: BuilderNote = { pid, host, space, state: OPENING, pending: 0 };
 			try {
 				writeFileSync(pathOf(number), JSON.stringify(note), { flag: 'wx' });
@@ -130,10 +141,7 @@ export function createClaims({ folder, space, pid = process.pid, monotonicMs = (
 			for (const old of numbersIn(folder)) if (old < number) rmSync(pathOf(old), { force: true });
 			return { claim: claimOf(number) };
 		},
-		builder() {
-			const newest = look();
-			return newest && holds(newest) ? newest.note : undefined;
-		},
+		builder: holder,
 	};
 }
 

@@ -1,5 +1,5 @@
 /** Stand-ins for the indexer's neighbours: deterministic, in memory, and counting what they are asked. */
-import type { Clock } from '../../server/base/clock.ts';
+import { type Clock, systemClock } from '../../server/base/clock.ts';
 import { hashText } from '../../server/base/ids.ts';
 import type { Chunk, Chunker } from '../../server/chunking/types.ts';
 import type { Embedder, Fuser, Tokenizer } from '../../server/inference/types.ts';
@@ -148,5 +148,23 @@ export function createManualClock(start = 2_000_000_000): Clock & { advance(ms: 
 			timers = timers.filter(({ at }) => at > now);
 			for (const { callback } of due) callback();
 		},
+	};
+}
+
+/** The clock of the machine, and a way to wait until somebody waits. */
+export function createWatchedClock(): Clock & { scheduled(ms: number, times?: number): Promise<void> } {
+	const watchers = new Set<{ ms: number; times: number; resolve: () => void }>();
+	return {
+		...systemClock,
+		schedule(ms, callback) {
+			for (const watcher of watchers) {
+				if (watcher.ms !== ms || --watcher.times > 0) continue;
+				watchers.delete(watcher);
+				watcher.resolve();
+			}
+			return systemClock.schedule(ms, callback);
+		},
+		/** Resolves when a callback after just so long was asked for that many times from now on. */
+		scheduled: (ms, times = 1) => new Promise((resolve) => watchers.add({ ms, times, resolve })),
 	};
 }

@@ -1,17 +1,22 @@
 /** Several editors on one folder, in one process: who builds, who follows, and what happens when the builder goes. */
-import { readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { WorkspaceReport } from 'hef-shared';
 import { describe, expect, test } from 'vitest';
+import { systemClock } from '../../server/base/clock.ts';
 import type { SpaceId } from '../../server/base/ids.ts';
-import type { FolderIndex } from '../../server/indexing/folder-index.ts';
+import { type FolderIndex, TICK_MS } from '../../server/indexing/folder-index.ts';
 import { publicationCount, publicationMeta, publishedSince } from '../../server/indexing/publications.ts';
+import { LOOK_AGAIN_MS } from '../../server/indexing/role.ts';
 import { createClaims } from '../../server/store/claim.ts';
 import { openDonors } from '../../server/store/donors.ts';
 import { openStoreReader, storeFormat, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
 import { createMemoryStore } from '../../server/store/memory-store.ts';
 import { createPause } from '../../server/store/pause.ts';
 import { noteUnrest } from '../../server/store/rest.ts';
+import { createWatchedClock } from '../support/fakes.ts';
 import { DIMENSION, openEditor, SPACE } from '../support/folder-index.ts';
 import { temporaryFolder, writeFiles } from '../support/temporary-folder.ts';
 
@@ -20,10 +25,33 @@ const project = () => ({ 'src/a.py': lines(8, 'a'), 'src/b.py': lines(6, 'b'), '
 
 async function pair() {
 	const [folder, cacheFolder] = [temporaryFolder(project()), temporaryFolder()];
-	const builder = await openEditor({ folder, cacheFolder });
+	const [builderClock, followerClock] = [createWatchedClock(), createWatchedClock()];
+	const builder = await openEditor({ folder, cacheFolder, clock: builderClock });
 	await builder.refresh();
-	const follower = await openEditor({ folder, cacheFolder });
-	return { folder, cacheFolder, builder, follower };
+	const follower = await openEditor({ folder, cacheFolder, clock: followerClock });
+	return { folder, cacheFolder, builder, builderClock, follower, followerClock };
+}
+
+/** An index that nobody has open, and its claim. */
+async function claimed() {
+	const { cacheFolder, folder, builder, follower } = await pair();
+	const { storePath } = builder.index;
+	await Promise.all([builder.index.close(), follower.index.close()]);
+	const cache = workspaceCacheFolder(cacheFolder, folder);
+	const taken = createClaims({ folder: cache, space: storeFormat(SPACE) }).take();
+	if (!('claim' in taken)) throw new Error('nobody had it');
+	return { cacheFolder, folder, cache, storePath, claim: taken.claim };
+}
+
+/** The report, once it is so. Every look has to succeed, where `expect.poll` tries again after an error. */
+async function reportOnce(index: FolderIndex, isSo: (report: WorkspaceReport) => boolean) {
+	const seen: WorkspaceReport[] = [];
+	for (;;) {
+		const report = index.report();
+		seen.push(report);
+		if (isSo(report)) return { report, seen };
+		await nextTurn();
+	}
 }
 
 describe('two editors on one folder', () => {
@@ -68,7 +96,11 @@ describe('two editors on one folder', () => {
 		const { storePath } = builder.index;
 		await builder.index.close();
 		noteUnrest(storePath);
-		await expect.poll(() => follower.index.report().builder, { timeout: 10_000 }).toEqual({ pid: process.pid, own: true });
+		const { seen } = await reportOnce(follower.index, ({ builder: who }) => who?.own === true);
+		// While the copy is made, it says what was there before, and not who builds.
+		const between = seen.filter(({ state, builder: who }) => state === 'indexing' && who === undefined);
+		expect(between.length).toBeGreaterThan(0);
+		for (const report of between) expect(report).toMatchObject({ files: 3, chunks: 9 });
 		expect(await follower.refresh()).toMatchObject({ chunksEmbedded: 0 });
 		expect(follower.index.storePath).not.toBe(storePath);
 		expect(follower.moved).toEqual([follower.index.storePath]);
@@ -77,18 +109,18 @@ describe('two editors on one folder', () => {
 	});
 
 	test('a request that the builder cannot answer any more is answered by the one that takes over', async () => {
-		const { folder, builder, follower } = await pair();
+		const { folder, builder, builderClock, follower } = await pair();
 		builder.index.pause();
 		writeFiles(folder, { 'src/new.py': lines(4, 'n') });
 		const asked = follower.index.request({ paths: ['src/new.py'], reason: 'save' });
-		await new Promise((resolve) => setTimeout(resolve, 700));
+		await builderClock.scheduled(TICK_MS, 2);
 		await builder.index.close();
 		await asked;
 		expect(follower.embedded.length).toBe(2);
 	});
 
 	test('pausing in the one that follows stops the one that builds, and either resumes both', async () => {
-		const { folder, builder, follower } = await pair();
+		const { folder, builder, builderClock, follower } = await pair();
 		const both = [builder.index, follower.index];
 		const states = () => both.map((index) => index.report().state).join();
 		for (const [pauser, resumer] of [both, [...both].reverse()] as [FolderIndex, FolderIndex][]) {
@@ -97,7 +129,7 @@ describe('two editors on one folder', () => {
 			await expect.poll(states, { timeout: 5000 }).toBe('paused,paused');
 			writeFiles(folder, { 'src/new.py': lines(4, `n${before}_`) });
 			const asked = resumer.request({ paths: ['src/new.py'], reason: 'save' });
-			await new Promise((resolve) => setTimeout(resolve, 1200));
+			await builderClock.scheduled(TICK_MS, 2);
 			expect(builder.embedded.length).toBe(before);
 			resumer.resume();
 			await asked;
@@ -108,14 +140,14 @@ describe('two editors on one folder', () => {
 	});
 
 	test('a pause outlives a change of builders and ends with the editor that asked for it', async () => {
-		const { folder, cacheFolder, builder, follower } = await pair();
-		const third = createPause(workspaceCacheFolder(cacheFolder, folder));
+		const { folder, cacheFolder, builder, follower, followerClock } = await pair();
+		const third = createPause({ folder: workspaceCacheFolder(cacheFolder, folder), clock: systemClock });
 		third.set();
 		await builder.index.close();
 		const asked = follower.refresh('watch');
 		await expect.poll(() => follower.index.report(), { timeout: 5000 }).toMatchObject({ builder: { own: true }, state: 'paused' });
 		writeFiles(folder, { 'src/new.py': lines(4, 'n') });
-		await new Promise((resolve) => setTimeout(resolve, 1200));
+		await followerClock.scheduled(TICK_MS, 2);
 		expect(follower.embedded).toEqual([]);
 		third.release();
 		await asked;
@@ -124,11 +156,11 @@ describe('two editors on one folder', () => {
 
 	test('the status says which process paused; one that was killed pauses nobody', async () => {
 		const { folder, cacheFolder, builder } = await pair();
-		const file = join(workspaceCacheFolder(cacheFolder, folder), 'paused.json');
-		writeFileSync(file, JSON.stringify({ pid: process.ppid, host: hostname(), token: '' }));
+		const file = join(workspaceCacheFolder(cacheFolder, folder), 'paused-1.json');
+		writeFileSync(file, JSON.stringify({ pid: process.ppid, host: hostname() }));
 		const message = `paused in the editor of process ${process.ppid}`;
 		await expect.poll(() => builder.index.report(), { timeout: 5000 }).toMatchObject({ state: 'paused', message });
-		writeFileSync(file, JSON.stringify({ pid: 2 ** 22 + 1, host: hostname(), token: '' }));
+		writeFileSync(file, JSON.stringify({ pid: 2 ** 22 + 1, host: hostname() }));
 		await expect.poll(() => builder.index.report().state, { timeout: 5000 }).toBe('ready');
 	});
 
@@ -145,25 +177,64 @@ describe('two editors on one folder', () => {
 	});
 
 	test('while the builder finds out whether the index can be trusted, nobody else reads it', async () => {
-		const { cacheFolder, folder, builder, follower } = await pair();
-		const { storePath } = builder.index;
+		const { cacheFolder, folder, storePath, claim } = await claimed();
 		const [id] = openStoreReader({ path: storePath, spaceId: SPACE, dimension: DIMENSION }).vectorIds();
-		await Promise.all([builder.index.close(), follower.index.close()]);
-		const cache = workspaceCacheFolder(cacheFolder, folder);
-		const taken = createClaims({ folder: cache, space: storeFormat(SPACE) }).take();
-		if (!('claim' in taken)) throw new Error('nobody had it');
 		let isOpen = false;
-		const opening = openEditor({ folder, cacheFolder }).then((editor) => {
+		const clock = createWatchedClock();
+		const waits = clock.scheduled(LOOK_AGAIN_MS, 3);
+		const opening = openEditor({ folder, cacheFolder, clock }).then((editor) => {
 			isOpen = true;
 			return editor;
 		});
 		const donated = () => openDonors({ cacheFolder, except: '', spaceId: SPACE, dimension: DIMENSION }).getVector(id as never);
-		await new Promise((resolve) => setTimeout(resolve, 700));
+		await waits;
 		expect(isOpen).toBe(false);
 		expect(donated()).toBeUndefined();
-		taken.claim.renew({ state: 'ready', pending: 0 });
+		claim.renew({ state: 'ready', pending: 0 });
 		expect((await opening).index.report().files).toBe(3);
 		expect(donated()).toBeDefined();
+	});
+
+	test('when the builder goes before it knows, whoever waits finds out itself, and does not read the file before', async () => {
+		const { cacheFolder, folder, storePath, claim } = await claimed();
+		noteUnrest(storePath);
+		const clock = createWatchedClock();
+		const waits = clock.scheduled(LOOK_AGAIN_MS);
+		const opening = openEditor({ folder, cacheFolder, clock });
+		await waits;
+		claim.release();
+		const { index } = await opening;
+		expect(index.report()).toMatchObject({ builder: { own: true }, files: 3 });
+		expect(index.storePath).not.toBe(storePath);
+	});
+
+	test('a claim that is being written is waited for, and nobody builds beside it', async () => {
+		const { cacheFolder, folder, cache, storePath, claim } = await claimed();
+		writeFileSync(join(cache, 'builder-9.json'), '');
+		const clock = createWatchedClock();
+		const waits = clock.scheduled(LOOK_AGAIN_MS);
+		const opening = openEditor({ folder, cacheFolder, clock });
+		await waits;
+		rmSync(join(cache, 'builder-9.json'));
+		claim.renew({ state: 'ready', pending: 0 });
+		const { index, problems } = await opening;
+		expect(index.storePath).toBe(storePath);
+		expect(index.report().builder).toEqual({ pid: process.pid, own: false });
+		expect(problems).toEqual([]);
+	});
+
+	test('who closes while waiting for a builder builds nothing, and alarms nobody', async () => {
+		const { cacheFolder, folder, cache, claim } = await claimed();
+		claim.renew({ state: 'ready', pending: 0 });
+		const clock = createWatchedClock();
+		const { index, problems, moved } = await openEditor({ folder, cacheFolder, clock });
+		const waits = clock.scheduled(LOOK_AGAIN_MS);
+		claim.renew({ state: 'opening', pending: 0 });
+		cpSync(join(cache, 'index-1'), join(cache, 'index-2'), { recursive: true });
+		await waits;
+		expect(index.report()).toMatchObject({ state: 'indexing', files: 3 });
+		await index.close();
+		expect({ problems, moved, notices: index.report().notices }).toEqual({ problems: [], moved: [], notices: undefined });
 	});
 
 	test('of several that follow, one takes over', async () => {
@@ -187,52 +258,6 @@ describe('two editors on one folder', () => {
 		const { storePath } = other.index;
 		await other.index.close();
 		expect(() => readdirSync(storePath)).toThrow('ENOENT');
-	});
-});
-
-describe('a claim', () => {
-	const claimsIn = (folder: string, options: { pid?: number; monotonicMs?: () => number } = {}) =>
-		createClaims({ folder, space: 's', ...options });
-	/** No process has it. */
-	const GONE = 2 ** 22 + 1;
-
-	test('is given once; given back or left by a dead process, to the next', () => {
-		const folder = temporaryFolder();
-		const first = claimsIn(folder).take();
-		if (!('claim' in first)) throw new Error('nobody had it');
-		expect(claimsIn(folder).take()).toMatchObject({ builder: { pid: process.pid, host: hostname() } });
-		first.claim.release();
-		const second = claimsIn(folder, { pid: GONE }).take();
-		expect('claim' in second).toBe(true);
-		expect('claim' in claimsIn(folder).take()).toBe(true);
-		expect(readdirSync(folder)).toEqual(['builder-3.json']);
-		// The first one learns that it is no longer its turn, and does not disturb the others.
-		expect(first.claim.renew({ state: 'ready', pending: 0 })).toBe(false);
-	});
-
-	test('of another machine, or of a process that stands still, lapses after half a minute of watching; the clock does not matter', () => {
-		const folder = temporaryFolder();
-		writeFileSync(join(folder, 'builder-7.json'), JSON.stringify({ pid: GONE, host: 'elsewhere', space: 's', state: 'ready', pending: 0 }));
-		let now = 1e6;
-		const watching = claimsIn(folder, { monotonicMs: () => now });
-		expect(watching.builder()).toMatchObject({ host: 'elsewhere' });
-		utimesSync(join(folder, 'builder-7.json'), new Date(0), new Date(0));
-		now += 29_000;
-		expect('claim' in watching.take()).toBe(false);
-		now += 29_000;
-		expect('claim' in watching.take()).toBe(false);
-		now += 2000;
-		expect('claim' in watching.take()).toBe(true);
-		expect(readdirSync(folder)).toEqual(['builder-8.json']);
-	});
-
-	test('that is being written, or is no claim at all, still counts until it lapses', () => {
-		const folder = temporaryFolder({ 'builder-1.json': '{"pid":' });
-		let now = 0;
-		const watching = claimsIn(folder, { monotonicMs: () => now });
-		expect('claim' in watching.take()).toBe(false);
-		now += 30_000;
-		expect('claim' in watching.take()).toBe(true);
 	});
 });
 
