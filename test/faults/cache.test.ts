@@ -55,7 +55,7 @@ describe('a damaged data file', () => {
 		const folder = temporaryFolder();
 		execFileSync('mkfifo', [join(folder, 'data.mdb')]);
 		const child = fileURLToPath(new URL('../../server/dist/store/checkup-child.js', import.meta.url));
-		expect(spawnSync(process.execPath, [child, folder, '100'], { timeout: 60_000 })).toMatchObject({ signal: 'SIGKILL', error: undefined });
+		expect(spawnSync(process.execPath, [child, folder, '100'], { timeout: 60_000 })).toMatchObject({ signal: 'SIGKILL' });
 	}, 70_000);
 });
 
