@@ -11,18 +11,16 @@ import {
 	TransportKind,
 } from 'vscode-languageclient/node';
 import type { ServerCommands } from './server-commands.ts';
-import { findProgram } from './server-program.ts';
+import { environmentOf, findProgram } from './server-program.ts';
 
 /** @throws Error when there is no server to start */
 export function createClient(context: ExtensionContext, serverCommands: ServerCommands): LanguageClient {
-	const serverPath = workspace.getConfiguration('hef').get('serverPath', '');
+	const settings = workspace.getConfiguration('hef');
 	const server: Executable = {
 		command: process.execPath,
-		args: [findProgram({ extensionFolder: context.extensionPath, serverPath })],
+		args: [findProgram({ extensionFolder: context.extensionPath, serverPath: settings.get('serverPath', '') })],
 		transport: TransportKind.stdio,
-		// The editor's binary is Electron; with this it is plain Node.
-		// glibc gives back what unloaded models took (docs/performance.md).
-		options: { env: { MALLOC_TRIM_THRESHOLD_: '131072', ...process.env, ELECTRON_RUN_AS_NODE: '1' } },
+		options: { env: environmentOf(process.env, settings.get('cacheFolder', '')) },
 	};
 	const outputChannel = window.createOutputChannel('HEF', { log: true });
 	const options: LanguageClientOptions = {

@@ -27,3 +27,14 @@ export function findProgram({ extensionFolder, serverPath, exists = existsSync }
 	if (!found) throw new Error(`the extension has no server at ${places.join(' or ')}; build it, or set hef.serverPath`);
 	return found;
 }
+
+/**
+ * The server's environment. The editor's binary is Electron, and plain Node with this; glibc gives back what unloaded models took
+ * (docs/performance.md); Node's compiled code lies with the index.
+ *
+ * @param cacheFolder the setting `hef.cacheFolder`; empty for the server's default
+ */
+export function environmentOf(env: NodeJS.ProcessEnv, cacheFolder: string): NodeJS.ProcessEnv {
+	const compiled = cacheFolder && !env.NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE: join(cacheFolder, 'compiled') } : {};
+	return { MALLOC_TRIM_THRESHOLD_: '131072', ...env, ...compiled, ELECTRON_RUN_AS_NODE: '1' };
+}

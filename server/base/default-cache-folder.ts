@@ -2,6 +2,9 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
+/** Node's compiled code of the server, in the cache's folder. */
+export const COMPILED_FOLDER = 'compiled';
+
 /** The operating system's place for caches, in a folder of ours. */
 export function defaultCacheFolder(): string {
 	if (process.platform === 'win32')

@@ -6,7 +6,7 @@ import { megabytes, printJson } from './output.ts';
 export const clearCommand: Command = {
 	name: 'clear',
 	usage: '[DIR] [--all] [--json]',
-	summary: 'delete the index of a folder, or of all folders',
+	summary: 'delete the index of a folder, or of all folders with the compiled code of the server',
 	options: { all: { type: 'boolean' } },
 	async run({ positionals, values, settings }, context) {
 		const folder = values.all ? undefined : resolve(onePositional(clearCommand, positionals, 'folder'));

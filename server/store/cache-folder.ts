@@ -5,6 +5,7 @@
  */
 import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { COMPILED_FOLDER } from '../base/default-cache-folder.ts';
 import { createClaims, OPENING } from './claim.ts';
 import { isAtRest } from './rest.ts';
 
@@ -50,7 +51,7 @@ export function keepWithinBudget({ cacheFolder, budgetBytes, keep }: { cacheFold
 	removed: CachedWorkspace[];
 } {
 	const workspaces = listCachedWorkspaces(cacheFolder);
-	let total = workspaces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+	let total = sizeOf(cacheFolder);
 	const removed: CachedWorkspace[] = [];
 	for (const { path } of workspaces) {
 		if (total <= budgetBytes) break;
@@ -97,6 +98,14 @@ export function removeCaches(workspaces: readonly CachedWorkspace[]): ClearedCac
 		if (!existsSync(path)) cleared.removed.push(folder ?? path);
 	}
 	return cleared;
+}
+
+/** Deletes Node's compiled code of the server, which the next start makes anew. @returns bytes that were freed */
+export function removeCompiled(cacheFolder: string): number {
+	const path = join(cacheFolder, COMPILED_FOLDER);
+	const before = sizeOf(path);
+	removeQuietly(path);
+	return before - sizeOf(path);
 }
 
 /** Whether some process has the index open for writing. */

@@ -101,10 +101,12 @@ describe('clearing', () => {
 
 	test('from the command line: one folder, all folders; an open one is emptied by its editor', async () => {
 		const { cacheFolder, places } = await cacheOf('a', 'b', 'c');
+		writeFiles(cacheFolder, { 'compiled/v22/code': new Uint8Array(3_000_000) });
 		const [workspace] = listCachedWorkspaces(cacheFolder);
 		const one = await clearCache(cacheFolder, workspace?.folder);
 		expect(one).toMatchObject({ removed: [workspace?.folder], inUse: [], freedBytes: workspace?.sizeBytes });
 		expect(Object.values(places).filter((place) => existsSync(place))).toHaveLength(2);
+		expect(existsSync(join(cacheFolder, 'compiled'))).toBe(true);
 
 		const folder = temporaryFolder(project('open', 40));
 		const editor = await openEditor({ folder, cacheFolder });
@@ -112,6 +114,8 @@ describe('clearing', () => {
 		const before = editor.index.storePath;
 		const all = await clearCache(cacheFolder, undefined);
 		expect(all.removed).toHaveLength(2);
+		expect(all.freedBytes).toBeGreaterThan(3_000_000);
+		expect(existsSync(join(cacheFolder, 'compiled'))).toBe(false);
 		expect(all.inUse).toEqual([folder]);
 		expect(existsSync(before)).toBe(false);
 		await editor.refresh();

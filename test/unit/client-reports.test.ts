@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { StatusReport } from 'hef-shared';
 import { describe, expect, test } from 'vitest';
 import { explainText, statusText, updateText } from '../../client-vscode/src/report-text.ts';
-import { findProgram } from '../../client-vscode/src/server-program.ts';
+import { environmentOf, findProgram } from '../../client-vscode/src/server-program.ts';
 
 const ANSWER = {
 	uri: 'file:///a.ts',
@@ -136,4 +136,15 @@ describe('the server’s program', () => {
 		expect(() => findProgram({ extensionFolder, serverPath: join('/', 'mine.js'), exists })).toThrow('hef.serverPath: there is no file');
 		expect(() => findProgram({ extensionFolder, serverPath: '', exists })).toThrow('set hef.serverPath');
 	});
+});
+
+test('the server keeps its compiled code in the cache folder that is set, unless the environment names another', () => {
+	const set = join('/', 'cache');
+	expect(environmentOf({ PATH: 'p' }, set)).toMatchObject({
+		PATH: 'p',
+		ELECTRON_RUN_AS_NODE: '1',
+		NODE_COMPILE_CACHE: join(set, 'compiled'),
+	});
+	expect(environmentOf({ NODE_COMPILE_CACHE: 'mine' }, set)).toMatchObject({ NODE_COMPILE_CACHE: 'mine' });
+	expect(environmentOf({}, '')).not.toHaveProperty('NODE_COMPILE_CACHE');
 });
