@@ -9,5 +9,7 @@ export default defineConfig({
 		// Model tests are threads themselves; two test files at a time keep a small machine responsive.
 		maxWorkers: 2,
 		pool: 'forks',
+		// As the server's entry point does.
+		env: { ORT_DISABLE_TELEMETRY: '1' },
 	},
 });

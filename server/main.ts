@@ -26,6 +26,8 @@ const REST_MS = 10_000;
 
 /** @returns the exit code */
 export async function main(args: readonly string[]): Promise<number> {
+	// ONNX Runtime reads it before its first session, in this process, its threads and the probe's child; otherwise it reports home.
+	process.env.ORT_DISABLE_TELEMETRY = '1';
 	try {
 		const streams = await openTransport(args);
 		if (streams) return await serveStreams(streams);

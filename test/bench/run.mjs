@@ -20,7 +20,9 @@ const SUITES = {
 const [name, ...rest] = process.argv.slice(2);
 const suite = Object.hasOwn(SUITES, name ?? '') ? SUITES[name] : undefined;
 if (suite) {
-	const { status } = spawnSync(process.execPath, [...suite.run, ...rest], { cwd: join(folder, '..', '..'), stdio: 'inherit' });
+	// As the server's entry point does.
+	const env = { ...process.env, ORT_DISABLE_TELEMETRY: '1' };
+	const { status } = spawnSync(process.execPath, [...suite.run, ...rest], { cwd: join(folder, '..', '..'), stdio: 'inherit', env });
 	process.exit(status ?? 1);
 }
 console.error('Usage: npm run bench -- SUITE [ARGUMENTS]\n');

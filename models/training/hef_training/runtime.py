@@ -1,10 +1,13 @@
 """The exported models in ONNX Runtime, as the server runs them: for goldens, parity tests and measurements."""
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read when the runtime is loaded; otherwise it reports home
+import onnxruntime as ort  # noqa: E402
 
 
 def session(model: Path | bytes, threads: int = 1) -> ort.InferenceSession:
