@@ -141,12 +141,17 @@ export function openEnvironment(path: string, mode: { readOnly?: boolean; noSync
 	};
 }
 
+function hintFor(complaint: string): string {
+	if (/MDB_MAP_FULL|ENOSPC|No space/i.test(complaint)) return 'The disk is full';
+	// What LMDB makes of a write that ends early.
+	return /Input\/output error/i.test(complaint) ? 'The disk is full or failing' : 'The folder cannot be used';
+}
+
 /** A failure to open or write, as an error that says what to do. */
 export function cacheError(folder: string, cause: unknown): HefError {
-	const hint = /MDB_MAP_FULL|ENOSPC|No space/i.test(messageOf(cause)) ? 'The disk is full' : 'The folder cannot be used';
 	return new HefError(
 		'cache-unavailable',
-		`Cache folder ${folder}: ${messageOf(cause)}. ${hint}: free it, or choose another with the setting hef.cacheFolder or --cache.`,
+		`Cache folder ${folder}: ${messageOf(cause)}. ${hintFor(messageOf(cause))}: free it, or choose another with the setting hef.cacheFolder or --cache.`,
 		{ cause },
 	);
 }

@@ -170,7 +170,7 @@ ${index} > "$0/third"`);
 			const index = indexCommand(temporaryFolder(project(200)));
 			const read = onSmallDisk(`mount -t tmpfs -o size=100m tmpfs "$1" || exit 99
 ${index} > "$0/first"; rm "$1"/workspaces/*/index-*/at-rest.json
-dd if=/dev/zero of="$1/filler" bs=64k status=none 2> /dev/null
+dd if=/dev/zero of="$1/filler" bs=64k status=none 2> /dev/null; truncate -s -64k "$1/filler"
 ${index} > "$0/second" 2> "$0/complaint"; echo $? > "$0/code"; ls "$1"/workspaces/* > "$0/left"
 rm "$1/filler"
 ${index} > "$0/third"`);
