@@ -6,16 +6,18 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { WorkspaceReport } from 'hef-shared';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../server/base/clock.ts';
+import { HefError } from '../../server/base/errors.ts';
 import type { SpaceId } from '../../server/base/ids.ts';
 import { type FolderIndex, TICK_MS } from '../../server/indexing/folder-index.ts';
 import { publicationCount, publicationMeta, publishedSince } from '../../server/indexing/publications.ts';
 import { LOOK_AGAIN_MS } from '../../server/indexing/role.ts';
-import { createClaims } from '../../server/store/claim.ts';
+import { createClaims, RENEW_MS } from '../../server/store/claim.ts';
 import { openDonors } from '../../server/store/donors.ts';
 import { openStoreReader, storeFormat, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
 import { createMemoryStore } from '../../server/store/memory-store.ts';
 import { createPause } from '../../server/store/pause.ts';
 import { noteUnrest } from '../../server/store/rest.ts';
+import type { Store } from '../../server/store/types.ts';
 import { createWatchedClock } from '../support/fakes.ts';
 import { DIMENSION, openEditor, SPACE } from '../support/folder-index.ts';
 import { temporaryFolder, writeFiles } from '../support/temporary-folder.ts';
@@ -235,6 +237,31 @@ describe('two editors on one folder', () => {
 		expect(index.report()).toMatchObject({ state: 'indexing', files: 3 });
 		await index.close();
 		expect({ problems, moved, notices: index.report().notices }).toEqual({ problems: [], moved: [], notices: undefined });
+	});
+
+	test('to pause while a store that failed is opened anew gives nobody else the claim', async () => {
+		const [folder, cacheFolder] = [temporaryFolder(project()), temporaryFolder()];
+		let isBroken = true;
+		const failOnce = (store: Store): Store => {
+			const write = store.write.bind(store);
+			store.write = (batch) => {
+				if (!isBroken) return write(batch);
+				isBroken = false;
+				return Promise.reject(new HefError('cache-unavailable', 'a write failed'));
+			};
+			return store;
+		};
+		const clock = createWatchedClock();
+		const reopens = clock.scheduled(RENEW_MS, 2);
+		const { index, refresh } = await openEditor({ folder, cacheFolder, clock, wrapStore: failOnce });
+		const refreshed = refresh();
+		// The second claim is there, and the store is being opened under it.
+		await reopens;
+		index.pause();
+		index.resume();
+		expect(await refreshed).toMatchObject({ chunksEmbedded: 9 });
+		await clock.scheduled(TICK_MS, 2);
+		expect(index.report()).toMatchObject({ builder: { own: true }, files: 3, state: 'ready' });
 	});
 
 	test('of several that follow, one takes over', async () => {
