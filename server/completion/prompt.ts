@@ -38,14 +38,15 @@ export interface Prompt {
 }
 
 /**
- * Positions that the prefix window gives up, so that a prompt with context is no longer than the layout's total. Raw snippets stand
+ * Positions that the prefix window gives up, so that a prompt with context is no longer than the layout's total (unless a request
+ * wants more pseudo-tokens than the layout has); at most half of the window, which the manifest's check sees to. Raw snippets stand
  * in front of full windows: they are the baseline, as long as what it carries.
  */
 export function reservedPositions(mode: CompletionRequest['context'], { total, ...layout }: PromptLayout): number {
 	if (total === undefined || (mode !== 'hef' && mode !== 'llavacode')) return 0;
 	const entities = mode === 'hef' ? (layout.entities?.max ?? 0) : 0;
 	const most = layout.pseudoTokens.max + entities + layout.suffix.max + layout.prefix.max;
-	return Math.min(Math.max(0, most - total), layout.prefix.max >> 1);
+	return Math.max(0, most - total);
 }
 
 export interface WindowOptions {

@@ -9,7 +9,8 @@ const ANSWER_MS = 10_000;
 const LOOK_MS = 100;
 
 /**
- * The index of one folder, or of all with the server's compiled code. An index that an editor has open is emptied by that editor, which builds it anew.
+ * The index of one folder, or of all with the server's compiled code. An index that an editor has open is emptied by that editor,
+ * which builds it anew.
  * @param folder absolute; undefined for all
  */
 export async function clearCache(cacheFolder: string, folder: string | undefined): Promise<ClearedCache> {

@@ -99,8 +99,6 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize }: G
 				// The last position always runs: its logits are the answer.
 				if (cancellation.aborted) return undefined;
 				const reused = pool.select(cells, cells.length - 1);
-				// At once: growing from piece to piece would copy and throw away.
-				pool.current.reserve(cells.length);
 				for (let start = reused; ; ) {
 					const end = Math.min(start + pieceSize(), cells.length);
 					const embeddings = await embeddingsOf(prompt, start, end, hiddenSize, tokenEmbedding);

@@ -63,11 +63,11 @@ export class KvCache {
 		if (length < this.#cells.length) this.#cells.length = length;
 	}
 
-	/** Takes over the first `length` positions of another cache of the same shape. */
-	copyFrom(other: KvCache, length: number): void {
+	/** Takes over the first `length` positions of another cache of the same shape, with room for `room` in all. */
+	copyFrom(other: KvCache, length: number, room: number): void {
 		const { kvHeads, headDim } = this.#shape;
 		this.truncate(0);
-		this.reserve(length);
+		this.reserve(room);
 		const width = length * headDim;
 		for (const [i, buffer] of this.#buffers.entries()) {
 			const from = other.#buffers[i] as Float32Array;

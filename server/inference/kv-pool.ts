@@ -40,14 +40,18 @@ export class KvPool {
 		return this.#caches[0];
 	}
 
-	/** Makes the cache current that begins most like `cells`, cut to at most `most` common positions. Returns how many they are. */
+	/**
+	 * Makes the cache current that begins most like `cells`, cut to at most `most` common positions, with room for all of `cells`:
+	 * growing from piece to piece would copy and throw away. Returns how many are common.
+	 */
 	select(cells: readonly Cell[], most: number): number {
 		const prefixes = this.#caches.map((cache) => Math.min(cache.commonPrefix(cells), most));
 		const reused = Math.max(...prefixes);
 		const best = this.#caches[prefixes.indexOf(reused)] as KvCache;
 		const target = best.length - reused <= SMALL_LOSS ? best : (this.#spare() ?? best);
-		if (target !== best) target.copyFrom(best, reused);
+		if (target !== best) target.copyFrom(best, reused, cells.length);
 		target.truncate(reused);
+		target.reserve(cells.length);
 		this.#caches = [target, ...this.#caches.filter((cache) => cache !== target)];
 		return reused;
 	}

@@ -296,8 +296,13 @@ function checkAgreement(manifest: Manifest, problems: string[]): void {
 		if (outside.length > 0) problems.push(`${field}: ${outside.join(', ')} lies outside of generator.vocabSize ${generator.vocabSize}`);
 	}
 	const context = Math.max(prompt.pseudoTokens.max, prompt.snippets?.max ?? 0);
-	const longest = context + (prompt.entities?.max ?? 0) + prompt.suffix.max + prompt.prefix.max;
+	const entities = prompt.entities?.max ?? 0;
+	const longest = context + entities + prompt.suffix.max + prompt.prefix.max;
 	if (longest >= generator.maxPositions) {
 		problems.push(`generator.maxPositions ${generator.maxPositions} leaves no room after the longest prompt, ${longest} tokens`);
+	}
+	const fewest = prompt.pseudoTokens.max + entities + prompt.suffix.max + Math.ceil(prompt.prefix.max / 2);
+	if (prompt.total !== undefined && prompt.total < fewest) {
+		problems.push(`prompt.total ${prompt.total} leaves less than half of the prefix window beside full context: at least ${fewest}`);
 	}
 }

@@ -299,6 +299,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			if (services) for (const folder of folders) tellDocuments(services, folder);
 		},
 		reconcile(reason) {
+			// The clock that goes on while the machine sleeps. Whoever sets it costs one comparison more.
 			const now = Date.now();
 			if (Math.abs(now - reconciledAt) < RECONCILE_AGAIN_MS) return;
 			reconciledAt = now;

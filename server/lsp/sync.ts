@@ -31,6 +31,7 @@ export function registerSync(
 
 	/** The document that the user touched last comes first. */
 	const open: string[] = [];
+	/** By the clock that goes on while the machine sleeps. Whoever sets it costs one comparison more. */
 	let touchedAt = Date.now();
 	const touch = (uri: string) => {
 		touchedAt = Date.now();

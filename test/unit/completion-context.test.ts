@@ -64,7 +64,6 @@ describe('prompt layout', () => {
 		expect([positions('hef'), positions('llavacode')]).toEqual([positions('none'), positions('none')]);
 		expect(positions('snippets')).toBe(positions('none') + layout.snippets.max);
 		expect(reservedPositions('hef', layout)).toBe(0);
-		expect(reservedPositions('hef', { ...limited, total: 20 })).toBe(50);
 	});
 
 	test('the window start holds while lines are typed, and moves in steps', () => {

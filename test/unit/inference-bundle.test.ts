@@ -131,6 +131,17 @@ describe('damage is named', () => {
 		expect(error.message).toMatch(/generator\.maxPositions 640 leaves no room after the longest prompt, \d+ tokens/);
 	});
 
+	test('a total that leaves too little of the prefix window', async () => {
+		const withTotal = (less: number) => (manifest: ManifestJson) => {
+			const { pseudoTokens, entities, suffix, prefix } = manifest.prompt;
+			manifest.prompt.total = pseudoTokens.max + (entities?.max ?? 0) + suffix.max + Math.ceil(prefix.max / 2) - less;
+		};
+		expect((await errorAfterEdit(withTotal(1))).message).toMatch(/prompt\.total \d+ leaves less than half of the prefix window/);
+		await using copy = await copyTinyBundle();
+		await editManifest(copy.folder, withTotal(0));
+		expect((await loadBundle(copy.folder)).manifest.prompt.total).toBeGreaterThan(0);
+	});
+
 	test('a model whose file is not listed', async () => {
 		const error = await errorAfterEdit((manifest) => {
 			manifest.embedder.file = 'other.onnx';

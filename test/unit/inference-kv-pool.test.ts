@@ -14,7 +14,6 @@ function read(pool: KvPool, cells: readonly Cell[]): number {
 	const reused = pool.select(cells, cells.length - 1);
 	const cache = pool.current;
 	const fresh = cells.slice(reused);
-	cache.reserve(cells.length);
 	const row = Float32Array.from({ length: 2 * fresh.length * 2 }, (_, i) => mark(fresh[Math.floor(i / 2) % fresh.length] as Cell));
 	cache.append(fresh, [row, row]);
 	return reused;

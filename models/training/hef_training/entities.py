@@ -149,10 +149,10 @@ class Names:
                     offer(name, NAMED)
         for name in retrieved:
             offer(name, RETRIEVED)
-        for f in self.folders[self.files[own].path.rpartition("/")[0]][:DIRECTORY_FILES]:
-            if f != own:
-                for name, _ in self.files[f].entities[:PER_FILE]:
-                    offer(name, NEARBY)
+        beside = [f for f in self.folders[self.files[own].path.rpartition("/")[0]] if f != own]
+        for f in beside[:DIRECTORY_FILES]:
+            for name, _ in self.files[f].entities[:PER_FILE]:
+                offer(name, NEARBY)
         for name in self.common:
             offer(name, 0.0)
         ranked = sorted(merit, key=lambda name: -places[name] - merit[name])
