@@ -94,7 +94,7 @@ export const SETTINGS_SCHEMA = {
 		type: 'number',
 		minimum: 0,
 		maximum: 1,
-		default: 0.2,
+		default: 0.25,
 		description: 'Suggestions below this confidence are not shown.',
 	},
 	multiLine: {
