@@ -3,7 +3,7 @@
  *
  * Deliberately lacks: any knowledge of where content lies.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 declare const brand: unique symbol;
 type Branded<Name extends string> = string & { readonly [brand]: Name };
@@ -17,7 +17,7 @@ export type SpaceId = Branded<'SpaceId'>;
 
 /** First 16 bytes of SHA-256 as hex: collision-free for any repository, half the size in memory. */
 export function hashText(text: string): string {
-	return createHash('sha256').update(text, 'utf8').digest('hex').slice(0, 32);
+	return hash('sha256', text, 'hex').slice(0, 32);
 }
 
 export function contentHash(text: string): ContentHash {

@@ -11,7 +11,7 @@
  * Guarantees: a regrouping with a previous result returns what a grouping from scratch would, and hashes only where the
  * two lists differ. Deliberately lacks: files, directories, reference counts; all of those are `hierarchy.ts`.
  */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { innerNodeId, type NodeId, type SpaceId } from '../base/ids.ts';
 
 /** Siblings under one parent: members `start` to `end` (exclusive) of the level's list. A lone member keeps its own id. */
@@ -38,7 +38,7 @@ const MIN_MEMBERS = 2;
 
 /** Whether a group that ends with this member may end here. */
 export function isBorder(id: NodeId, depth: number): boolean {
-	return createHash('sha256').update(`cut\0${depth}\0${id}`, 'utf8').digest().readUInt32BE(0) % BORDER_DIVISOR === 0;
+	return Number.parseInt(hash('sha256', `cut\0${depth}\0${id}`, 'hex').slice(0, 8), 16) % BORDER_DIVISOR === 0;
 }
 
 /**

@@ -30,9 +30,9 @@ export interface ReadRecord {
  */
 const RACY_MS = 2000;
 
-export async function readRecord(path: string, context: RecordContext): Promise<ReadRecord | undefined> {
-	// In this order: a change in between leaves a time that no longer fits, and is found by the next comparison.
-	const file = await context.workspace.stat(path);
+/** @param found the file as it was seen before; a change since then leaves a time that no longer fits, and is found later */
+export async function readRecord(path: string, found: SourceFile | undefined, context: RecordContext): Promise<ReadRecord | undefined> {
+	const file = found ?? (await context.workspace.stat(path));
 	if (!file || Buffer.byteLength(path) > MAX_PATH_BYTES) return undefined;
 	const source = await context.workspace.read(path);
 	const times = { sizeBytes: file.sizeBytes, mtimeMs: trustedTime(file, context.now()) };

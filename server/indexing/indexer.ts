@@ -231,12 +231,12 @@ class FolderIndexer implements Indexer {
 	}
 
 	/** Adds a file to the slice. A failure is the file's own, unless no model can be loaded at all. */
-	async #indexFile({ path }: WorkItem, slice: Slice): Promise<void> {
+	async #indexFile({ path, file }: WorkItem, slice: Slice): Promise<void> {
 		const { workspace, chunker, spaceId, store, clock, hierarchy, logger } = this.#options;
 		const known = this.#known.get(path);
 		try {
 			this.#failed.delete(path);
-			const read = await readRecord(path, { workspace, chunker, spaceId, store, known: this.#known, now: () => clock.now() });
+			const read = await readRecord(path, file, { workspace, chunker, spaceId, store, known: this.#known, now: () => clock.now() });
 			if (!read && !known) return;
 			if (read && (await this.#update.embedMissing(read.record, read.text))) slice.filesWithModel++;
 			slice.records.set(path, read?.record ?? null);

@@ -67,24 +67,14 @@ export class VectorBuilder {
 	/** Fuses what is missing of a plan that lists children first. Returns how many nodes there were already. */
 	async fuse(plan: Iterable<PlannedNode>): Promise<number> {
 		let present = 0;
-		let run: PlannedNode[] = [];
-		const runIds = new Set<NodeId>();
-		const flush = async () => {
-			await this.#runFuser(run);
-			run = [];
-			runIds.clear();
-		};
-		for (const node of plan) {
-			if (this.has(node.id) || this.borrow(node.id)) {
-				present++;
-				continue;
+		for (const nodes of byHeight(plan)) {
+			const missing: PlannedNode[] = [];
+			for (const node of nodes) {
+				if (this.has(node.id) || this.borrow(node.id)) present++;
+				else if (await this.#completeChildren(node.children)) missing.push(node);
 			}
-			if (run.length === NODES_PER_RUN || node.children.some((child) => runIds.has(child))) await flush();
-			if (!(await this.#completeChildren(node.children))) continue;
-			run.push(node);
-			runIds.add(node.id);
+			for (let at = 0; at < missing.length; at += NODES_PER_RUN) await this.#runFuser(missing.slice(at, at + NODES_PER_RUN));
 		}
-		await flush();
 		return present;
 	}
 
@@ -130,6 +120,19 @@ export class VectorBuilder {
 		invariant(vector, `the vector of child ${id} is there before its parent is fused`);
 		return vector;
 	}
+}
+
+/** The plan in groups, none of whose nodes needs another: the lowest first, so that few runs of the fuser make them all. */
+function byHeight(plan: Iterable<PlannedNode>): PlannedNode[][] {
+	const heights = new Map<NodeId, number>();
+	const groups: PlannedNode[][] = [];
+	for (const node of plan) {
+		const height = Math.max(...node.children.map((child) => (heights.get(child) ?? -1) + 1));
+		heights.set(node.id, height);
+		groups[height] ??= [];
+		groups[height].push(node);
+	}
+	return groups;
 }
 
 /** @throws HefError `inference-failed` unless the vector has length 1 */

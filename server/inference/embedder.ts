@@ -6,7 +6,7 @@
  */
 import { invariant } from '../base/errors.ts';
 import type { Manifest } from './manifest.ts';
-import { floatsOf, int32s, int64s, type ModelSession } from './session.ts';
+import { floatsOf, int32s, int64Rows, type ModelSession } from './session.ts';
 import type { Embedder } from './types.ts';
 
 export interface EmbedderOptions {
@@ -21,9 +21,8 @@ export function createEmbedder({ session, entry, batchSize }: EmbedderOptions): 
 
 	const runBatch = async (rows: readonly (readonly number[])[]): Promise<Float32Array> => {
 		const width = Math.max(...rows.map((row) => row.length));
-		const padded = rows.flatMap((row) => [...row, ...new Array<number>(width - row.length).fill(0)]);
 		const lengths = rows.map((row) => row.length);
-		const feeds = { input_ids: int64s(padded, [rows.length, width]), lengths: int32s(lengths, [rows.length]) };
+		const feeds = { input_ids: int64Rows(rows, width), lengths: int32s(lengths, [rows.length]) };
 		return floatsOf(await session.run(feeds), 'embedding');
 	};
 

@@ -88,6 +88,17 @@ export function int64s(values: readonly number[], shape: readonly number[]): Ten
 	return new Tensor('int64', BigInt64Array.from(values, BigInt), shape);
 }
 
+/** `[rows.length, width]` int64. @param rows of ids, 0 or more; shorter ones are filled up with 0 */
+export function int64Rows(rows: readonly (readonly number[])[], width: number): Tensor {
+	const data = new BigInt64Array(rows.length * width);
+	// The lower halves, little-endian as every machine of the runtime is: a BigInt for each id takes as long as a small model.
+	const halves = new Int32Array(data.buffer);
+	for (const [row, ids] of rows.entries()) {
+		for (let i = 0, at = 2 * row * width; i < ids.length; i++, at += 2) halves[at] = ids[i] as number;
+	}
+	return new Tensor('int64', data, [rows.length, width]);
+}
+
 /** The f32 data of an output. */
 export function floatsOf(outputs: Readonly<Record<string, Tensor>>, name: string): Float32Array {
 	const data = outputs[name]?.data;

@@ -34,7 +34,10 @@ export function encodeVector(key: Buffer, tag: Buffer, vector: Float32Array): Bu
 	const halves = toFloat16(vector);
 	const value = Buffer.alloc(CRC_BYTES + TAG_BYTES + halves.byteLength);
 	tag.copy(value, CRC_BYTES);
-	for (let i = 0; i < halves.length; i++) value.writeUInt16LE(halves[i] as number, CRC_BYTES + TAG_BYTES + 2 * i);
+	for (let i = 0, at = CRC_BYTES + TAG_BYTES; i < halves.length; i++, at += 2) {
+		value[at] = halves[i] as number;
+		value[at + 1] = (halves[i] as number) >>> 8;
+	}
 	return seal(key, value);
 }
 

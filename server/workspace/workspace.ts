@@ -35,10 +35,14 @@ export async function createWorkspace(folderPath: string, options: WorkspaceOpti
 	const filter = await createPathFilter({ folder, exclude: [...exclude, ...cacheRule(folder, cacheFolder)], useGlobalGitExcludes });
 
 	const includes = (path: string): boolean => isInside(path) && sourceKindOf(path) !== undefined && !filter.ignores(path, false);
-	/** Whether no link on the way leads elsewhere. */
+	const realFolder = () => realpath(folder).catch(() => folder);
+	let root = await realFolder();
+	/** Whether no link on the way leads elsewhere. The folder itself may have been put elsewhere. */
 	const isReal = async (path: string): Promise<boolean> => {
-		const [root, real] = await Promise.all([realpath(folder), realpath(join(folder, path))]).catch(() => []);
-		return root !== undefined && real === join(root, path);
+		const real = await realpath(join(folder, path)).catch(() => undefined);
+		if (real === undefined || real === join(root, path)) return real !== undefined;
+		root = await realFolder();
+		return real === join(root, path);
 	};
 
 	return {

@@ -8,4 +8,7 @@ import { memory } from './memory.ts';
 import { million } from './million.ts';
 import { serviceMeasurements } from './services.ts';
 
-await runSuite('index', [insertionIntoDirectory, changes, ...serviceMeasurements, memory, million, kills, damage]);
+const ARGUMENTS = { graphs: 'folder that keeps the graphs of `million` for the next run' };
+const measurements = [insertionIntoDirectory, changes, ...serviceMeasurements, memory, million, kills, damage];
+
+await runSuite('index', measurements, { arguments: ARGUMENTS });
