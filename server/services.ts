@@ -77,7 +77,9 @@ export interface Services {
 	resume(): Promise<void>;
 	/** Deletes the folder's cache and builds it again. */
 	clear(folder: string): Promise<void>;
-	/** Resolves when all that was published is in the view that completion searches, and in the copy model. */
+	/** Resolves when all that was published is in the view that completion searches. */
+	searchable(): Promise<void>;
+	/** Resolves when it is in the copy model too. */
 	settled(): Promise<void>;
 	/** Undefined when superseded by a newer request of the document, or aborted. */
 	complete(request: CompletionRequest, signal?: AbortSignal): Promise<CompletionReport | undefined>;
@@ -110,18 +112,20 @@ export interface ServicesOptions {
 interface OpenFolder {
 	options: OpenOptions;
 	placing?: Promise<void>;
+	/** The comparison with the disk that opening begins with. */
+	building?: Promise<unknown>;
 	/** Undefined for the first moments. */
 	workspace?: Workspace;
 	/** Why the folder could not be opened. */
 	failure?: string;
 }
 
-/** Starts both workers. Nothing is loaded before it is needed. */
+/** Starts both workers, which read the tokenizer at once; models come when they are needed. */
 export function createServices(options: ServicesOptions): Services {
 	const { bundle, settings, cacheFolder, version, events, logger } = options;
 	const gate = new ActivityGate();
 	const common = {
-		bundleFolder: bundle.folder,
+		bundle: { folder: bundle.folder, manifest: bundle.manifest },
 		executionProvider: settings.executionProvider,
 		gate: gate.buffer,
 		unloadAfterMs: settings.unloadAfterMinutes * 60_000,
@@ -173,7 +177,12 @@ export function createServices(options: ServicesOptions): Services {
 			if (folders.get(folder) !== opened) return;
 			const { storePath } = await indexing.openFolder({ folder, watch, exclude });
 			if (folders.get(folder) !== opened) return;
-			await Promise.all([indexing.prioritise(folder, documents.get(folder) ?? []), completion.openFolder({ folder, storePath })]);
+			const prioritised = indexing.prioritise(folder, documents.get(folder) ?? []);
+			const viewed = completion.openFolder({ folder, storePath });
+			// Begins while completion reads what is stored; what is published meanwhile waits there.
+			opened.building = indexing.request(folder, { paths: 'all', reason: 'start' });
+			opened.building.catch(() => {});
+			await Promise.all([prioritised, viewed]);
 		} catch (error) {
 			opened.failure = messageOf(error);
 			throw error;
@@ -186,7 +195,8 @@ export function createServices(options: ServicesOptions): Services {
 		try {
 			opened.placing = place(folder, opened);
 			await opened.placing;
-			if (folders.get(folder) === opened) await reconcile(folder, 'start');
+			await opened.building;
+			if (folders.get(folder) === opened) await completion.settled();
 		} catch (error) {
 			// Closing or clearing ends what was under way, and is no failure.
 			if (folders.get(folder) === opened) throw error;
@@ -248,6 +258,7 @@ export function createServices(options: ServicesOptions): Services {
 		},
 		pause: () => indexing.pause(),
 		resume: () => indexing.resume(),
+		searchable: () => completion.settled(),
 		async settled() {
 			await completion.settled();
 			await completion.copied();

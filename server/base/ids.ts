@@ -17,7 +17,8 @@ export type SpaceId = Branded<'SpaceId'>;
 
 /** First 16 bytes of SHA-256 as hex: collision-free for any repository, half the size in memory. */
 export function hashText(text: string): string {
-	return hash('sha256', text, 'hex').slice(0, 32);
+	// Not a part of all 64 digits, which would keep them in memory.
+	return hash('sha256', text, 'buffer').toString('hex', 0, 16);
 }
 
 export function contentHash(text: string): ContentHash {

@@ -1,9 +1,10 @@
 /** What the LSP thread and the completion worker say to each other. */
 import type { BundleReport, CompletionReport, ExecutionProviderReport, ExecutionProviderSetting, HnswReport } from 'hef-shared';
+import type { CheckedBundle } from '../inference/bundle.ts';
 import type { CompletionRequest } from './types.ts';
 
 export interface CompletionWorkerData {
-	bundleFolder: string;
+	bundle: CheckedBundle;
 	executionProvider: ExecutionProviderSetting;
 	threads: number;
 	/** Models that have not run for so long give their memory back. Default 0: never. */

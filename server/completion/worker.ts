@@ -14,7 +14,7 @@ import { singleFlight } from '../base/single-flight.ts';
 import { connect, type Local } from '../base/worker-rpc.ts';
 import { createBlockTokenizer } from '../copying/block-tokens.ts';
 import { createRepositoryCopies, type RepositoryCopies } from '../copying/repository-copies.ts';
-import { loadBundle } from '../inference/bundle.ts';
+import { bundleOf } from '../inference/bundle.ts';
 import { createModels } from '../inference/models.ts';
 import { createSnippetSource, type SnippetSource } from '../retrieval/snippets.ts';
 import { openWorkspaceView, type WorkspaceView } from '../retrieval/view.ts';
@@ -53,7 +53,7 @@ function placed(task: () => Promise<void>): Promise<void> {
 const logger = loggerOf((level, message) => emit('log', level, message));
 
 async function load() {
-	const bundle = await loadBundle(data.bundleFolder);
+	const bundle = bundleOf(data.bundle);
 	const { executionProvider, threads, unloadAfterMs, cacheFolder } = data;
 	const models = await createModels(bundle, { executionProvider, threads, unloadAfterMs, cacheFolder, logger });
 	const workspace = (folder: string) => {
@@ -64,6 +64,8 @@ async function load() {
 	return { bundle, models, engine };
 }
 const loaded = singleFlight(load);
+// Whoever asks is told of a failure.
+loaded().catch(() => {});
 
 const turns = createTurns({ clock: systemClock, failed: (error) => logger.warn(`preparing the next completion: ${messageOf(error)}`) });
 /** Shorter than the pause between two keystrokes, longer than a program that replays them needs. */

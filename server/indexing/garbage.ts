@@ -11,11 +11,11 @@ const KEPT_PER_NEEDED = 2;
 const ALWAYS_KEPT = 5000;
 const IDS_PER_WRITE = 2000;
 
-/** The garbage of one store. It is counted at first and then kept account of, so that a save need not look at the whole store. */
+/** The garbage of one store. Counted when there seems to be too much and then kept account of, so that a save need not look at the whole store. */
 export class Garbage {
 	readonly #store: Store;
 	readonly #needed: { readonly nodeCount: number; has(id: NodeId): boolean };
-	/** Vectors that nothing needs, at least about so many. */
+	/** Vectors that nothing needs, at most about so many. */
 	#count = Number.POSITIVE_INFINITY;
 
 	constructor(store: Store, needed: { readonly nodeCount: number; has(id: NodeId): boolean }) {
@@ -34,7 +34,8 @@ export class Garbage {
 	 */
 	async collect(checkpoint: () => Promise<void>, thoroughly = false): Promise<number> {
 		const kept = Math.max(this.#needed.nodeCount * KEPT_PER_NEEDED, ALWAYS_KEPT);
-		if (!thoroughly && this.#count <= kept) return 0;
+		const most = Math.min(this.#count, this.#store.vectorCount() - this.#needed.nodeCount);
+		if (!thoroughly && most <= kept) return 0;
 		const unneeded: NodeId[] = [];
 		const tuned = await tunedFor(this.#store, this.#needed, checkpoint);
 		let looked = 0;

@@ -1,9 +1,10 @@
 /** What the LSP thread and the indexing worker say to each other. */
 import type { ExecutionProviderReport, ExecutionProviderSetting, UpdateReport, WorkspaceReport } from 'hef-shared';
+import type { CheckedBundle } from '../inference/bundle.ts';
 import type { FileProgress, IndexRequest } from './types.ts';
 
 export interface IndexingWorkerData {
-	bundleFolder: string;
+	bundle: CheckedBundle;
 	executionProvider: ExecutionProviderSetting;
 	threads: number;
 	/** Models that have not run for so long give their memory back. Default 0: never. */

@@ -14,7 +14,7 @@ import { singleFlight } from '../base/single-flight.ts';
 import { connect, type Local } from '../base/worker-rpc.ts';
 import { createChunker } from '../chunking/chunker.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
-import { loadBundle } from '../inference/bundle.ts';
+import { bundleOf } from '../inference/bundle.ts';
 import type { ExecutionProviderChoice } from '../inference/execution-providers.ts';
 import { createModels } from '../inference/models.ts';
 import type { ChangeReason } from '../workspace/types.ts';
@@ -46,7 +46,7 @@ process.on('exit', () => {
 const logger = loggerOf((level, message) => emit('log', level, message));
 
 async function load() {
-	const bundle = await loadBundle(data.bundleFolder);
+	const bundle = bundleOf(data.bundle);
 	const { executionProvider, threads, unloadAfterMs } = data;
 	// The CPU is no question to ask another thread.
 	const ask = async () => (await remote.chooseExecutionProvider()) as ExecutionProviderChoice;
@@ -55,6 +55,8 @@ async function load() {
 	return { bundle, models, chunker: createChunker({ countTokens: models.tokenizer.count, logger }) };
 }
 const loaded = singleFlight(load);
+// Whoever asks is told of a failure.
+loaded().catch(() => {});
 
 async function open({ folder, exclude, watch }: FolderOptions): Promise<OpenFolder> {
 	const { bundle, models, chunker } = await loaded();

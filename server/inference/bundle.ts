@@ -52,6 +52,20 @@ export async function resolveBundle(setting: string, searchFolders: readonly str
 	);
 }
 
+/** What of a bundle goes from one thread to another, which need not read and check all of its files again. */
+export type CheckedBundle = Pick<Bundle, 'folder' | 'manifest'>;
+
+/** A bundle that {@link loadBundle} has checked in another thread. */
+export function bundleOf({ folder, manifest }: CheckedBundle): Bundle {
+	return {
+		folder,
+		manifest,
+		bundleId: bundleIdOf(manifest),
+		spaceId: spaceIdOf(manifest),
+		path: (file) => join(folder, file),
+	};
+}
+
 /**
  * Reads and checks a bundle.
  * @throws HefError `bundle-missing` when the folder holds no manifest, `bundle-invalid` with every problem otherwise
@@ -61,13 +75,7 @@ export async function loadBundle(folder: string): Promise<Bundle> {
 	const manifest = parseOrThrow(absolute, await readManifest(absolute));
 	const problems = [...referenceProblems(manifest), ...(await fileProblems(absolute, manifest))];
 	if (problems.length > 0) throw invalid(absolute, problems);
-	return {
-		folder: absolute,
-		manifest,
-		bundleId: bundleIdOf(manifest),
-		spaceId: spaceIdOf(manifest),
-		path: (file) => join(absolute, file),
-	};
+	return bundleOf({ folder: absolute, manifest });
 }
 
 /** First 16 hex digits of SHA-256 over the sorted lines `<file> <sha256>`, as models/README.md defines a bundle's id. */

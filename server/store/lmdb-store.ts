@@ -164,6 +164,11 @@ class LmdbReader implements StoreReader {
 		for (const key of keysOf(() => this.environment.vectors)) yield nodeIdOf(key);
 	}
 
+	vectorCount(): number {
+		const { entryCount } = (orMiss(() => this.environment.vectors.getStats()) ?? {}) as { entryCount?: number };
+		return entryCount ?? 0;
+	}
+
 	getMeta(key: string): string | undefined {
 		const name = META_PREFIX + key;
 		const value = orMiss(() => this.environment.root.get(name));

@@ -30,6 +30,7 @@ export function createMemoryStore(options: { recovered?: readonly string[] } = {
 		getVector: (id) => vectors.get(id)?.slice(),
 		hasVector: (id) => vectors.has(id),
 		vectorIds: () => [...vectors.keys()],
+		vectorCount: () => vectors.size,
 		getMeta: (key) => meta.get(key),
 		refresh: () => {},
 		sizeBytes: () => {

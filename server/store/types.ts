@@ -44,6 +44,8 @@ export interface StoreReader {
 	hasVector(id: NodeId): boolean;
 	/** Ids under which something is stored, whether or not it passes its checksum. Safe to interleave with writes. */
 	vectorIds(): Iterable<NodeId>;
+	/** How many ids {@link vectorIds} has, known without a look at each. */
+	vectorCount(): number;
 	getMeta(key: string): string | undefined;
 	/** Shows what other threads and processes have written since. Reads within one turn of the event loop may lag otherwise. */
 	refresh(): void;

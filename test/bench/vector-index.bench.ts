@@ -4,9 +4,9 @@ import type { NodeId } from '../../server/base/ids.ts';
 import { createHnswIndex } from '../../server/vector-index/hnsw-index.ts';
 import { clusteredVectors } from '../support/vectors.ts';
 
-const DIMENSION = 192;
+const DIMENSION = 256;
 
-describe.each([2_000, 20_000])('HNSW graph of %d nodes, d = 192', (size) => {
+describe.each([2_000, 20_000])('HNSW graph of %d nodes, d = 256', (size) => {
 	const vectors = clusteredVectors({ n: size + 2_000, dimension: DIMENSION, clusters: 200, seed: size });
 	const vector = (n: number) => vectors[n % vectors.length] as Float32Array;
 	const index = createHnswIndex({ dimension: DIMENSION });

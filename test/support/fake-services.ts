@@ -134,6 +134,7 @@ function servicesOf(fake: FakeServices): Services {
 		pause: async () => called('pause'),
 		resume: async () => called('resume'),
 		clear: async (folder) => called('clear', folder),
+		searchable: async () => {},
 		settled: async () => {},
 		async complete(request, signal) {
 			requests.push(request);

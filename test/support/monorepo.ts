@@ -78,15 +78,15 @@ function placeOf(file: number, seed: number, python: number): Place {
 	const group = Math.floor(directory / DIRECTORIES_PER_PACKAGE);
 	const packageRandom = createRandom(seed * 31 + group);
 	const language = packageRandom.next() < python ? 'python' : 'typescript';
-	const packageName = `${packageRandom.pick(NOUNS)}-${packageRandom.pick(AREAS)}${group}`;
+	const packageWords = [packageRandom.pick(NOUNS), `${packageRandom.pick(AREAS)}${group}`];
 	const area = `${createRandom(seed * 37 + directory).pick(AREAS)}${directory % DIRECTORIES_PER_PACKAGE}`;
 	const random = createRandom(seed * 41 + file);
 	const words = [random.pick(NOUNS), random.pick(NOUNS)];
 	const type = `${words.map(capital).join('')}${file}`;
 	const name =
 		language === 'python'
-			? `services/${packageName}/${area}/${words.join('_')}_${file}.py`
-			: `packages/${packageName}/src/${area}/${words.join('-')}-${file}.ts`;
+			? `services/${packageWords.join('_')}/${area}/${words.join('_')}_${file}.py`
+			: `packages/${packageWords.join('-')}/src/${area}/${words.join('-')}-${file}.ts`;
 	return { path: name, language, type, seed: seed * 1_000_003 + file };
 }
 
@@ -180,5 +180,5 @@ function relativeImport(from: string, to: string): string {
 }
 
 function moduleOf(path: string): string {
-	return path.slice(0, -'.py'.length).split('/').join('.').replaceAll('-', '_');
+	return path.slice(0, -'.py'.length).replaceAll('/', '.');
 }

@@ -40,10 +40,12 @@ const files = () => ({
 	'.env': 'PASSWORD=1\n',
 });
 
+const bundle = await loadBundle(tinyBundleFolder);
+
 function start(cacheFolder: string) {
 	const published: (string[] | 'all')[] = [];
 	const client = createIndexingClient({
-		bundleFolder: tinyBundleFolder,
+		bundle: { folder: bundle.folder, manifest: bundle.manifest },
 		executionProvider: 'cpu',
 		threads: 1,
 		cacheFolder,
@@ -86,7 +88,7 @@ test('builds, does nothing the second time, follows edits, deletions and renames
 	const last = await client.report(folder);
 	await end();
 
-	const { spaceId, manifest } = await loadBundle(tinyBundleFolder);
+	const { spaceId, manifest } = bundle;
 	const reader = openStoreReader({ path: storePath, spaceId, dimension: manifest.embedder.dimension });
 	const hierarchy = createHierarchy({ spaceId });
 	for (const [path, record] of reader.files()) hierarchy.setFile(path, record.chunks);

@@ -152,7 +152,7 @@ async function startCompletion(bundle: Bundle): Promise<CompletionClient> {
 	const { silentLogger } = await built<typeof import('../../../server/base/logger.ts')>('base/logger');
 	const gate = new ActivityGate().buffer;
 	return createCompletionClient({
-		bundleFolder: bundle.folder,
+		bundle: { folder: bundle.folder, manifest: bundle.manifest },
 		executionProvider: 'cpu',
 		threads: THREADS,
 		gate,

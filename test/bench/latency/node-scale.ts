@@ -78,7 +78,7 @@ async function completionClient({ bundle }: LatencyContext): Promise<CompletionC
 	const { ActivityGate } = await built<typeof import('../../../server/base/cancellation.ts')>('base/cancellation');
 	const { silentLogger } = await built<typeof import('../../../server/base/logger.ts')>('base/logger');
 	return createCompletionClient({
-		bundleFolder: bundle.folder,
+		bundle: { folder: bundle.folder, manifest: bundle.manifest },
 		executionProvider: 'cpu',
 		threads: THREADS,
 		copy: true,
