@@ -1,6 +1,6 @@
 /**
  * Retrieval among a million nodes: time, recall against exact search, and the slowest insertion while the index grew to them.
- * The graphs take an hour to grow; `--graphs FOLDER` keeps them, and what was measured on the way, for further looks at the time
+ * The graphs take long to grow; `--graphs FOLDER` keeps them, and what was measured on the way, for further looks at the time
  * of a search.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
