@@ -5,7 +5,6 @@
  * The start of the prefix window moves in steps of {@link WINDOW_STEP_LINES} lines, so that typing a new line does not
  * shift every position. Deliberately lacks: any choice of *what* context goes in.
  */
-
 import type { PromptLayout } from '../inference/manifest.ts';
 import type { PromptPart, Tokenizer } from '../inference/types.ts';
 import type { CompletionRequest } from './types.ts';

@@ -13,7 +13,7 @@ import type { TokenSequence } from './token-sequence.ts';
 export const LONGEST_MATCH = 24;
 /** Matches that are shorter than the longest by more than this are left out. */
 const SLACK = 4;
-/** A match that is longer by one token weighs e^2 times as much. Fitted on validation repositories, as the other weights. */
+/** A match that is longer by one token weighs e^2 times as much. Chosen on validation lines, as the other weights (models/training/LOG.md). */
 const PER_TOKEN = 2;
 /** A place all of whose text before the match is the context's weighs e^6 times as much as one that shares nothing. */
 const PER_LIKENESS = 6;
