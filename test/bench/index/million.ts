@@ -1,7 +1,7 @@
 /**
  * Retrieval among a million nodes: time, recall against exact search, and the slowest insertion while the index grew to them.
- * The graphs take long to grow; `--graphs FOLDER` keeps them, and what was measured on the way, for further looks at the time
- * of a search.
+ * The graphs take long to grow; `--graphs FOLDER` keeps them after every tenth, and what was measured on the way: a run that
+ * was ended goes on from there, and a later one only searches.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -18,21 +18,27 @@ const QUERIES = 100;
 /** As many hits as retrieval asks for, of which it keeps 32. */
 const K = 48;
 
+/** Parts in which the graphs grow, each followed by a snapshot. */
+const PARTS = 10;
+
 /** What does not depend on the load of a later moment. */
 interface Growth {
+	/** Milliseconds of each insertion so far. */
+	insertMs: number[];
+	/** Load of the machine after each part. */
+	loads: number[];
+	/** Of each group of queries, when all nodes are there. */
+	recalls?: number[];
+}
+
+interface Plan {
 	nodes: number;
-	insertMs: { median: number; slowest: number; slowestOf9999: number };
-	recalls: number[];
-	load: number;
+	options: { dimension: number; graphCapacity: number };
+	vectorAt(node: number): Float32Array;
+	queries: readonly Float32Array[];
+	folder: string | undefined;
+	progress(message: string): void;
 }
-
-interface Grown {
-	index: GraphIndex;
-	growth: Growth;
-	kept: boolean;
-}
-
-type VectorAt = (node: number) => Float32Array;
 
 async function retrievalAmongMany({ quick, progress, arguments: { graphs } }: BenchContext): Promise<Bar[]> {
 	const nodes = quick ? 20_000 : 1_000_000;
@@ -40,55 +46,48 @@ async function retrievalAmongMany({ quick, progress, arguments: { graphs } }: Be
 	const graphCapacity = quick ? 2_500 : 131_072;
 	const vectorAt = latentVectors({ dimension: DIMENSION, clusters: nodes >> 6, seed: 51 });
 	const queries = Array.from({ length: QUERIES }, (_, i) => vectorAt(nodes + i));
-	const options = { dimension: DIMENSION, graphCapacity };
-	const { index, growth, kept } = (await takeUp(graphs, nodes, options)) ?? (await grow(nodes, options, vectorAt, queries, progress));
-	if (graphs !== undefined && !kept) {
-		await index.save(graphs);
-		writeFileSync(figuresIn(graphs), JSON.stringify(growth));
-	}
+	const plan: Plan = { nodes, options: { dimension: DIMENSION, graphCapacity }, vectorAt, queries, folder: graphs, progress };
+	const { index, growth } = await grown(plan);
+	const recalls = growth.recalls ?? (await recallsOf(index, plan));
+	if (graphs !== undefined) writeFigures(graphs, { ...growth, recalls });
 	const batches = Array.from({ length: 7 }, () => median(queries.map((query) => timeOf(() => index.search(query, K)))));
 	const note = `${nodes.toLocaleString('en')} nodes, d = ${DIMENSION}, ${Math.ceil(nodes / graphCapacity)} graphs, ${QUERIES} queries`;
-	const { median: insertMs, slowest, slowestOf9999 } = growth.insertMs;
+	const insertMs = Float64Array.from(growth.insertMs).sort();
+	const slowFrom = (share: number) => insertMs[Math.ceil((nodes - 1) * share)] as number;
 	return [
 		{ what: 'p50 retrieval with 1,000,000 nodes', values: batches, unit: 'ms', limit: { relation: '<', value: 5 }, note },
-		{ what: '… recall@32 against exact search', values: growth.recalls, limit: { relation: '≥', value: 0.95 }, note },
+		{ what: '… recall@32 against exact search', values: recalls, limit: { relation: '≥', value: 0.95 }, note },
 		{
 			what: '… insertion while growing',
-			values: [insertMs],
+			values: [slowFrom(0.5)],
 			unit: 'ms',
-			note: `slowest ${slowest.toFixed(0)} ms, slowest of 99.99 % ${slowestOf9999.toFixed(1)} ms; load ${growth.load} while they grew`,
+			note: `slowest ${slowFrom(1).toFixed(0)} ms, slowest of 99.99 % ${slowFrom(0.9999).toFixed(1)} ms; load ${Math.round(median(growth.loads))} while they grew`,
 		},
 	];
 }
 
-async function grow(
-	nodes: number,
-	options: { dimension: number; graphCapacity: number },
-	vectorAt: VectorAt,
-	queries: readonly Float32Array[],
-	progress: (message: string) => void,
-): Promise<Grown> {
-	const index = createHnswIndex(options);
-	const times = new Float64Array(nodes);
-	const loads: number[] = [];
-	const started = performance.now();
-	for (let node = 0; node < nodes; node++) {
+async function grown({ nodes, options, vectorAt, folder, progress }: Plan): Promise<{ index: GraphIndex; growth: Growth }> {
+	const { index, growth } = (await takeUp(folder, options)) ?? {
+		index: createHnswIndex(options),
+		growth: { insertMs: [], loads: [] },
+	};
+	for (let node = index.size; node < nodes; node++) {
 		const vector = vectorAt(node);
-		times[node] = timeOf(() => index.add(idOf(node), vector));
-		if ((node + 1) % (nodes / 10) !== 0) continue;
-		loads.push(loadavg()[0] as number);
-		progress(`${node + 1} nodes after ${((performance.now() - started) / 1000).toFixed(0)} s`);
+		growth.insertMs.push(timeOf(() => index.add(idOf(node), vector)));
+		if ((node + 1) % (nodes / PARTS) !== 0) continue;
+		growth.loads.push(loadavg()[0] as number);
+		if (folder !== undefined) {
+			await index.save(folder);
+			writeFigures(folder, growth);
+		}
+		progress(`${node + 1} nodes after ${(growth.insertMs.reduce((sum, each) => sum + each, 0) / 1000).toFixed(0)} s of insertions`);
 	}
-	times.sort();
-	const slowFrom = (share: number) => times[Math.ceil((nodes - 1) * share)] as number;
-	const insertMs = { median: slowFrom(0.5), slowest: slowFrom(1), slowestOf9999: slowFrom(0.9999) };
-	progress('exact search');
-	const recalls = await recallsOf(index, nodes, vectorAt, queries);
-	return { index, growth: { nodes, insertMs, recalls, load: Math.round(median(loads)) }, kept: false };
+	return { index, growth };
 }
 
 /** Each of so many queries. */
-async function recallsOf(index: GraphIndex, nodes: number, vectorAt: VectorAt, queries: readonly Float32Array[]): Promise<number[]> {
+async function recallsOf(index: GraphIndex, { nodes, vectorAt, queries, progress }: Plan): Promise<number[]> {
+	progress('exact search');
 	const ids = function* () {
 		for (let node = 0; node < nodes; node++) yield idOf(node);
 	};
@@ -100,16 +99,16 @@ async function recallsOf(index: GraphIndex, nodes: number, vectorAt: VectorAt, q
 	return recalls;
 }
 
-/** What an earlier run kept in the folder, if it has all of it. */
-async function takeUp(
-	folder: string | undefined,
-	nodes: number,
-	options: { dimension: number; graphCapacity: number },
-): Promise<Grown | undefined> {
+/** What an earlier run kept in the folder, where its figures are those of its graphs. */
+async function takeUp(folder: string | undefined, options: Plan['options']): Promise<{ index: GraphIndex; growth: Growth } | undefined> {
 	if (folder === undefined || !existsSync(figuresIn(folder))) return undefined;
 	const growth = JSON.parse(readFileSync(figuresIn(folder), 'utf8')) as Growth;
 	const index = await loadHnswIndex(folder, options);
-	return index?.size === nodes && growth.nodes === nodes ? { index, growth, kept: true } : undefined;
+	return index?.size === growth.insertMs.length ? { index, growth } : undefined;
+}
+
+function writeFigures(folder: string, growth: Growth): void {
+	writeFileSync(figuresIn(folder), JSON.stringify(growth));
 }
 
 /** Beside the folder: an index keeps nothing foreign in its own. */
