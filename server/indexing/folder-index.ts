@@ -40,8 +40,9 @@ export interface FolderIndex {
 
 /** How soon news of other processes are seen. */
 export const TICK_MS = 500;
-/** How soon a store is tried again that could not be opened. */
+/** How soon a store is tried again that could not be opened: each try may copy it. The wait doubles up to the longest. */
 const TRY_AGAIN_MS = 10_000;
+const LONGEST_WAIT_MS = 320_000;
 /** @throws HefError `cache-unavailable` when not even a temporary folder can be written */
 export async function openFolderIndex(options: FolderIndexOptions): Promise<FolderIndex> {
 	const index = new SharedFolderIndex(options);
@@ -69,7 +70,7 @@ class SharedFolderIndex implements FolderIndex {
 	#cacheFailures = 0;
 	/** Why no store could be opened; it is tried again. */
 	#failure: string | undefined;
-	#triedMs = Number.NEGATIVE_INFINITY;
+	#nextTry = { atMs: Number.NEGATIVE_INFINITY, waitMs: TRY_AGAIN_MS };
 	/** The store that the others of this process know. */
 	#toldPath: string | undefined;
 
@@ -188,6 +189,7 @@ class SharedFolderIndex implements FolderIndex {
 			this.#current = role;
 			this.#lastReport = undefined;
 			this.#failure = undefined;
+			this.#nextTry = { atMs: Number.NEGATIVE_INFINITY, waitMs: TRY_AGAIN_MS };
 			if (this.#paused) role.indexer.pause();
 			else this.#followPause();
 			await role.indexer.prioritise(this.#openFiles);
@@ -269,8 +271,9 @@ class SharedFolderIndex implements FolderIndex {
 	/** No role could be taken: not even a temporary store. The disk may have room again. */
 	#tryAgain(): void {
 		const now = this.#options.clock.elapsed();
-		if (now - this.#triedMs < TRY_AGAIN_MS) return;
-		this.#triedMs = now;
+		if (now < this.#nextTry.atMs) return;
+		const { waitMs } = this.#nextTry;
+		this.#nextTry = { atMs: now + waitMs, waitMs: Math.min(2 * waitMs, LONGEST_WAIT_MS) };
 		this.#change(() => this.#roles.choose());
 	}
 

@@ -9,10 +9,10 @@
  * does not hold is counted and left out. Deliberately lacks: parents of tuned chunks, which keep what the fuser made.
  */
 import { HefError } from '../base/errors.ts';
-import { type NodeId, tunedId } from '../base/ids.ts';
+import { type NodeId, type SpaceId, tunedId } from '../base/ids.ts';
 import type { Bundle } from '../inference/bundle.ts';
-import { isInUse } from '../store/cache-folder.ts';
-import { existingStorePath, openStore, workspaceCacheFolder } from '../store/lmdb-store.ts';
+import { createClaims, OPENING, RENEW_MS } from '../store/claim.ts';
+import { existingStorePath, openStore, storeFormat, workspaceCacheFolder } from '../store/lmdb-store.ts';
 import type { StoreReader } from '../store/types.ts';
 
 const FORMAT = 'hef-tuned-vectors';
@@ -47,16 +47,33 @@ export async function importVectors(options: {
 	const rows = parseFile(options.text, bundle, dimension);
 	const cache = workspaceCacheFolder(options.cacheFolder, folder);
 	if (existingStorePath(cache) === undefined) throw new HefError('cache-unavailable', `${folder} has no index: run "index" on it first`);
-	if (isInUse(cache)) throw new HefError('cache-unavailable', `the index of ${folder} is open in an editor: close it first`);
-	const store = await openStore({ folder: cache, spaceId: bundle.spaceId, dimension });
+	return asBuilder(cache, bundle.spaceId, async () => {
+		const store = await openStore({ folder: cache, spaceId: bundle.spaceId, dimension });
+		try {
+			const known = rows.filter(({ id }) => store.hasVector(id));
+			const vectors = known.map(({ id, vector }) => [tunedId(bundle.bundleId, id), vector] as const);
+			const bundles = [...new Set([...tunedBundles(store), bundle.bundleId])].join(' ');
+			await store.write({ vectors, meta: [[TUNED_KEY, bundles]] });
+			return { imported: known.length, unknown: rows.length - known.length };
+		} finally {
+			await store.close();
+		}
+	});
+}
+
+/** An editor that is started meanwhile waits for the store. */
+async function asBuilder<T>(cache: string, spaceId: SpaceId, work: () => Promise<T>): Promise<T> {
+	const taken = createClaims({ folder: cache, space: storeFormat(spaceId) }).take();
+	if (!('claim' in taken))
+		throw new HefError('cache-unavailable', `the index in ${cache} is open in process ${taken.builder.pid}: close it first`);
+	const renew = () => taken.claim.renew({ state: OPENING, pending: 0 });
+	const renewing = setInterval(renew, RENEW_MS);
 	try {
-		const known = rows.filter(({ id }) => store.hasVector(id));
-		const vectors = known.map(({ id, vector }) => [tunedId(bundle.bundleId, id), vector] as const);
-		const bundles = [...new Set([...tunedBundles(store), bundle.bundleId])].join(' ');
-		await store.write({ vectors, meta: [[TUNED_KEY, bundles]] });
-		return { imported: known.length, unknown: rows.length - known.length };
+		renew();
+		return await work();
 	} finally {
-		await store.close();
+		clearInterval(renewing);
+		taken.claim.release();
 	}
 }
 

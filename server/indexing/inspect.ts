@@ -1,8 +1,10 @@
 /**
  * The health of a folder's cache, read from the store and the disk without loading a model: what `status DIR` prints.
  *
- * Deliberately lacks any repair: of the cache it writes at most a snapshot of the vector index, so that the next one is quick.
+ * Deliberately lacks any repair: of the cache it writes at most a snapshot of the vector index, so that the next one is quick. A
+ * cache that cannot be written is copied to be read, because LMDB wants its lock file beside the data.
  */
+import { accessSync, constants, cpSync, rmSync } from 'node:fs';
 import type { HnswReport, UpdateReport, WorkspaceReport } from 'hef-shared';
 import type { SpaceId } from '../base/ids.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
@@ -10,6 +12,7 @@ import type { Bundle } from '../inference/bundle.ts';
 import { openWorkspaceView } from '../retrieval/view.ts';
 import { createClaims, OPENING } from '../store/claim.ts';
 import { existingStorePath, openStoreReader, problemWith, workspaceCacheFolder } from '../store/lmdb-store.ts';
+import { makeTemporaryFolder } from '../store/temporary-store.ts';
 import type { StoreReader } from '../store/types.ts';
 import type { Workspace } from '../workspace/types.ts';
 import { createWorkspace } from '../workspace/workspace.ts';
@@ -41,22 +44,48 @@ export async function inspectFolder({ folder, cacheFolder, bundle, exclude }: In
 	// It reads the whole file through itself, and may put another in its place.
 	if (builder?.state === OPENING)
 		return { ...emptyReport(folder, 'indexing'), message: `the index is being opened by process ${builder.pid}`, ...builtBy };
-	const problem = builder ? undefined : await problemWith(storePath);
-	if (problem !== undefined)
-		return {
-			...emptyReport(folder, 'error'),
-			message: `the index is damaged (${problem}); the next start keeps what is intact and rebuilds the rest`,
-		};
-	const store = openStoreReader({ path: storePath, ...space });
+	const described = async (path: string, isTrusted: boolean): Promise<WorkspaceReport> => {
+		const problem = isTrusted ? undefined : await problemWith(path);
+		if (problem !== undefined)
+			return {
+				...emptyReport(folder, 'error'),
+				message: `the index is damaged (${problem}); the next start keeps what is intact and rebuilds the rest`,
+			};
+		const store = openStoreReader({ path, ...space });
+		try {
+			const report = await describeStore(store, workspace, createHierarchy({ spaceId: bundle.spaceId }));
+			return { ...report, ...builtBy, hnsw: await describeVectorIndex(path, space) };
+		} finally {
+			await store.close();
+		}
+	};
+	if (!isWritable(storePath)) return onCopy(storePath, (copy) => described(copy, false));
 	try {
-		const report = await describeStore(store, workspace, createHierarchy({ spaceId: bundle.spaceId }));
-		return {
-			...report,
-			...builtBy,
-			hnsw: await describeVectorIndex(storePath, space),
-		};
+		return await described(storePath, builder !== undefined);
+	} catch (error) {
+		// Who builds it puts a packed one in its place now and then.
+		const moved = existingStorePath(cache);
+		if (moved === undefined || moved === storePath) throw error;
+		return described(moved, true);
+	}
+}
+
+function isWritable(path: string): boolean {
+	try {
+		accessSync(path, constants.W_OK);
+		return true;
+	} catch {
+		return false;
+	}
+}
+
+async function onCopy<T>(storePath: string, use: (copy: string) => Promise<T>): Promise<T> {
+	const copy = makeTemporaryFolder();
+	try {
+		cpSync(storePath, copy, { recursive: true, filter: (source) => !source.endsWith('lock.mdb') });
+		return await use(copy);
 	} finally {
-		await store.close();
+		rmSync(copy, { recursive: true, force: true });
 	}
 }
 

@@ -1,11 +1,13 @@
 /** The cache on bad days: a full disk, a folder that cannot be written, bytes that change, files that end early. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, truncateSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../server/base/clock.ts';
 import { HefError } from '../../server/base/errors.ts';
+import { silentLogger } from '../../server/base/logger.ts';
+import { TICK_MS } from '../../server/indexing/folder-index.ts';
 import { inspectFolder } from '../../server/indexing/inspect.ts';
 import { loadBundle } from '../../server/inference/bundle.ts';
 import { checkUp } from '../../server/store/checkup.ts';
@@ -14,6 +16,7 @@ import { openStoreReader, workspaceCacheFolder } from '../../server/store/lmdb-s
 import { makeTemporaryFolder } from '../../server/store/temporary-store.ts';
 import type { Store } from '../../server/store/types.ts';
 import { runDamageRounds } from '../support/damage-rounds.ts';
+import { createManualClock } from '../support/fakes.ts';
 import { DIMENSION, openEditor, SPACE } from '../support/folder-index.ts';
 import { createRandom } from '../support/random.ts';
 import { temporaryFolder, writeFiles } from '../support/temporary-folder.ts';
@@ -123,11 +126,12 @@ describe('a cache that cannot be written', () => {
 		return (name) => readFileSync(join(out, name), 'utf8');
 	}
 
-	function indexCommand(folder: string): string {
+	function command(name: string, folder: string): string {
 		const program = fileURLToPath(new URL('../../server/bin/hef-language-server.js', import.meta.url));
 		const bundle = join(dirname(program), '../../test/fixtures/tiny-bundle');
-		return `"${process.execPath}" "${program}" index "${folder}" --cache "$1" --bundle "${bundle}" --json`;
+		return `"${process.execPath}" "${program}" ${name} "${folder}" --cache "$1" --bundle "${bundle}" --json`;
 	}
+	const indexCommand = (folder: string) => command('index', folder);
 
 	/** A small disk of its own needs the right to mount one. */
 	const mayMount = process.platform === 'linux' && spawnSync('unshare', ['-Urm', 'true']).status === 0;
@@ -148,15 +152,19 @@ ${index} > "$0/second"; echo $? > "$0/code2"`);
 	);
 
 	test.skipIf(!mayMount)(
-		'a disk that turned read-only: the command fails and says why, and the index is there when it can be written again',
+		'a disk that turned read-only: indexing fails and says why, the status is read, and the index is there when it can be written again',
 		() => {
-			const index = indexCommand(temporaryFolder(project(20)));
+			const folder = temporaryFolder(project(20));
+			const index = indexCommand(folder);
 			const read = onSmallDisk(`mount -t tmpfs tmpfs "$1" || exit 99
 ${index} > "$0/first"; mount -o remount,ro "$1"
 ${index} > "$0/second" 2> "$0/complaint"; echo $? > "$0/code"
+${command('status', folder)} > "$0/status"
 mount -o remount,rw "$1"
 ${index} > "$0/third"`);
 			expect(JSON.parse(read('first'))).toMatchObject({ state: 'ready', files: 20 });
+			const { nodes } = JSON.parse(read('first'));
+			expect(JSON.parse(read('status')).workspaces).toMatchObject([{ state: 'ready', files: 20, nodes, hnsw: { size: nodes } }]);
 			expect(read('code').trim()).toBe('1');
 			expect(read('complaint')).toMatch(/read-only.*hef\.cacheFolder/);
 			expect(JSON.parse(read('third'))).toMatchObject({ state: 'ready', files: 20, lastUpdate: { chunksEmbedded: 0 } });
@@ -213,6 +221,33 @@ test('a clock that jumps by hours: nothing waits for it, nothing is taken over o
 	expect(follower.index.report()).toMatchObject({ state: 'ready', files: 18, pending: 0, stale: 0, builder: { own: true } });
 	expect(follower.embedded).toHaveLength(1);
 }, 120_000);
+
+test('while no store can be had it is tried less and less often, and taken up once there is one', async () => {
+	const [folder, cacheFolder] = [temporaryFolder(project(2)), join(temporaryFolder(), 'cache')];
+	const builder = await openEditor({ folder, cacheFolder });
+	await builder.refresh();
+	const clock = createManualClock();
+	const failures: number[] = [];
+	const logger = { ...silentLogger, error: () => void failures.push(clock.elapsed()) };
+	const follower = await openEditor({ folder, cacheFolder, clock, logger, mayBuildAside: false });
+	await builder.index.close();
+	rmSync(cacheFolder, { recursive: true });
+	writeFileSync(cacheFolder, 'a file in the place of the folder');
+
+	const pass = async (minutes: number) => {
+		for (let step = 0; step < (minutes * 60_000) / TICK_MS; step++) {
+			clock.advance(TICK_MS);
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+	};
+	await pass(12);
+	// 10, 20, 40, … seconds after one another.
+	const waits = failures.slice(1).map((ms, i) => Math.round((ms - (failures[i] as number)) / 10_000));
+	expect(waits).toEqual([0, 1, 2, 4, 8, 16, 32]);
+	rmSync(cacheFolder);
+	await pass(6);
+	expect(follower.index.report()).toMatchObject({ builder: { own: true } });
+}, 60_000);
 
 test('the status of an index that is damaged says so, and does not follow its pages', async () => {
 	const [folder, cacheFolder] = [temporaryFolder(project(10)), temporaryFolder()];

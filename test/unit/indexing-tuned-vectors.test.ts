@@ -6,7 +6,8 @@ import { Garbage } from '../../server/indexing/garbage.ts';
 import { importVectors } from '../../server/indexing/import-vectors.ts';
 import type { Manifest } from '../../server/inference/manifest.ts';
 import { createWorkspaceView } from '../../server/retrieval/view.ts';
-import { openStore, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
+import { createClaims } from '../../server/store/claim.ts';
+import { openStore, storeFormat, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
 import { createHnswIndex } from '../../server/vector-index/hnsw-index.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -45,6 +46,22 @@ test('a tuned vector is projected and never searched, and another bundle does no
 	expect(view('b1').vector(two)).toEqual(own);
 	for (const other of [view('b2'), view()]) expect(other.vector(one)).toEqual(own);
 	expect(store.getVector(one)).toEqual(own);
+	await store.close();
+});
+
+test('an index that another process builds is left alone, and whoever comes meanwhile waits', async () => {
+	const { place, open } = await indexed();
+	const claims = createClaims({ folder: workspaceCacheFolder(place.cacheFolder, place.folder), space: storeFormat(spaceId) });
+	const taken = claims.take();
+	const text = fileOf(header, { id: one, vector: [0, 1, 0, 0] });
+	await expect(importVectors({ ...place, bundle, text })).rejects.toThrow(`open in process ${process.pid}`);
+	if ('claim' in taken) taken.claim.release();
+	const imported = importVectors({ ...place, bundle, text });
+	expect(claims.builder()).toMatchObject({ state: 'opening' });
+	expect(await imported).toEqual({ imported: 1, unknown: 0 });
+	expect(claims.builder()).toBeUndefined();
+	const store = await open();
+	expect(store.hasVector(tunedId('b1', one))).toBe(true);
 	await store.close();
 });
 
