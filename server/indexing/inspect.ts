@@ -4,9 +4,10 @@
  * Deliberately lacks any repair: of the cache it writes at most a snapshot of the vector index, so that the next one is quick. A
  * cache that cannot be written is copied to be read, because LMDB wants its lock file beside the data.
  */
-import { accessSync, constants, cpSync, rmSync } from 'node:fs';
+import { accessSync, chmodSync, constants, cpSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { HnswReport, UpdateReport, WorkspaceReport } from 'hef-shared';
-import type { SpaceId } from '../base/ids.ts';
+import { contentHash, type SpaceId } from '../base/ids.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
 import type { Bundle } from '../inference/bundle.ts';
 import { openWorkspaceView } from '../retrieval/view.ts';
@@ -14,7 +15,7 @@ import { createClaims, OPENING } from '../store/claim.ts';
 import { existingStorePath, openStoreReader, problemWith, workspaceCacheFolder } from '../store/lmdb-store.ts';
 import { makeTemporaryFolder } from '../store/temporary-store.ts';
 import type { StoreReader } from '../store/types.ts';
-import type { Workspace } from '../workspace/types.ts';
+import type { SourceFile, Workspace } from '../workspace/types.ts';
 import { createWorkspace } from '../workspace/workspace.ts';
 import { KnownFiles } from './known-files.ts';
 import { emptyReport, share } from './status.ts';
@@ -28,7 +29,8 @@ export interface InspectOptions {
 }
 
 /**
- * The report of a folder that no server need have open; `stale` and `pending` compare sizes and times with the disk.
+ * The report of a folder that no server need have open; `stale` and `pending` compare with the disk: sizes and times, and content
+ * where those differ.
  * @throws HefError `workspace-unreadable` or `cache-unavailable`
  */
 export async function inspectFolder({ folder, cacheFolder, bundle, exclude }: InspectOptions): Promise<WorkspaceReport> {
@@ -83,6 +85,7 @@ async function onCopy<T>(storePath: string, use: (copy: string) => Promise<T>): 
 	const copy = makeTemporaryFolder();
 	try {
 		cpSync(storePath, copy, { recursive: true, filter: (source) => !source.endsWith('lock.mdb') });
+		for (const path of ['', ...readdirSync(copy, { recursive: true, encoding: 'utf8' })]) chmodSync(join(copy, path), 0o700);
 		return await use(copy);
 	} finally {
 		rmSync(copy, { recursive: true, force: true });
@@ -100,6 +103,19 @@ async function describeVectorIndex(storePath: string, space: { spaceId: SpaceId;
 	}
 }
 
+/** Files whose content is another, of those whose size or time is: a checkout gives old files new times. */
+async function countChanged(onDisk: readonly SourceFile[], known: KnownFiles, workspace: Workspace): Promise<number> {
+	let changed = 0;
+	for (const file of onDisk) {
+		const record = known.get(file.path);
+		if (record === undefined || known.looksUnchanged(file)) continue;
+		const source = await workspace.read(file.path);
+		const isSame = source.kind === 'skipped' ? source.reason === record.skipped : contentHash(source.text) === record.contentHash;
+		if (!isSame) changed++;
+	}
+	return changed;
+}
+
 async function describeStore(
 	store: StoreReader,
 	workspace: Workspace,
@@ -113,7 +129,7 @@ async function describeStore(
 	hierarchy.commit();
 	const onDisk = await workspace.list();
 	const pending = onDisk.filter(({ path }) => known.get(path) === undefined).length;
-	const changed = onDisk.filter((file) => known.get(file.path) !== undefined && !known.looksUnchanged(file)).length;
+	const changed = await countChanged(onDisk, known, workspace);
 	const present = new Set(onDisk.map(({ path }) => path));
 	const gone = [...known.paths()].filter((path) => !present.has(path)).length;
 	const skipped = known.skipped();

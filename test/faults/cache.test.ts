@@ -1,6 +1,6 @@
 /** The cache on bad days: a full disk, a folder that cannot be written, bytes that change, files that end early. */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -249,17 +249,20 @@ test('while no store can be had it is tried less and less often, and taken up on
 	expect(follower.index.report()).toMatchObject({ builder: { own: true } });
 }, 60_000);
 
-test('the status of an index that is damaged says so, and does not follow its pages', async () => {
+test('the status counts what changed by content; of an index that is damaged it says so, and does not follow its pages', async () => {
 	const [folder, cacheFolder] = [temporaryFolder(project(10)), temporaryFolder()];
 	const editor = await openEditor({ folder, cacheFolder });
 	await editor.refresh();
 	const file = join(editor.index.storePath, 'data.mdb');
 	await editor.index.close();
-	truncateSync(file, 40_000);
 	const inspected = async () => {
 		const { manifest, ...bundle } = await loadBundle(tinyBundleFolder);
 		return inspectFolder({ folder, cacheFolder, exclude: [], bundle: { ...bundle, manifest, spaceId: SPACE } });
 	};
+	utimesSync(join(folder, 'd0/f0.py'), 1e9, 1e9);
+	writeFiles(folder, { 'd0/f5.py': lines(8, 'other_') });
+	expect(await inspected()).toMatchObject({ state: 'ready', files: 10, stale: 1 });
+	truncateSync(file, 40_000);
 	expect(await inspected()).toMatchObject({ state: 'error', message: expect.stringMatching(/damaged .*next start keeps/) });
 
 	// Who opens it reads it through at this moment: once is enough.
