@@ -82,7 +82,8 @@ export async function decodeGreedily(options: DecodeOptions): Promise<Decoded> {
 		const choice = chooseToken(model, forced ? restricted(found, (token) => output.allows(token)) : found, copy?.weights);
 		const { token } = choice;
 		trail.add(choice);
-		if (generator.stopTokens.has(token)) return result('stopToken');
+		// The last line is complete now, so that the rules decide about it too.
+		if (generator.stopTokens.has(token)) return result('stopToken', options.stop(`${output.text}\n`));
 		output.push(token);
 		copy?.session.push(token);
 		nTokens++;

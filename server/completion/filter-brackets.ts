@@ -7,15 +7,44 @@ const OPENER_OF: Record<string, string> = { ')': '(', ']': '[', '}': '{' };
 const REACH = 4000;
 
 /**
- * When the text ends as the rest of the line does (`)` that the editor closed by itself), it takes the rest's place; closers of
- * the rest that the text repeats in part are cut. Closers that belong to brackets of the text's own repeat nothing.
+ * Editors close brackets and quotes by themselves, and the text closes them too. What it closes of the cursor's line takes the
+ * place of the rest's closers, one by one; where it closes more than that, or goes on as the rest cannot, it is cut. Closers that
+ * belong to brackets of the text's own repeat nothing.
  */
 export function joinWithRestOfLine(candidate: Candidate): Candidate {
-	const { text, suffix } = candidate;
+	const { text, linePrefix, suffix } = candidate;
 	const rest = (suffix.split('\n', 1)[0] ?? '').trimEnd();
-	const repeats = (n: number) => text.endsWith(rest.slice(0, n)) && closesNothingBefore(text, text.length - n);
 	if (rest === '') return candidate;
-	if (repeats(rest.length)) return { ...candidate, replaces: rest.length };
+	const there = leading(rest, outerClosers(rest, linePrefix));
+	if (there.length === 0) return joinWithWords(candidate, rest);
+	const said = outerClosers(text, linePrefix);
+	let n = 0;
+	while (n < there.length && said[n] && text[(said[n] as Closer).at] === rest[(there[n] as Closer).at]) n++;
+	const extra = said.slice(n).find(({ opener }) => !opener)?.at;
+	const kept = extra === undefined ? text : text.slice(0, extra).trimEnd();
+	if (n > 0) return { ...candidate, ...takePlace(kept, (said[n - 1] as Closer).at, rest, (there[n - 1] as Closer).at + 1) };
+	// A block that begins on the next line is not closed on its last.
+	const indentation = /^[ \t]*\n/.test(kept) ? `\n${/^[ \t]*/.exec(linePrefix)?.[0] ?? ''}` : '';
+	return { ...candidate, text: kept + indentation };
+}
+
+/** The text up to `said`, its last closer that the rest has too, up to `end`; both may go on. */
+function takePlace(text: string, said: number, rest: string, end: number): Pick<Candidate, 'text' | 'replaces'> {
+	const [behind, left] = [text.slice(said + 1), rest.slice(end).trim()];
+	const line = (behind.split('\n', 1)[0] ?? '').trim();
+	if (left === '') return { text, replaces: end };
+	if (line.startsWith(left) || behind.endsWith(left)) return { text, replaces: rest.length };
+	// A statement that is over cannot go on with the rest, nor can a block begin behind it.
+	const isOver = behind.trim() === '' || /[;:{,]$/.test(line) || /^[:{]/.test(left);
+	return isOver ? { text: text.slice(0, said), replaces: 0 } : { text, replaces: end };
+}
+
+/** A rest that closes nothing: a text that ends like it takes its place; what of it the text repeats in part is cut. */
+function joinWithWords(candidate: Candidate, rest: string): Candidate {
+	const { text } = candidate;
+	const repeats = (n: number) => text.endsWith(rest.slice(0, n)) && closesNothingBefore(text, text.length - n);
+	const firstLine = (text.split('\n', 1)[0] ?? '').trimEnd();
+	if (repeats(rest.length) || (/^[:{;,]$/.test(rest) && firstLine.endsWith(rest))) return { ...candidate, replaces: rest.length };
 	for (let n = rest.length - 1; n > 0; n--) {
 		if (/^[)\]}"'`;,>]+$/.test(rest.slice(0, n)) && repeats(n)) return { ...candidate, text: text.slice(0, -n) };
 	}
@@ -56,6 +85,33 @@ interface Bracket {
 	at: number;
 }
 
+interface Closer {
+	at: number;
+	/** Undefined where nothing on the line is open that it could close. */
+	opener: Bracket | undefined;
+}
+
+/** The closers of a text behind `linePrefix` that do not belong to openers of its own. */
+function outerClosers(text: string, linePrefix: string): Closer[] {
+	const closers: Closer[] = [];
+	const open = scan(linePrefix).open.map(({ character }) => ({ character, at: -1 }));
+	walk(text, open, (at, opener) => {
+		if (!opener || opener.at < 0) closers.push({ at, opener });
+	});
+	return closers;
+}
+
+/** Those that nothing but white space stands before. */
+function leading(text: string, closers: readonly Closer[]): Closer[] {
+	let end = 0;
+	const first = closers.findIndex(({ at }) => {
+		const isBehind = text.slice(end, at).trim() !== '';
+		end = at + 1;
+		return isBehind;
+	});
+	return closers.slice(0, first === -1 ? closers.length : first);
+}
+
 /** Brackets that the text leaves open, and where the first closes that the text did not open. Those in strings do not count. */
 function scan(text: string): { open: Bracket[]; unmatched: number | undefined } {
 	const open: Bracket[] = [];
@@ -82,6 +138,7 @@ function walk(text: string, open: Bracket[], closed: (at: number, opener: Bracke
 		const last = open.at(-1);
 		const inString = last !== undefined && isQuote(last.character);
 		if (inString && character === '\\') at++;
+		else if (inString && last.character === '`' && text.startsWith('${', at)) open.push({ character: '{', at: at++ });
 		else if (inString && character === '\n' && last.character !== '`') open.pop();
 		else if (last && last.character === (inString ? character : OPENER_OF[character])) {
 			closed(at, last);

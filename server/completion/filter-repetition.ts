@@ -9,6 +9,8 @@ const SHORTEST = 8;
 const TOLERANCE = 0.05;
 /** The same line again and again, ignoring white space at its ends. */
 const SAME_LINES = 3;
+/** Of the piece that a text repeats. */
+const LONGEST_PIECE = 80;
 
 /** How small models fail: the text is cut where it begins to go in circles, back to its last complete line. */
 export function cutRepetition(candidate: Candidate): Candidate | Refusal {
@@ -21,7 +23,7 @@ export function cutRepetition(candidate: Candidate): Candidate | Refusal {
 
 /** Where the tail begins that is one short piece over and over. */
 function circleIn(text: string): number | undefined {
-	for (let size = 1; size <= 24; size++) {
+	for (let size = 1; size <= LONGEST_PIECE; size++) {
 		const times = size === 1 ? 12 : size < 6 ? 5 : 3;
 		const piece = text.slice(-size);
 		if (text.length < size * times || !/\w/.test(piece) || !text.endsWith(piece.repeat(times))) continue;
@@ -56,6 +58,13 @@ export function refuseDuplicate(candidate: Candidate): Candidate | Refusal {
 	const count = Math.min(COMPARED_LINES, lines.length, following.length);
 	const [said, there] = [lines.slice(0, count).join('\n'), following.slice(0, count).join('\n')];
 	if (there.length <= SHORTEST) return candidate;
+	// With what was typed already, it is the same to the letter: lines that differ in a character follow each other by right.
+	if (
+		linesOf(candidate.linePrefix + candidate.text)
+			.slice(0, count)
+			.join('\n') === there
+	)
+		return { refused: 'repeatsSuffix' };
 	const most = Math.max(1, Math.floor(TOLERANCE * there.length));
 	return isWithin(said, there, most) ? { refused: 'repeatsSuffix' } : candidate;
 }

@@ -77,6 +77,6 @@ export function refuseEmpty(candidate: Candidate): Candidate | Refusal {
 
 /** What is left does no more than repeat what it replaces, or what was cut off. */
 export function refuseNothingNew(candidate: Candidate): Candidate | Refusal {
-	const { text, replaces } = candidate;
-	return text.trim() === '' || text.length === replaces ? { refused: 'repeatsSuffix' } : candidate;
+	const { text, replaces, suffix } = candidate;
+	return text.trim() === '' || (replaces > 0 && text === suffix.slice(0, replaces)) ? { refused: 'repeatsSuffix' } : candidate;
 }

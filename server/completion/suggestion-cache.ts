@@ -84,6 +84,9 @@ function restOf({ answer, text }: Remembered, request: CompletionRequest, typed:
 	const replaced = item.range.end.character - item.range.start.character;
 	const range = { start, end: { line: start.line, character: start.character + replaced } };
 	const rest = text.slice(typed.length);
+	// Only what the editor closed by itself is left.
+	if (rest === request.text.slice(request.offset, request.offset + replaced))
+		return { ...answer, tokens, items: [], suppressed: 'repeatsSuffix' };
 	const insertText = item.insertText.includes('\r\n') ? rest.replaceAll('\n', '\r\n') : rest;
 	return { ...answer, tokens, items: [{ ...item, insertText, range }] };
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { neverCancelled } from '../../server/base/cancellation.ts';
 import { confidenceOf, featuresOf } from '../../server/completion/confidence.ts';
 import { type DecodeOptions, decodeGreedily, scoreText } from '../../server/completion/decode.ts';
-import { endOfLine } from '../../server/completion/stop-rules.ts';
+import { endOfBlock, endOfLine } from '../../server/completion/stop-rules.ts';
 import type { Generator } from '../../server/inference/types.ts';
 import { createByteTokenizer, STOP_TOKEN } from '../support/byte-tokenizer.ts';
 
@@ -53,6 +53,12 @@ function decode(text: string, options: Partial<DecodeOptions> = {}) {
 
 test('stops at the stop token', async () => {
 	expect(await decode('return 1;')).toMatchObject({ text: 'return 1;', nTokens: 9, reason: 'stopToken' });
+});
+
+test('where the text ends by itself, its last line is judged as every other', async () => {
+	const stop = endOfBlock('\tf() {');
+	expect(await decode('\n\t\tgo();\n\t}', { stop })).toMatchObject({ text: '\n\t\tgo();\n\t}', reason: 'stopToken' });
+	expect(await decode('\n\t\tgo();\n}', { stop })).toMatchObject({ text: '\n\t\tgo();', reason: 'stopToken' });
 });
 
 test('stops at the end of the line and keeps nothing behind it', async () => {

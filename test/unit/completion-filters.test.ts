@@ -59,6 +59,11 @@ test('nothing visible is refused', () => {
 describe('a text that goes in circles', () => {
 	test.each([
 		['is refused where nothing stands before', 'foo, foo, foo, foo, foo, ', 'refused: repeatsItself'],
+		[
+			'is refused with a longer piece',
+			'registry.enable(registry.enable_all(registry.enable(registry.enable_all('.repeat(3),
+			'refused: repeatsItself',
+		],
 		['keeps the lines before', lines('a = 1;', 'b = 2;', 'c = [0, 0, 0, 0, 0, 0, 0'), lines('a = 1;', 'b = 2;')],
 		['says one of equal lines once', lines('start();', 'add(item);', 'add(item);', 'add(item);'), lines('start();', 'add(item);')],
 		['may say a line twice', lines('add(item);', 'add(item);'), lines('add(item);', 'add(item);')],
@@ -75,11 +80,18 @@ describe('what stands below the cursor', () => {
 		['word for word', 'return compute(value);', 'refused: repeatsSuffix'],
 		['but for a character', 'return compute(valve);', 'refused: repeatsSuffix'],
 		['in several lines', lines('return compute(value);', 'const last = true;', '}', 'other();'), 'refused: repeatsSuffix'],
+		['in several lines, of which the first goes on', lines('return compute(value);', 'const last = true;'), 'refused: repeatsSuffix'],
 		['only at first', lines('return compute(value);', 'somethingElse();'), lines('return compute(value);', 'somethingElse();')],
 		['a short line', '}', '}'],
 		['something else', 'return compare(other);', 'return compare(other);'],
 	])('is refused: %s', (_, text, expected) => {
 		expect(outcome(refuseDuplicate, below, text)).toBe(expected);
+	});
+
+	test('is refused together with what was typed of it, to the letter', () => {
+		const document = lines('import { jo$0', "import { join } from 'node:path';");
+		expect(outcome(refuseDuplicate, document, "in } from 'node:path';")).toBe('refused: repeatsSuffix');
+		expect(outcome(refuseDuplicate, document, "ins } from 'node:path';")).toBe("ins } from 'node:path';");
 	});
 
 	test('a short line may stand there too, and the end of the document repeats nothing', () => {
@@ -94,6 +106,21 @@ describe('the rest of the line', () => {
 		['is not repeated in part', 'call(g($0))', 'a)', 'a'],
 		['stays where the text closes its own', 'foo($0)', 'bar()', 'bar()'],
 		['stays where the text is another', 'call($0)', 'a, b', 'a, b'],
+		['takes its place where the text goes on behind it', 'call($0)', 'a, b);', 'a, b); +1'],
+		['takes its place in part', 'outer(inner($0))', 'a) + b', 'a) + b +1'],
+		['is not closed twice', 'outer(inner($0))', 'a);', 'a'],
+		['closes a string and more', "log('$0')", "hello', x);", "hello', x); +2"],
+		['closes a bracket with a word behind it', 'import { $0}', "join } from 'node:path';", "join } from 'node:path'; +1"],
+		['stands behind the text of a condition', 'if ($0) {', 'a) return;', 'a'],
+		['opens the block that the text begins', 'def f($0):', lines('a):', '    return a'), lines('a):', '    return a +2')],
+		['is not repeated before more lines', 'def f(a)$0:', lines(' -> int:', '    return a'), lines(' -> int:', '    return a +1')],
+		['goes on with its semicolon', 'call($0);', 'a).then(b)', 'a).then(b) +1'],
+		['closes no more than the line opened', 'f(g($0)', 'a)))', 'a)) +1'],
+		['is closed by its own kind alone', '[new Date($0]', 'now))', 'now)'],
+		['closes what stands in a template', `\`\${call($0)}\``, 'a)} and b`;', 'a)} and b`; +3'],
+		['knows an apostrophe in the text of a string', 'say("$0")', 'don\'t")', 'don\'t") +2'],
+		['gets a line of its own behind a block', '  f() {$0}', lines('', '    go();'), lines('', '    go();', '  ')],
+		['is no place for nothing new', 'call($0)', ')', ') +1'],
 	])('%s', (_, document, text, expected) => {
 		expect(outcome(joinWithRestOfLine, document, text)).toBe(expected);
 	});

@@ -47,6 +47,17 @@ describe('a remembered suggestion', () => {
 		expect(found(cache, code)).toBe(expected);
 	});
 
+	test('is not shown where only the bracket is left that the editor closed by itself', () => {
+		const cache = createSuggestionCache();
+		const request = requestAt('f($0)');
+		const answer = reportOf('ab)', request);
+		const end = { line: 0, character: 3 };
+		answer.items = answer.items.map((item) => ({ ...item, range: { ...item.range, end } }));
+		cache.add(request, splitAt(request.text, request.offset), answer);
+		expect(found(cache, 'f(a$0)')).toBe('b)');
+		expect(find(cache, 'f(ab$0)')).toMatchObject({ items: [], suppressed: 'repeatsSuffix' });
+	});
+
 	test.each([
 		['mode', { context: 'none' as const }],
 		['lines', { multiLine: 'always' as const }],

@@ -108,7 +108,7 @@ describe('filters', () => {
 		expect(filter('foo($0);', 'bar()')).toEqual({ kind: 'keep', text: 'bar()', replaces: 0 });
 		expect(filter('foo($0);', 'bar[a]("(")')).toEqual({ kind: 'keep', text: 'bar[a]("(")', replaces: 0 });
 		expect(filter('foo($0)', 'bar())')).toEqual({ kind: 'keep', text: 'bar())', replaces: 1 });
-		expect(filter('print("$0")', 'a" + "b"')).toEqual({ kind: 'keep', text: 'a" + "b', replaces: 0 });
+		expect(filter('print("$0")', 'a" + "b"')).toEqual({ kind: 'keep', text: 'a" + "b"', replaces: 1 });
 	});
 
 	test('a block that closes what the editor closed already does so once', () => {
