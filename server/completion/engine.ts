@@ -165,7 +165,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		if (request.selected !== undefined && !continuesSelection(split.linePrefix, verdict.text, request.selected))
 			return { items: [], suppressed: 'selectedEntryDiffers' };
 		if (confidence < request.minConfidence && !request.explicit) return { items: [], suppressed: 'lowConfidence' };
-		return { items: [itemAt(request, verdict.text, verdict.replaces, confidence, split.crlf)], suppressed: null };
+		return { items: [itemAt(request, verdict.text, verdict.replaces, confidence, split.eol)], suppressed: null };
 	};
 
 	/** What the copy model alone would write. */
@@ -271,10 +271,10 @@ function continuesSelection(linePrefix: string, text: string, selected: string):
 	return false;
 }
 
-function itemAt(request: CompletionRequest, text: string, replaces: number, confidence: number, crlf: boolean) {
+function itemAt(request: CompletionRequest, text: string, replaces: number, confidence: number, eol: string) {
 	const lines = new LineIndex(request.text);
 	return {
-		insertText: crlf ? text.replaceAll('\n', '\r\n') : text,
+		insertText: text.replaceAll('\n', eol),
 		range: { start: lines.positionAt(request.offset), end: lines.positionAt(request.offset + replaces) },
 		confidence,
 	};

@@ -3,7 +3,7 @@
  * there when nothing was.
  */
 import type { CompletionReport } from 'hef-shared';
-import { inMiddleOfLine } from './split.ts';
+import { eolAt, inMiddleOfLine } from './split.ts';
 import type { CompletionRequest } from './types.ts';
 
 /** The request as it would come from there; undefined where no new line is likely. */
@@ -12,10 +12,10 @@ export function nextPlace(request: CompletionRequest, { items }: Pick<Completion
 	const item = items[0];
 	const behind = item ? offset + item.range.end.character - item.range.start.character : offset;
 	const suffix = text.slice(behind);
-	if (inMiddleOfLine({ suffix: suffix.replaceAll('\r\n', '\n') })) return undefined;
-	const newline = text.includes('\r\n') ? '\r\n' : '\n';
+	if (inMiddleOfLine({ suffix: suffix.replaceAll(/\r\n?/g, '\n') })) return undefined;
+	const newline = eolAt(text, offset);
 	const before = text.slice(0, offset) + (item?.insertText ?? '');
-	const line = before.slice(before.lastIndexOf('\n') + 1);
+	const line = before.slice(before.lastIndexOf(newline.slice(-1)) + 1);
 	const indentation = /^[ \t]*/.exec(line)?.[0] ?? '';
 	const prefix = before + newline + indentation;
 	const { selected: _, ...rest } = request;

@@ -5,18 +5,25 @@ export interface Split {
 	suffix: string;
 	/** Line of the cursor up to it. */
 	linePrefix: string;
-	crlf: boolean;
+	/** The line break to write at the cursor: that of the line before, or else of the cursor's own. */
+	eol: string;
 }
 
 export function splitAt(text: string, offset: number): Split {
-	const normalise = (part: string) => part.replaceAll('\r\n', '\n');
+	const normalise = (part: string) => part.replaceAll(/\r\n?/g, '\n');
 	const prefix = normalise(text.slice(0, offset));
 	return {
 		prefix,
 		suffix: normalise(text.slice(offset)),
 		linePrefix: prefix.slice(prefix.lastIndexOf('\n') + 1),
-		crlf: text.includes('\r\n'),
+		eol: eolAt(text, offset),
 	};
+}
+
+export function eolAt(text: string, offset: number): string {
+	const before = Math.max(text.lastIndexOf('\n', offset - 1), text.lastIndexOf('\r', offset - 1));
+	if (offset > 0 && before >= 0) return text[before] === '\r' ? '\r' : text[before - 1] === '\r' ? '\r\n' : '\n';
+	return /\r\n?|\n/.exec(text.slice(offset))?.[0] ?? '\n';
 }
 
 /** Something other than closing punctuation stands right of the cursor: a suggestion there disturbs more than it helps. */

@@ -9,7 +9,7 @@ import type { CompletionReport } from 'hef-shared';
 import { LRUCache } from 'lru-cache';
 import { hashText } from '../base/ids.ts';
 import { LineIndex } from '../base/text.ts';
-import type { Split } from './split.ts';
+import { eolAt, type Split } from './split.ts';
 import type { CompletionRequest } from './types.ts';
 
 interface Remembered {
@@ -61,7 +61,7 @@ export function createSuggestionCache(budgetBytes = BUDGET_BYTES): SuggestionCac
 				suffixHash: hashText(split.suffix),
 				settings: settingsKey(request),
 				answer,
-				text: answer.items[0]?.insertText.replaceAll('\r\n', '\n') ?? '',
+				text: answer.items[0]?.insertText.replaceAll(/\r\n?/g, '\n') ?? '',
 			};
 			documents.set(request.uri, [known, ...(documents.get(request.uri) ?? [])].slice(0, PER_DOCUMENT));
 		},
@@ -87,7 +87,7 @@ function restOf({ answer, text }: Remembered, request: CompletionRequest, typed:
 	// Only what the editor closed by itself is left.
 	if (rest === request.text.slice(request.offset, request.offset + replaced))
 		return { ...answer, tokens, items: [], suppressed: 'repeatsSuffix' };
-	const insertText = item.insertText.includes('\r\n') ? rest.replaceAll('\n', '\r\n') : rest;
+	const insertText = rest.replaceAll('\n', eolAt(request.text, request.offset));
 	return { ...answer, tokens, items: [{ ...item, insertText, range }] };
 }
 

@@ -7,7 +7,8 @@ import type { ServerState } from './server.ts';
 
 export const COMMAND_NAMES: string[] = Object.values(COMMANDS);
 
-export function registerCommands({ connection, session, suggester, logger }: ServerState): void {
+export function registerCommands(state: ServerState): void {
+	const { connection, session, suggester, logger } = state;
 	/** Runs for every open folder, then answers the status. */
 	const forEachFolder = async (task: (folder: string) => Promise<unknown>): Promise<StatusReport> => {
 		const { workspaces } = await session.status();
@@ -37,13 +38,14 @@ export function registerCommands({ connection, session, suggester, logger }: Ser
 		},
 	};
 
-	connection.onExecuteCommand(({ command, arguments: args = [] }, token) =>
-		guarded(logger, command, token, async () => {
+	connection.onExecuteCommand(({ command, arguments: args }, token) =>
+		guarded(state, command, token, async () => {
 			const handler = handlers[command];
 			if (!handler)
 				throw new ResponseError(ErrorCodes.InvalidParams, `unknown command '${command}'; known are ${COMMAND_NAMES.join(', ')}`);
-			return handler(args);
+			// eglot sends null for none.
+			return handler(args ?? []);
 		}),
 	);
-	connection.onRequest(STATUS_REQUEST, () => guarded(logger, STATUS_REQUEST, undefined, () => session.status()));
+	connection.onRequest(STATUS_REQUEST, () => guarded(state, STATUS_REQUEST, undefined, () => session.status()));
 }

@@ -3,9 +3,10 @@ import { CompletionItemKind, type CompletionList, CompletionTriggerKind, InsertT
 import { guarded, signalOf } from './guard.ts';
 import type { ServerState } from './server.ts';
 
-export function registerCompletion({ connection, documents, suggester, logger }: ServerState): void {
+export function registerCompletion(state: ServerState): void {
+	const { connection, documents, suggester } = state;
 	connection.onCompletion((params, token) =>
-		guarded(logger, 'completion', token, async (): Promise<CompletionList | null> => {
+		guarded(state, 'completion', token, async (): Promise<CompletionList | null> => {
 			const { textDocument, position, context } = params;
 			const explicit = context?.triggerKind === CompletionTriggerKind.Invoked;
 			// Editors send "invoked" for every typed word too, so the confidence threshold holds all the same.

@@ -2,9 +2,9 @@
  * The one place that catches everything: a bug becomes an LSP error and a log line, never a dead server and never an
  * empty answer that looks like "nothing to suggest".
  */
-import { type CancellationToken, LSPErrorCodes, ResponseError } from 'vscode-languageserver';
+import { type CancellationToken, ErrorCodes, LSPErrorCodes, ResponseError } from 'vscode-languageserver';
 import { HefError, messageOf } from '../base/errors.ts';
-import type { Logger } from '../base/logger.ts';
+import type { ServerState } from './server.ts';
 
 /** An LSP token as the signal that the rest of the program takes. */
 export function signalOf(token: CancellationToken): AbortSignal {
@@ -14,7 +14,13 @@ export function signalOf(token: CancellationToken): AbortSignal {
 	return controller.signal;
 }
 
-export async function guarded<T>(logger: Logger, name: string, token: CancellationToken | undefined, task: () => Promise<T>): Promise<T> {
+export async function guarded<T>(
+	{ logger, session }: Pick<ServerState, 'logger' | 'session'>,
+	name: string,
+	token: CancellationToken | undefined,
+	task: () => Promise<T>,
+): Promise<T> {
+	if (session.ended) throw new ResponseError(ErrorCodes.InvalidRequest, `${name} after shutdown`);
 	try {
 		return await task();
 	} catch (error) {

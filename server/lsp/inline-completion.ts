@@ -7,14 +7,16 @@ import { type InlineCompletionItem, InlineCompletionTriggerKind } from 'vscode-l
 import { guarded, signalOf } from './guard.ts';
 import type { ServerState } from './server.ts';
 
-export function registerInlineCompletion({ connection, suggester, logger }: ServerState): void {
+export function registerInlineCompletion(state: ServerState): void {
+	const { connection, suggester } = state;
 	connection.languages.inlineCompletion.on((params, token) =>
-		guarded(logger, 'inlineCompletion', token, async () => {
-			const selected = params.context.selectedCompletionInfo?.text;
+		guarded(state, 'inlineCompletion', token, async () => {
+			const context = params.context as typeof params.context | undefined;
+			const selected = context?.selectedCompletionInfo?.text;
 			const query = {
 				uri: params.textDocument.uri,
 				position: params.position,
-				explicit: params.context.triggerKind === InlineCompletionTriggerKind.Invoked,
+				explicit: context?.triggerKind === InlineCompletionTriggerKind.Invoked,
 				...(selected === undefined ? {} : { selected }),
 			};
 			const suggestion = await suggester.suggest(query, signalOf(token));

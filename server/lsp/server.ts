@@ -7,8 +7,10 @@ import { STATUS_CHANGED_NOTIFICATION } from 'hef-shared';
 import {
 	type ClientCapabilities,
 	type Connection,
+	ErrorCodes,
 	type InitializeParams,
 	type InitializeResult,
+	ResponseError,
 	TextDocumentSyncKind,
 	type TextDocuments,
 } from 'vscode-languageserver';
@@ -51,6 +53,11 @@ export function serve({ connection, version, createServices }: LanguageServerOpt
 	let start: (() => void)[] = [];
 	let state: ServerState | undefined;
 
+	// Asked where nothing else answers: before `initialize` that is every request.
+	connection.onRequest((method) => {
+		if (!state) throw new ResponseError(ErrorCodes.ServerNotInitialized, `${method} before initialize`);
+		throw new ResponseError(ErrorCodes.MethodNotFound, `unknown request ${method}`);
+	});
 	connection.onInitialize((params): InitializeResult => {
 		state = createState({ connection, documents, logger, version, createServices, params });
 		start = registerFeatures(state, params);
@@ -110,7 +117,7 @@ function initializationOptions({ initializationOptions }: InitializeParams): Rec
 
 /** Clients with inline completion get that alone: with both, the server's own popup entries come back as a selection. */
 function serverCapabilities(client: ClientCapabilities): InitializeResult['capabilities'] {
-	const inline = client.textDocument !== undefined && 'inlineCompletion' in client.textDocument;
+	const inline = 'inlineCompletion' in (client.textDocument ?? {});
 	return {
 		textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: { includeText: false } },
 		...(inline ? { inlineCompletionProvider: {} } : { completionProvider: { triggerCharacters: ['.', '(', ' ', '=', ':'] } }),

@@ -43,7 +43,10 @@ export interface Session {
 	configure(settings: Settings): Promise<void>;
 	addFolder(uri: string): Promise<void>;
 	removeFolder(uri: string): Promise<void>;
-	/** The workspace folder of a document and its path in there; the innermost of nested folders. */
+	/**
+	 * The workspace folder of a document and its path in there; the innermost of nested folders. What is not a file, but named
+	 * like one of the folder (a new one that was not saved yet, a cell of a notebook), belongs to it too.
+	 */
 	locate(uri: string): { folder?: string; path: string };
 	/** The documents that are open, the one looked at last first. */
 	setOpenDocuments(uris: readonly string[]): void;
@@ -52,7 +55,10 @@ export interface Session {
 	/** A request was answered with nothing before it reached the services. */
 	countRefusal(reason: string): void;
 	status(): Promise<StatusReport>;
+	/** Stops the services for good. */
 	dispose(): Promise<void>;
+	/** Whether that was asked for. */
+	readonly ended: boolean;
 }
 
 /** A comparison with the disk is not repeated so soon. */
@@ -92,6 +98,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	let reconciledAt = 0;
 	const refusals: Record<string, number> = {};
 	let begun = false;
+	let ended = false;
 	/** Services whose worker died are started again once, so that a crash that comes back does not go on for ever. */
 	let mayRevive = true;
 	/** Starts and stops run one after the other. */
@@ -107,11 +114,10 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	};
 
 	const locate: Session['locate'] = (uri) => {
-		const file = folderOf(uri);
-		if (file === undefined) return { path: uri.slice(uri.lastIndexOf('/') + 1) };
+		const file = folderOf(uri) ?? pathOf(uri);
 		const inside = [...folders].filter((folder) => file.startsWith(withSlash(folder))).sort((a, b) => b.length - a.length);
 		const [folder] = inside;
-		if (folder === undefined) return { path: file.slice(file.lastIndexOf('/') + 1) };
+		if (folder === undefined) return { path: basename(file) };
 		return { folder, path: file.slice(withSlash(folder).length).replaceAll('\\', '/') };
 	};
 
@@ -191,6 +197,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	};
 
 	const start = async () => {
+		if (ended) return;
 		if (!settings.enabled) return setState({ kind: 'off', message: 'Completions are switched off' });
 		setState({ kind: 'starting', message: 'Loading the models' });
 		try {
@@ -288,6 +295,8 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			const folder = folderOf(uri);
 			if (folder === undefined || !folders.delete(folder)) return;
 			await services?.closeFolder(folder).catch((error: unknown) => logger.warn(`${folder}: ${messageOf(error)}`));
+			// Given back meanwhile.
+			if (folders.has(folder)) return;
 			opening.delete(folder);
 			pausedFolders.delete(folder);
 			if (indexing.has(folder)) idle(folder);
@@ -317,7 +326,13 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			}
 			return { version, bundle: { id: '', name: settings.bundle }, workspaces: [...folders].map(idleReport), suppressed: { ...refusals } };
 		},
-		dispose: () => inTurn(stop),
+		dispose() {
+			ended = true;
+			return inTurn(stop);
+		},
+		get ended() {
+			return ended;
+		},
 	};
 }
 
@@ -334,6 +349,15 @@ function folderOf(uri: string): string | undefined {
 		return path.length > 1 ? path.replace(/[/\\]$/, '') : path;
 	} catch {
 		return undefined;
+	}
+}
+
+/** The path of a URI that names no file of this machine, without query and fragment. */
+function pathOf(uri: string): string {
+	try {
+		return decodeURIComponent(new URL(uri).pathname);
+	} catch {
+		return uri;
 	}
 }
 

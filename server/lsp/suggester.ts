@@ -11,6 +11,7 @@ import type { Clock } from '../base/clock.ts';
 import type { CompletionRequest } from '../completion/types.ts';
 import type { Services } from '../services.ts';
 import type { DebouncePolicy } from './debounce.ts';
+import { pathWithEnding } from './document-names.ts';
 import type { Edit } from './documents.ts';
 import type { Session } from './session.ts';
 
@@ -84,9 +85,11 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 
 	const requestAt = (document: TextDocument, offset: number, query: Partial<SuggestionQuery>): CompletionRequest => {
 		const { context, multiLine, minConfidence, comments } = session.settings;
+		const { folder, path } = session.locate(document.uri);
 		return {
 			uri: document.uri,
-			...session.locate(document.uri),
+			...(folder === undefined ? {} : { folder }),
+			path: pathWithEnding(path, document),
 			text: document.getText(),
 			offset,
 			context,
@@ -99,10 +102,10 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 	};
 
 	/** The answer, after a wait where one pays. `started` is called once the answer is being computed. */
-	const answer = async (document: TextDocument, query: SuggestionQuery, signal: AbortSignal, started: () => void) => {
+	const answer = async (document: TextDocument, offset: number, query: SuggestionQuery, signal: AbortSignal, started: () => void) => {
 		const ready = obstacle(document);
 		if ('suppressed' in ready) return refuse(document, ready.suppressed, ready.notes);
-		const request = requestAt(document, document.offsetAt(query.position), query);
+		const request = requestAt(document, offset, query);
 		const waitMs = debounce.waitFor({ uri: query.uri, explicit: query.explicit, ...lineAt(request) });
 		if (waitMs > 0) {
 			started();
@@ -137,9 +140,10 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 			if (!document) throw new ResponseError(ErrorCodes.InvalidParams, `document is not open: ${uri}`);
 			checkPosition(document, query.position);
 			const { version } = document;
-			const { own, dropOlder } = begin(document, document.offsetAt(query.position));
+			const offset = wholeCharacter(document.getText(), document.offsetAt(query.position));
+			const { own, dropOlder } = begin(document, offset);
 			try {
-				const report = signal.aborted ? undefined : await answer(document, query, AbortSignal.any([signal, own.signal]), dropOlder);
+				const report = signal.aborted ? undefined : await answer(document, offset, query, AbortSignal.any([signal, own.signal]), dropOlder);
 				dropOlder();
 				if (signal.aborted) throw new ResponseError(LSPErrorCodes.RequestCancelled, 'cancelled');
 				if (!report || own.signal.aborted || documents.get(uri)?.version !== version) return { kind: 'superseded' };
@@ -173,6 +177,11 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 function lineAt({ text, offset }: CompletionRequest): { before: string; after: string } {
 	const end = text.indexOf('\n', offset);
 	return { before: text.slice(text.lastIndexOf('\n', offset - 1) + 1, offset), after: text.slice(offset, end === -1 ? text.length : end) };
+}
+
+/** A cursor between the halves of a surrogate pair, from a client that counts otherwise, stands before the pair. */
+function wholeCharacter(text: string, offset: number): number {
+	return (text.codePointAt(offset - 1) ?? 0) > 0xffff ? offset - 1 : offset;
 }
 
 function checkPosition(document: TextDocument, { line, character }: Position): void {

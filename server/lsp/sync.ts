@@ -2,6 +2,7 @@
  * Documents and folders: saves and file events go to the index, which also learns what the user has open and when it may have
  * missed something; closed documents are forgotten.
  */
+import { pathToFileURL } from 'node:url';
 import { FOCUS_NOTIFICATION } from 'hef-shared';
 import type { DidChangeWatchedFilesParams, InitializeParams } from 'vscode-languageserver';
 import { messageOf } from '../base/errors.ts';
@@ -15,8 +16,7 @@ export function registerSync(
 	{ connection, documents, session, suggester, logger, capabilities }: ServerState,
 	params: InitializeParams,
 ): () => void {
-	const folders = params.workspaceFolders?.map(({ uri }) => uri) ?? (params.rootUri ? [params.rootUri] : []);
-	for (const uri of folders) void session.addFolder(uri);
+	for (const uri of rootsOf(params)) void session.addFolder(uri);
 
 	const update = (uris: readonly string[], reason: string) => {
 		const byFolder = new Map<string, string[]>();
@@ -68,4 +68,11 @@ export function registerSync(
 			for (const { uri } of added) void session.addFolder(uri);
 		});
 	};
+}
+
+/** The folders that the client has open, in whichever of the protocol's three generations it says so. */
+function rootsOf({ workspaceFolders, rootUri, rootPath }: InitializeParams): string[] {
+	if (workspaceFolders && workspaceFolders.length > 0) return workspaceFolders.map(({ uri }) => uri);
+	if (rootUri) return [rootUri];
+	return rootPath ? [pathToFileURL(rootPath).href] : [];
 }

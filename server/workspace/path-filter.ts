@@ -85,7 +85,7 @@ export async function createPathFilter(options: PathFilterOptions): Promise<Refr
 
 /** Whether the name alone says that a file holds secrets; for files outside of any workspace folder. */
 export function looksSecret(path: string): boolean {
-	return path !== '' && ignore({ ignorecase: true }).add(SECRET_RULES).ignores(path);
+	return ignore.isPathValid(path) && ignore({ ignorecase: true }).add(SECRET_RULES).ignores(path);
 }
 
 function newMatcher(files: readonly RuleFile[]): Ignore {

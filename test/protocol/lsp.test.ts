@@ -440,7 +440,7 @@ describe('folders', () => {
 			['/w', 'application/b.ts'],
 			['/w/app two', 'c.ts'],
 			[undefined, 'd.ts'],
-			[undefined, 'untitled:Untitled-1'],
+			[undefined, 'Untitled-1.ts'],
 		]);
 	});
 

@@ -34,6 +34,8 @@ describe('the next place', () => {
 		['below a block, indented like its last line', 'if (a) {$0\nb', '\n\tc();\n}', 0, 'if (a) {\n\tc();\n}\n$0\nb'],
 		['below the line as it stands when nothing was suggested', '\tdone();$0\n', undefined, 0, '\tdone();\n\t$0\n'],
 		['with the line ends of the document', 'a\r\n\tb$0\r\nc', ';', 0, 'a\r\n\tb;\r\n\t$0\r\nc'],
+		['with those of the place where they differ', 'z\r\na\n\tb$0\r\nc', ';', 0, 'z\r\na\n\tb;\n\t$0\r\nc'],
+		['with those of old Macintoshes', 'a\r\tb$0\rc', ';', 0, 'a\r\tb;\r\t$0\rc'],
 		['nowhere in the middle of a line', 'const a = $0 + b;', undefined, 0, undefined],
 	])('%s', (_, code, insertText, replaces, expected) => {
 		expect(nextOf(code, insertText, replaces)).toBe(expected);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Logger } from '../../server/base/logger.ts';
 import { silentLogger } from '../../server/base/logger.ts';
+import { looksSecret } from '../../server/workspace/path-filter.ts';
 import { MAX_DATA_BYTES, MAX_SOURCE_BYTES } from '../../server/workspace/read-source.ts';
 import { createWorkspace, type WorkspaceOptions } from '../../server/workspace/workspace.ts';
 import { temporaryFolder, writeFiles } from '../support/temporary-folder.ts';
@@ -19,6 +20,16 @@ async function listed(files: Record<string, string>, options: WorkspaceOptions =
 function named(...paths: string[]): Record<string, string> {
 	return Object.fromEntries(paths.map((path) => [path, 'x\n']));
 }
+
+test.each([
+	['.env', true],
+	['a.ts', false],
+	['', false],
+	['..', false],
+	['/a/.env', false],
+])('outside of any folder, %j holds a secret by its name: %s', (path, expected) => {
+	expect(looksSecret(path)).toBe(expected);
+});
 
 describe('which files are source', () => {
 	test('in path order, with size and time', async () => {
