@@ -15,6 +15,7 @@ import type { SnippetSource } from '../retrieval/snippets.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
 import { selectEntities } from './entities.ts';
 import { createHeldContexts, type Held, type Place } from './held-contexts.ts';
+import { createKnownNames, type KnownNames } from './known-names.ts';
 import type { NameUses } from './name-uses.ts';
 import { createProjections } from './projections.ts';
 import type { Context } from './prompt.ts';
@@ -62,12 +63,16 @@ export interface ContextGatherer {
 	gather(query: ContextQuery, renew?: boolean): Promise<GatheredContext>;
 	/** Whether the query's place has a context that {@link gather} need not renew. */
 	isHeld(query: ContextQuery): boolean;
+	/** Makes pseudo-tokens of nodes before a request asks for them. False where there is no room for more. */
+	projectAhead(nodes: readonly NodeId[], view: WorkspaceView): Promise<boolean>;
 	forget(uri: string): void;
 }
 
 export function createContextGatherer({ models, layout, now }: ContextOptions): ContextGatherer {
 	const held = createHeldContexts<GatheredContext>();
 	const projections = createProjections();
+	/** Of each folder. */
+	const knownNames = new WeakMap<NameUses, KnownNames>();
 	const nothing = (...notes: string[]): GatheredContext => ({ nodes: [], notes, timingsMs: { embed: 0, retrieve: 0, project: 0 } });
 
 	/** What is held for the place, if anything: undefined asks for a new context. */
@@ -99,6 +104,12 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 		return { query: vector, context };
 	};
 
+	const knownIn = (names: NameUses): KnownNames => {
+		const known = knownNames.get(names) ?? createKnownNames();
+		knownNames.set(names, known);
+		return known;
+	};
+
 	const entitiesOf = (
 		{ request, prefix, visibleText, names }: ContextQuery,
 		view: WorkspaceView,
@@ -112,6 +123,7 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 			path: request.path,
 			files: view,
 			names,
+			known: names && knownIn(names),
 			tokenizer: models.tokenizer,
 			maxTokens: layout.entities.max - layout.entities.before.length,
 			separator: layout.entities.separator ?? ' ',
@@ -154,6 +166,10 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 			return gathered.context;
 		},
 		isHeld: (query) => query.view === undefined || held.at(placeOf(query))?.generation === query.view.generation,
+		async projectAhead(nodes, view) {
+			const projector = await models.projector('hef');
+			return projector !== undefined && projections.ahead(nodes, { projector, name: 'hef', vector: (id) => view.vector(id) });
+		},
 		forget: (uri) => held.forget(uri),
 	};
 }

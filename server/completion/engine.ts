@@ -8,6 +8,7 @@
  */
 import type { CompletionReport, StageTimings, TokenCounts } from 'hef-shared';
 import type { Cancellation } from '../base/cancellation.ts';
+import type { NodeId } from '../base/ids.ts';
 import { LineIndex } from '../base/text.ts';
 import { createGrammars } from '../chunking/grammars.ts';
 import { createBlockTokenizer } from '../copying/block-tokens.ts';
@@ -61,6 +62,8 @@ export interface CompletionEngine {
 	prepare(request: CompletionRequest, cancellation: Cancellation): Promise<void>;
 	/** Prepares what will likely be asked after an answered request: its place where the context was stale, and the next line. */
 	prepareNext(request: CompletionRequest, answer: CompletionReport, cancellation: Cancellation): Promise<void>;
+	/** Makes pseudo-tokens of a view's nodes before a request asks for them. False where there is no room for more. */
+	projectAhead(nodes: readonly NodeId[], view: WorkspaceView): Promise<boolean>;
 	/** Forgets what is held for a document. */
 	forget(uri: string): void;
 }
@@ -255,6 +258,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 			const split = splitAt(next.text, next.offset);
 			if (!isHeld(next, split)) await prepare(next, split, cancellation);
 		},
+		projectAhead: gatherer.projectAhead,
 		forget(uri) {
 			gatherer.forget(uri);
 			remembered.forget(uri);

@@ -13,7 +13,8 @@ import type { RetrievedNode } from 'hef-shared';
 import type { Tokenizer } from '../inference/types.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
 import { importedFiles, importedNames } from './imports.ts';
-import { lastPart, type NameUses, ownerOf } from './name-uses.ts';
+import { type BareName, createKnownNames, type KnownName, type KnownNames, partsOf } from './known-names.ts';
+import type { NameUses } from './name-uses.ts';
 
 export interface EntityOptions {
 	nodes: readonly RetrievedNode[];
@@ -25,7 +26,9 @@ export interface EntityOptions {
 	path: string;
 	files: Pick<WorkspaceView, 'file' | 'filesOfModule' | 'filesBeside'>;
 	/** How often the repository uses names; without, all count alike. */
-	names?: Pick<NameUses, 'uses' | 'definers' | 'common' | 'membersOf'> | undefined;
+	names?: Pick<NameUses, 'version' | 'uses' | 'definers' | 'common' | 'membersOf'> | undefined;
+	/** Kept from one call to the next with the same names, tokenizer and separator, saves most of the work. */
+	known?: KnownNames | undefined;
 	tokenizer: Pick<Tokenizer, 'count'>;
 	/** Tokens for the joined names. */
 	maxTokens: number;
@@ -47,94 +50,116 @@ const MAX_NEARBY_FILES = 64;
 const NEAR_CHARS = 700;
 /** The cursor stands where a member is written: `a.`, `s3.na`, `a?.na`, `a->`, `A::`; no spread and no number. */
 const MEMBER_ACCESS = /(?:(?:^|[^.\p{L}\p{N}_$]|(?<![\p{L}\p{N}_$])[\p{L}_$][\p{L}\p{N}_$]*)\.|->|::)[\p{L}\p{N}_$]*$/u;
+const NO_NAMES: readonly string[] = [];
 const WORD = /[\p{L}_$][\p{L}\p{N}_$]*/gu;
 
 export function selectEntities(options: EntityOptions): string[] {
+	const { tokenizer, separator, known = createKnownNames() } = options;
 	const names: string[] = [];
 	const shown = new Set(options.visible.match(WORD));
 	const imported = importedNames(options.prefix).filter((name) => !shown.has(name));
-	const candidates = ranked(options, shown, imported);
-	const members = MEMBER_ACCESS.test(options.prefix.slice(-NEAR_CHARS)) ? candidates.filter(({ isMember }) => isMember) : [];
+	const candidates = ranked({ ...options, known }, shown, imported);
+	const isMemberWanted = MEMBER_ACCESS.test(options.prefix.slice(-NEAR_CHARS));
 	let left = options.maxTokens;
-	for (const name of new Set([...members.map(nameOf), ...imported, ...candidates.map(nameOf)])) {
-		left -= options.tokenizer.count(options.separator + name);
+	for (const bare of inOrder(candidates, imported, isMemberWanted, known)) {
+		bare.tokens ??= tokenizer.count(separator + bare.text);
+		left -= bare.tokens;
 		if (left < 0) break;
-		names.push(name);
+		names.push(bare.text);
 	}
 	return names;
 }
 
-/** Definitions that the prompt does not show, best first. */
-function ranked(options: EntityOptions, shown: ReadonlySet<string>, imported: readonly string[]): Ranked[] {
-	const { names } = options;
-	const likeness = likenessTo(options.prefix.slice(-NEAR_CHARS));
-	// What a name is worth by itself is found once, however many files define it.
-	const found = new Map<string, Ranked>();
-	for (const { name, place } of candidates(options, shown, imported)) {
-		const bare = lastPart(name);
-		if (shown.has(bare)) continue;
-		const known = found.get(bare);
-		if (known) {
-			known.isMember ||= name !== bare;
-			known.place = Math.max(known.place, PLACE[place]);
-			continue;
-		}
-		const merit = USES * logOf(names?.uses(bare)) - DEFINERS * logOf(names?.definers(bare)) + likeness(bare);
-		found.set(bare, { name: bare, isMember: name !== bare, place: PLACE[place], merit });
+/** Each name once; as far as the caller goes. */
+function* inOrder(
+	candidates: readonly BareName[],
+	imported: readonly string[],
+	isMemberWanted: boolean,
+	known: KnownNames,
+): Iterable<BareName> {
+	const told = new Set<BareName>();
+	const isNew = (bare: BareName) => !told.has(bare) && told.add(bare);
+	if (isMemberWanted) for (const bare of candidates) if (bare.isMember && isNew(bare)) yield bare;
+	for (const name of imported) {
+		const { bare } = known.name(name);
+		if (isNew(bare)) yield bare;
 	}
-	return [...found.values()].sort((a, b) => b.place + b.merit - a.place - a.merit);
+	for (const bare of candidates) if (isNew(bare)) yield bare;
 }
 
-interface Ranked {
-	name: string;
-	/** A class has a member or a field of that name. */
-	isMember: boolean;
-	/** What its best place is worth. */
-	place: number;
-	/** What the name itself is worth. */
-	merit: number;
+/** Definitions that the prompt does not show, best first. */
+function ranked(options: EntityOptions & { known: KnownNames }, shown: ReadonlySet<string>, imported: readonly string[]): BareName[] {
+	const likeness = likenessTo(options.prefix.slice(-NEAR_CHARS));
+	const ranking = options.known.begin();
+	const found: BareName[] = [];
+	offerCandidates(options, shown, imported, ({ bare, isMember }, place) => {
+		if (bare.ranking === ranking) {
+			bare.isMember ||= isMember;
+			bare.place = Math.max(bare.place, PLACE[place]);
+			return;
+		}
+		bare.ranking = ranking;
+		bare.isMember = isMember;
+		bare.place = PLACE[place];
+		if (shown.has(bare.text)) return;
+		// What a name is worth by itself is found once, however many files define it.
+		bare.merit = worthOf(bare, options.names) + likeness(bare);
+		found.push(bare);
+	});
+	return found.sort((a, b) => b.place + b.merit - a.place - a.merit);
 }
 
-function logOf(count = 1): number {
+/** By the files that use the name, and those that define it. */
+function worthOf(bare: BareName, names: EntityOptions['names']): number {
+	if (!names) return 0;
+	if (bare.worthOf !== names.version) {
+		bare.worth = USES * logOf(names.uses(bare.text)) - DEFINERS * logOf(names.definers(bare.text));
+		bare.worthOf = names.version;
+	}
+	return bare.worth;
+}
+
+function logOf(count: number): number {
 	return Math.log(Math.max(1, count));
 }
 
-function nameOf({ name }: Ranked): string {
-	return name;
-}
+type Offer = (name: KnownName, place: keyof typeof PLACE) => void;
 
-interface Candidate {
-	name: string;
-	place: keyof typeof PLACE;
-}
-
-function* candidates(
-	{ nodes, prefix, path, files, names }: EntityOptions,
+function offerCandidates(
+	{ nodes, prefix, path, files, names, known }: EntityOptions & { known: KnownNames },
 	shown: ReadonlySet<string>,
 	imported: readonly string[],
-): Iterable<Candidate> {
-	const known = new Set([...shown, ...imported]);
-	const definitions = (of: string) => files.file(of)?.entities ?? [];
+	offer: Offer,
+): void {
+	const inPrompt = new Set([...shown, ...imported]);
+	const definitions = (of: string): readonly KnownName[] => {
+		const record = files.file(of);
+		return record ? known.definitionsOf(record) : [];
+	};
 	for (const file of importedFiles(prefix, path, (module) => files.filesOfModule(module))) {
-		for (const { name } of definitions(file).slice(0, MAX_PER_FILE))
-			yield { name, place: known.has(ownerOf(name)) ? 'member' : 'imported' };
+		for (const name of definitions(file).slice(0, MAX_PER_FILE)) offer(name, inPrompt.has(name.owner) ? 'member' : 'imported');
 	}
 	for (const owner of names ? shown : []) {
 		let left = MAX_PER_FILE;
 		for (const name of names?.membersOf(owner, path) ?? []) {
 			if (left-- === 0) break;
-			yield { name, place: 'named' };
+			offer(known.name(name), 'named');
 		}
 	}
 	for (const node of nodes) {
 		if ((node.level !== 'chunk' && node.level !== 'file') || node.path === path) continue;
-		const inside = definitions(node.path).filter(({ line }) => line >= node.startLine && line <= node.endLine);
-		for (const { name } of inside.slice(0, MAX_PER_NODE)) yield { name, place: 'retrieved' };
+		const lines = files.file(node.path)?.entities ?? [];
+		const inside = definitions(node.path).filter((_, i) => isInside(lines[i], node));
+		for (const name of inside.slice(0, MAX_PER_NODE)) offer(name, 'retrieved');
 	}
 	for (const neighbour of neighbours(path, files.filesBeside(path))) {
-		for (const { name } of definitions(neighbour).slice(0, MAX_PER_FILE)) yield { name, place: 'nearby' };
+		for (const name of definitions(neighbour).slice(0, MAX_PER_FILE)) offer(name, 'nearby');
 	}
-	for (const name of names?.common() ?? []) yield { name, place: 'anywhere' };
+	for (const name of known.names(names?.common() ?? NO_NAMES)) offer(name, 'anywhere');
+}
+
+function isInside(definition: { line: number } | undefined, { startLine, endLine }: RetrievedNode): boolean {
+	return definition !== undefined && definition.line >= startLine && definition.line <= endLine;
 }
 
 function* neighbours(path: string, files: Iterable<string>): Iterable<string> {
@@ -147,17 +172,13 @@ function* neighbours(path: string, files: Iterable<string>): Iterable<string> {
 }
 
 /** How much a name resembles the words of a text, the last ones most: 0–1. Names are compared by their parts. */
-function likenessTo(text: string): (name: string) => number {
+function likenessTo(text: string): (name: BareName) => number {
 	const words = text.match(WORD) ?? [];
 	const nearness = new Map<string, number>();
 	for (const [i, word] of words.entries()) for (const part of partsOf(word)) nearness.set(part, (i + 1) / words.length);
 	return (name) => {
-		const parts = partsOf(name);
+		name.parts ??= partsOf(name.text);
+		const { parts } = name;
 		return parts.reduce((sum, part) => sum + (nearness.get(part) ?? 0), 0) / (parts.length + 0.5);
 	};
-}
-
-/** `parseJSONBody` and `parse_json_body` are made of the same parts; short ones say nothing. */
-function partsOf(name: string): string[] {
-	return (name.match(/\p{Lu}?\p{Ll}{2,}|\p{Lu}{3,}/gu) ?? []).map((part) => part.toLowerCase()).filter((part) => part.length > 2);
 }

@@ -63,10 +63,9 @@ function nearest(path: string, files: Iterable<string>): string | undefined {
 	return best;
 }
 
+/** Folders from the first on that are the same. */
 function commonFolders(a: string, b: string): number {
-	const x = a.split('/');
-	const y = b.split('/');
 	let n = 0;
-	while (n < x.length - 1 && x[n] === y[n]) n++;
+	for (let i = 0; i < a.length && a.charCodeAt(i) === b.charCodeAt(i); i++) if (a[i] === '/') n++;
 	return n;
 }

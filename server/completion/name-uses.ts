@@ -5,8 +5,11 @@
  * Guarantees: a file that changed replaces what it counted for; memory is bounded by the file limit (some 500 bytes a file).
  * Deliberately lacks: scopes. A name is its spelling, counted by a 32-bit hash.
  */
+import { lastPart, ownerOf } from './known-names.ts';
 
 export interface NameUses {
+	/** Grows whenever counts may have changed. */
+	readonly version: number;
 	/** Counts a file's words in place of those it had. Without a text the file is forgotten. */
 	put(path: string, text: string | undefined, definitions?: readonly string[]): void;
 	/** Files that use the name. */
@@ -41,6 +44,7 @@ export function createNameUses(): NameUses {
 	const owners = new Map<string, Set<string>>();
 	let common: readonly string[] = [];
 	let changed = 0;
+	let version = 0;
 
 	const count = ({ words, definitions }: CountedFile, change: 1 | -1) => {
 		for (const word of words) add(counts, word, change);
@@ -63,6 +67,9 @@ export function createNameUses(): NameUses {
 	const uses = (name: string) => counts.get(hashOf(name)) ?? 0;
 
 	return {
+		get version() {
+			return version;
+		},
 		put(path, text, definitions = []) {
 			const before = files.get(path);
 			if (before) {
@@ -71,6 +78,7 @@ export function createNameUses(): NameUses {
 			}
 			files.delete(path);
 			changed++;
+			version++;
 			if (text === undefined || files.size >= MAX_FILES) return;
 			const words = new Set(text.slice(0, MAX_CHARS).match(/[\p{L}_$][\p{L}\p{N}_$]+/gu));
 			const file = { words: Uint32Array.from(words, hashOf), definitions };
@@ -101,16 +109,6 @@ export function createNameUses(): NameUses {
 			return common;
 		},
 	};
-}
-
-/** `c` of `a.b.c`. */
-export function lastPart(name: string): string {
-	return name.slice(name.lastIndexOf('.') + 1);
-}
-
-/** `b` of `a.b.c`: the class of a member; '' of a name without one. */
-export function ownerOf(name: string): string {
-	return lastPart(name.slice(0, Math.max(0, name.lastIndexOf('.'))));
 }
 
 function add(counts: Map<number, number>, key: number, change: 1 | -1): void {

@@ -9,6 +9,7 @@ import type { CompletionReport } from 'hef-shared';
 import { ActivityGate, neverCancelled, SharedFlag } from '../base/cancellation.ts';
 import { systemClock } from '../base/clock.ts';
 import { invariant, messageOf } from '../base/errors.ts';
+import type { NodeId } from '../base/ids.ts';
 import { loggerOf } from '../base/logger.ts';
 import { singleFlight } from '../base/single-flight.ts';
 import { connect, type Local } from '../base/worker-rpc.ts';
@@ -28,6 +29,7 @@ import type {
 	FolderPlace,
 } from './messages.ts';
 import { createNameUses, type NameUses } from './name-uses.ts';
+import { createProjecting, type Projecting } from './projecting.ts';
 import { createTurns } from './turns.ts';
 import type { CompletionRequest } from './types.ts';
 
@@ -40,6 +42,7 @@ interface OpenFolder {
 	snippets: SnippetSource;
 	copies: RepositoryCopies;
 	names: NameUses;
+	projecting: Projecting;
 }
 const folders = new Map<string, OpenFolder>();
 /** Folders open and close one after the other, and what is published meanwhile waits. Never rejects. */
@@ -85,7 +88,7 @@ async function complete(engine: CompletionEngine, request: CompletionRequest, fl
 }
 
 async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
-	const { bundle, models } = await loaded();
+	const { bundle, models, engine } = await loaded();
 	const space = { spaceId: bundle.spaceId, bundleId: bundle.bundleId, dimension: bundle.manifest.embedder.dimension };
 	const [view, workspace] = await Promise.all([
 		openWorkspaceView({ storePath, bundle: space, pause: () => gate.idle(), logger }),
@@ -107,8 +110,11 @@ async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
 		pause: () => gate.idle(),
 		logger,
 	});
-	folders.set(folder, { view, snippets: createSnippetSource({ view, read }), copies, names });
+	const project = (nodes: readonly NodeId[]) => engine.projectAhead(nodes, view);
+	const projecting = createProjecting({ view, project, pause: () => gate.idle(), logger });
+	folders.set(folder, { view, snippets: createSnippetSource({ view, read }), copies, names, projecting });
 	copies.follow('all');
+	projecting.follow();
 	await closeView(before);
 }
 
@@ -119,8 +125,8 @@ async function closeView(open: OpenFolder | undefined): Promise<void> {
 	await close(open);
 }
 
-async function close({ view, copies }: OpenFolder): Promise<void> {
-	await copies.close();
+async function close({ view, copies, projecting }: OpenFolder): Promise<void> {
+	await Promise.all([copies.close(), projecting.close()]);
 	await view.close();
 }
 
@@ -165,6 +171,7 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 		open?.snippets.invalidate(paths);
 		const applied = open?.view.apply(paths);
 		open?.copies.follow(paths);
+		open?.projecting.follow();
 		await applied;
 	},
 	async complete(request, cancelFlag) {

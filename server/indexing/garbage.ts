@@ -3,8 +3,8 @@
  * needed, or at once when the cache is over its budget. Until then a return to an earlier branch or bundle finds them.
  */
 import { type NodeId, tunedId } from '../base/ids.ts';
+import { tunedBundles } from '../store/tuned.ts';
 import type { Store } from '../store/types.ts';
-import { tunedBundles } from './import-vectors.ts';
 
 const KEPT_PER_NEEDED = 2;
 /** Small stores are not worth the trouble. */

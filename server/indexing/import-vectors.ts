@@ -13,11 +13,10 @@ import { type NodeId, type SpaceId, tunedId } from '../base/ids.ts';
 import type { Bundle } from '../inference/bundle.ts';
 import { createClaims, OPENING, RENEW_MS } from '../store/claim.ts';
 import { existingStorePath, openStore, storeFormat, workspaceCacheFolder } from '../store/lmdb-store.ts';
-import type { StoreReader } from '../store/types.ts';
+import { withTunedBundle } from '../store/tuned.ts';
 
 const FORMAT = 'hef-tuned-vectors';
 const VERSION = 1;
-const TUNED_KEY = 'tunedBundles';
 /** Half precision explains less. */
 const NORM_TOLERANCE = 0.01;
 
@@ -25,11 +24,6 @@ export interface ImportedVectors {
 	imported: number;
 	/** Vectors of chunks that the index does not hold. */
 	unknown: number;
-}
-
-/** Bundles that vectors were imported for. */
-export function tunedBundles(store: Pick<StoreReader, 'getMeta'>): string[] {
-	return store.getMeta(TUNED_KEY)?.split(' ') ?? [];
 }
 
 /**
@@ -52,8 +46,7 @@ export async function importVectors(options: {
 		try {
 			const known = rows.filter(({ id }) => store.hasVector(id));
 			const vectors = known.map(({ id, vector }) => [tunedId(bundle.bundleId, id), vector] as const);
-			const bundles = [...new Set([...tunedBundles(store), bundle.bundleId])].join(' ');
-			await store.write({ vectors, meta: [[TUNED_KEY, bundles]] });
+			await store.write({ vectors, meta: [withTunedBundle(store, bundle.bundleId)] });
 			return { imported: known.length, unknown: rows.length - known.length };
 		} finally {
 			await store.close();

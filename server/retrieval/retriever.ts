@@ -39,13 +39,20 @@ export function retrieve(
 	visible: VisibleWindow,
 	levels?: readonly NodeLevel[],
 ): Retrieved[] {
-	const isAsked = (id: NodeId) => !levels || levels.includes(first(view.occurrences(id))?.level ?? 'chunk');
-	const filter = (id: NodeId) => isAsked(id) && !isVisible(view.occurrences(id), visible);
+	/** Of what the search came upon: most of it is looked at twice. */
+	const found = new Map<NodeId, readonly Occurrence[]>();
+	const occurrencesOf = (id: NodeId): readonly Occurrence[] => {
+		const known = found.get(id) ?? [...view.occurrences(id)];
+		found.set(id, known);
+		return known;
+	};
+	const isAsked = (id: NodeId) => !levels || levels.includes(occurrencesOf(id)[0]?.level ?? 'chunk');
+	const filter = (id: NodeId) => isAsked(id) && !isVisible(occurrencesOf(id), visible);
 	const chosen: Retrieved[] = [];
 	const places = new Set<string>();
 	// Some hits fall out below, so a few more are asked for.
 	for (const hit of view.search(query, k + (k >> 1), { filter })) {
-		const occurrence = first(view.occurrences(hit.id));
+		const [occurrence] = occurrencesOf(hit.id);
 		if (!occurrence) continue;
 		const place = `${occurrence.path}\0${occurrence.startLine}\0${occurrence.endLine}`;
 		if (places.has(place)) continue;
@@ -56,7 +63,7 @@ export function retrieve(
 	return chosen;
 }
 
-function isVisible(occurrences: Iterable<Occurrence>, visible: VisibleWindow): boolean {
+function isVisible(occurrences: readonly Occurrence[], visible: VisibleWindow): boolean {
 	for (const occurrence of occurrences) {
 		if (occurrence.path !== visible.path || (occurrence.level !== 'chunk' && occurrence.level !== 'file')) continue;
 		const lines = occurrence.endLine - occurrence.startLine + 1;
@@ -64,9 +71,4 @@ function isVisible(occurrences: Iterable<Occurrence>, visible: VisibleWindow): b
 		if (shared / lines >= VISIBLE_SHARE) return true;
 	}
 	return false;
-}
-
-function first<T>(items: Iterable<T>): T | undefined {
-	for (const item of items) return item;
-	return undefined;
 }

@@ -19,6 +19,7 @@ import { type Logger, silentLogger } from '../base/logger.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
 import type { Hierarchy, HierarchyDelta, Occurrence } from '../hierarchy/types.ts';
 import { openStoreReader } from '../store/lmdb-store.ts';
+import { tunedBundles } from '../store/tuned.ts';
 import type { FileRecord, StoreReader } from '../store/types.ts';
 import { createHnswIndex, loadHnswIndex } from '../vector-index/hnsw-index.ts';
 import { measureRecall } from '../vector-index/recall.ts';
@@ -37,6 +38,8 @@ export interface WorkspaceView {
 	readonly readyShare: number;
 	search(query: Float32Array, k: number, options?: SearchOptions): Hit[];
 	occurrences(id: NodeId): Iterable<Occurrence>;
+	/** Those that a search can return. */
+	nodes(): Iterable<NodeId>;
 	/** What stands for the node in a prompt: its tuned vector where one was imported, else the one that searches compare. */
 	vector(id: NodeId): Float32Array | undefined;
 	file(path: string): FileRecord | undefined;
@@ -133,6 +136,8 @@ class StoreView implements WorkspaceView {
 	#last: Promise<unknown> = Promise.resolve();
 	#cancelMaintenance: () => void = () => {};
 	#closed = false;
+	/** Whether any vector was tuned for the bundle; undefined after a change. */
+	#isTuned: boolean | undefined;
 	#turnBegan = 0;
 
 	constructor(options: WorkspaceViewOptions) {
@@ -165,10 +170,16 @@ class StoreView implements WorkspaceView {
 		return this.#hierarchy.occurrences(id);
 	}
 
+	nodes(): Iterable<NodeId> {
+		return this.#index.ids();
+	}
+
 	/** Where none was tuned it comes from the graph, which is in memory anyway: reading the store would map its file as well. */
 	vector(id: NodeId): Float32Array | undefined {
 		const { bundleId } = this.#options;
-		return (bundleId && this.#store.getVector(tunedId(bundleId, id))) || this.#index.vector(id) || this.#store.getVector(id);
+		this.#isTuned ??= bundleId !== undefined && tunedBundles(this.#store).includes(bundleId);
+		const tuned = this.#isTuned && bundleId ? this.#store.getVector(tunedId(bundleId, id)) : undefined;
+		return tuned ?? this.#index.vector(id) ?? this.#store.getVector(id);
 	}
 
 	file(path: string): FileRecord | undefined {
@@ -194,6 +205,7 @@ class StoreView implements WorkspaceView {
 	apply(paths: readonly string[] | 'all'): Promise<void> {
 		return this.#inTurn(async () => {
 			this.#store.refresh();
+			this.#isTuned = undefined;
 			if (paths === 'all') this.#records.clear();
 			else for (const path of paths) this.#records.delete(path);
 			if (paths === 'all') await this.#readAll();

@@ -8,6 +8,7 @@ import type { Manifest } from '../../server/inference/manifest.ts';
 import { createWorkspaceView } from '../../server/retrieval/view.ts';
 import { createClaims } from '../../server/store/claim.ts';
 import { openStore, storeFormat, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
+import { withTunedBundle } from '../../server/store/tuned.ts';
 import { createHnswIndex } from '../../server/vector-index/hnsw-index.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
@@ -92,4 +93,24 @@ test.each([
 test('a folder without an index is told so', async () => {
 	const folder = temporaryFolder();
 	await expect(importVectors({ folder, cacheFolder: join(folder, 'cache'), bundle, text: fileOf(header) })).rejects.toThrow(/no index/);
+});
+
+test('tuned vectors are looked for where some were imported, and as soon as that shows', async () => {
+	const { open } = await indexed();
+	const store = await open();
+	const asked: NodeId[] = [];
+	const getVector = store.getVector.bind(store);
+	store.getVector = (id) => {
+		asked.push(id);
+		return getVector(id);
+	};
+	const options = { hierarchy: createHierarchy({ spaceId }), vectorIndex: createHnswIndex({ dimension }), bundleId: 'b1' };
+	const view = createWorkspaceView({ store, ...options });
+	expect(view.vector(one)).toEqual(own);
+	expect(asked).toEqual([one]);
+	const tuned = Float32Array.of(0, 1, 0, 0);
+	await store.write({ vectors: [[tunedId('b1', one), tuned]], meta: [withTunedBundle(store, 'b1')] });
+	await view.apply([]);
+	expect(view.vector(one)).toEqual(tuned);
+	await view.close();
 });

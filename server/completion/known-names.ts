@@ -1,0 +1,103 @@
+/**
+ * What ranking asks of the names of definitions, worked out once for each spelling: a completion ranks hundreds of names, and the
+ * next one nearly the same.
+ *
+ * Guarantees: a worth is that of the present counts (`name-uses.ts`); memory is bounded. One folder's: counts and tokens are those of
+ * one repository and one bundle.
+ */
+import type { FileRecord } from '../store/types.ts';
+
+/** The name of a definition, as a file has it. */
+export interface KnownName {
+	readonly bare: BareName;
+	/** `b` of `a.b.c`: the class of a member; '' of a name without one. */
+	readonly owner: string;
+	/** Whether it is one of a class. */
+	readonly isMember: boolean;
+}
+
+/** The last part of a name: one object for each spelling. What is undefined was not asked for yet. */
+export interface BareName {
+	readonly text: string;
+	parts: readonly string[] | undefined;
+	/** What it is worth by itself, and the version of the counts that say so. */
+	worth: number;
+	worthOf: number | undefined;
+	tokens: number | undefined;
+	/** The last ranking that came upon it, and what it found; of no meaning in another. */
+	ranking: number;
+	isMember: boolean;
+	place: number;
+	merit: number;
+}
+
+export interface KnownNames {
+	/** Number of a new ranking, in which equal spellings are one object. The one before must have ended. */
+	begin(): number;
+	name(name: string): KnownName;
+	/** Those of a list that never changes. */
+	names(list: readonly string[]): readonly KnownName[];
+	/** Those of a file's definitions, in file order. */
+	definitionsOf(record: FileRecord): readonly KnownName[];
+}
+
+/** Spellings that are kept from one ranking to the next, some 200 bytes each. */
+const NAMES_KEPT = 20_000;
+
+export function createKnownNames(): KnownNames {
+	const names = new Map<string, KnownName>();
+	const bares = new Map<string, BareName>();
+	let lists = new WeakMap<object, readonly KnownName[]>();
+	let ranking = 0;
+
+	const bareOf = (text: string): BareName => {
+		const known = bares.get(text);
+		if (known) return known;
+		const facts = { parts: undefined, worth: 0, worthOf: undefined, tokens: undefined };
+		const bare = { text, ...facts, ranking: 0, isMember: false, place: 0, merit: 0 };
+		bares.set(text, bare);
+		return bare;
+	};
+	const nameOf = (name: string): KnownName => {
+		const known = names.get(name);
+		if (known) return known;
+		const bare = bareOf(lastPart(name));
+		const made = { bare, owner: ownerOf(name), isMember: bare.text !== name };
+		names.set(name, made);
+		return made;
+	};
+	const listed = (key: object, list: () => readonly string[]): readonly KnownName[] => {
+		const known = lists.get(key) ?? list().map(nameOf);
+		lists.set(key, known);
+		return known;
+	};
+
+	return {
+		begin() {
+			if (names.size > NAMES_KEPT) {
+				names.clear();
+				bares.clear();
+				lists = new WeakMap();
+			}
+			return ++ranking;
+		},
+		name: nameOf,
+		names: (list) => listed(list, () => list),
+		definitionsOf: (record) => listed(record, () => record.entities.map(({ name }) => name)),
+	};
+}
+
+/** `c` of `a.b.c`. */
+export function lastPart(name: string): string {
+	return name.slice(name.lastIndexOf('.') + 1);
+}
+
+/** `b` of `a.b.c`: the class of a member; '' of a name without one. */
+export function ownerOf(name: string): string {
+	return lastPart(name.slice(0, Math.max(0, name.lastIndexOf('.'))));
+}
+
+/** `parseJSONBody` and `parse_json_body` are made of the same parts; short ones say nothing. */
+export function partsOf(name: string): string[] {
+	return (name.match(/\p{Lu}?\p{Ll}{2,}|\p{Lu}{3,}/gu) ?? []).map((part) => part.toLowerCase()).filter((part) => part.length > 2);
+}
