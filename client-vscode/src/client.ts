@@ -2,7 +2,7 @@
  * The language client: starts the server with the editor's own Node and speaks over stdio. Inline completion, document sync,
  * settings, progress and cancellation are vscode-languageclient's; nothing is added to them.
  */
-import { type ExtensionContext, window, workspace } from 'vscode';
+import { type LogOutputChannel, workspace } from 'vscode';
 import {
 	type Executable,
 	LanguageClient,
@@ -14,15 +14,14 @@ import type { ServerCommands } from './server-commands.ts';
 import { environmentOf, findProgram } from './server-program.ts';
 
 /** @throws Error when there is no server to start */
-export function createClient(context: ExtensionContext, serverCommands: ServerCommands): LanguageClient {
+export function createClient(extensionFolder: string, outputChannel: LogOutputChannel, serverCommands: ServerCommands): LanguageClient {
 	const settings = workspace.getConfiguration('hef');
 	const server: Executable = {
 		command: process.execPath,
-		args: [findProgram({ extensionFolder: context.extensionPath, serverPath: settings.get('serverPath', '') })],
+		args: [findProgram({ extensionFolder, serverPath: settings.get('serverPath', '') })],
 		transport: TransportKind.stdio,
 		options: { env: environmentOf(process.env, settings.get('cacheFolder', '')) },
 	};
-	const outputChannel = window.createOutputChannel('HEF', { log: true });
 	const options: LanguageClientOptions = {
 		documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }],
 		outputChannel,
@@ -30,7 +29,5 @@ export function createClient(context: ExtensionContext, serverCommands: ServerCo
 		initializationOptions: { statusNotifications: true },
 		middleware: { executeCommand: serverCommands.middleware },
 	};
-	const client = new LanguageClient('hef', 'HEF', server, options);
-	context.subscriptions.push(outputChannel, client);
-	return client;
+	return new LanguageClient('hef', 'HEF', server, options);
 }

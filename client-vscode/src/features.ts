@@ -1,11 +1,12 @@
 /** What every feature is given. */
-import type { ExtensionContext } from 'vscode';
+import type { Disposable } from 'vscode';
 import type { LanguageClient } from 'vscode-languageclient/node';
 import type { ReportView } from './report-view.ts';
 import type { ServerCommands } from './server-commands.ts';
 
 export interface Features {
-	context: ExtensionContext;
+	/** What ends with this run of the server. */
+	context: { subscriptions: Disposable[] };
 	client: LanguageClient;
 	serverCommands: ServerCommands;
 	reports: ReportView;

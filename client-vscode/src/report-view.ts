@@ -1,5 +1,6 @@
 /** Reports as read-only pages beside the editor. A page that is open is renewed in place. */
-import { EventEmitter, type ExtensionContext, Uri, ViewColumn, window, workspace } from 'vscode';
+import { EventEmitter, Uri, ViewColumn, window, workspace } from 'vscode';
+import type { Features } from './features.ts';
 
 const SCHEME = 'hef-report';
 
@@ -8,7 +9,7 @@ export interface ReportView {
 	show(title: string, text: string): Promise<void>;
 }
 
-export function createReportView(context: ExtensionContext): ReportView {
+export function createReportView(context: Features['context']): ReportView {
 	const texts = new Map<string, string>();
 	const changed = new EventEmitter<Uri>();
 	const provider = {

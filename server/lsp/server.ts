@@ -46,6 +46,9 @@ export interface LanguageServerOptions {
 	createServices: CreateServices;
 }
 
+/** Clients give up on a shutdown after 1.5 (eglot) or 2 seconds (VS Code). */
+const SHUTDOWN_MS = 1000;
+
 /** Serves the connection; `dispose`, for when it has ended, resolves with the models at rest. */
 export function serve({ connection, version, createServices }: LanguageServerOptions): { dispose(): Promise<void> } {
 	const logger = connectionLogger(connection);
@@ -66,7 +69,8 @@ export function serve({ connection, version, createServices }: LanguageServerOpt
 	connection.onInitialized(() => {
 		for (const feature of start) feature();
 	});
-	connection.onShutdown(() => state?.session.dispose());
+	// A model that is being loaded cannot be stopped. The rest of the wait comes with the end of the connection.
+	connection.onShutdown(() => Promise.race([state?.session.dispose(), new Promise<void>((resolve) => setTimeout(resolve, SHUTDOWN_MS))]));
 	documents.listen(connection);
 	connection.listen();
 	return { dispose: async () => state?.session.dispose() };

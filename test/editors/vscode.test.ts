@@ -1,6 +1,7 @@
-/** VS Code with the packed extension, which brings its own server: status bar, ghost text, Tab, save, and the page that explains. */
+/** VS Code with the packed extension, which brings its own server: status bar, ghost text, Tab, save, the page that explains, and restarts. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { expect } from 'vitest';
 import { accepted, editorTest, keep, playground, TYPED, until } from './support.ts';
@@ -42,4 +43,24 @@ editorTest('VS Code', missing(), async () => {
 	const words = (await explanation.allTextContents()).join(' ').replaceAll('\u00a0', ' ');
 	expect(words).toContain('The last suggestion');
 	expect(words).not.toMatch(/index is not ready|no workspace folder/);
+
+	// A server that is not there, and one that is none: each is told, and the next setting starts the right one, with no reload.
+	const machine = join(ground.home, 'vscode-data', 'Machine', 'settings.json');
+	mkdirSync(dirname(machine), { recursive: true });
+	const useServer = (path: string) => writeFileSync(machine, JSON.stringify({ 'hef.serverPath': path }));
+	const told = page.locator('.notification-list-item-message');
+	useServer('/nowhere.js');
+	await until(
+		'the missing server is told',
+		async () => (await told.allTextContents()).some((text) => text.includes('/nowhere.js')),
+		20_000,
+	);
+	useServer(fileURLToPath(import.meta.url));
+	await until(
+		'the failed start is told',
+		async () => (await told.allTextContents()).some((text) => text.includes('create connection')),
+		60_000,
+	);
+	useServer('');
+	await until('the status bar says ready again', async () => (await item.first().getAttribute('aria-label'))?.endsWith('Ready'), 60_000);
 });

@@ -53,6 +53,20 @@ describe('initialize', () => {
 });
 
 describe('after shutdown', () => {
+	test('the answer comes while the models still load, and nothing is left running in the end', async () => {
+		let open = () => {};
+		const startGate = new Promise<void>((resolve) => {
+			open = resolve;
+		});
+		const { client, fake } = create({ startGate });
+		await client.initialize({ untilReady: false });
+		await expect.poll(() => fake.starts.length).toBe(1);
+		expect(await client.shutdown()).toBeNull();
+		open();
+		await expect.poll(() => fake.calls).toEqual(['dispose']);
+		expect(fake.nRunning).toBe(0);
+	});
+
 	test('requests are invalid, and nothing is started any more', async () => {
 		const { client, fake, server } = await start();
 		client.open(URI, 'x');
