@@ -14,18 +14,29 @@ export function putIntoReadme(suite: string, table: string): void {
 	writeFileSync(document, replaceRows(readFileSync(document, 'utf8'), suite, table));
 }
 
-/** The text with the table between `<!-- suite -->` and `<!-- /suite -->`; rows of other bars stay in their order. */
-export function replaceRows(text: string, suite: string, table: string): string {
-	const [begin, end] = [`<!-- ${suite} -->\n`, `<!-- /${suite} -->`];
+/** The text with `content` between `<!-- name -->` and `<!-- /name -->`. Throws Error when there is no such section. */
+export function replaceSection(text: string, name: string, content: string): string {
+	const { begin, from, to } = sectionIn(text, name);
+	return `${text.slice(0, from)}${begin}${content}${text.slice(to)}`;
+}
+
+function sectionIn(text: string, name: string): { begin: string; from: number; to: number } {
+	const [begin, end] = [`<!-- ${name} -->\n`, `<!-- /${name} -->`];
 	const from = text.indexOf(begin);
 	const to = text.indexOf(end, from);
 	if (from < 0 || to < 0) throw new Error(`the document has no section ${begin.trim()} … ${end}`);
+	return { begin, from, to };
+}
+
+/** The text with the table between `<!-- suite -->` and `<!-- /suite -->`; rows of other bars stay in their order. */
+export function replaceRows(text: string, suite: string, table: string): string {
+	const { from, to } = sectionIn(text, suite);
 	const [head = '', ...fresh] = rowsOf(table);
 	const rows = new Map(rowsOf(text.slice(from, to)).map((row) => [nameOf(row), row]));
 	rows.delete(nameOf(head));
 	for (const row of fresh) rows.set(nameOf(row), row);
 	const rule = head.replace(/[^|]+/g, ' --- ').trim();
-	return `${text.slice(0, from)}${begin}${[head, rule, ...rows.values()].join('\n')}\n${text.slice(to)}`;
+	return replaceSection(text, suite, `${[head, rule, ...rows.values()].join('\n')}\n`);
 }
 
 function rowsOf(table: string): string[] {

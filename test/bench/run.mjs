@@ -13,6 +13,7 @@ const program = (file) => ['--import', './test/bench/typescript.mjs', join('test
 const SUITES = {
 	index: { does: 'the bars of the index: what a change costs, scale, crashes', run: program('index/main.ts') },
 	latency: { does: 'the bars of latency: keystrokes, modes, scale, cancellation, start, memory', run: program('latency/main.ts') },
+	quality: { does: "every table and bar of a bundle's quality, and where they stand", run: program('quality/main.ts') },
 	inference: { does: 'models and tokenizer against the bare runtime', run: vitest('inference.bench.ts') },
 	'vector-index': { does: 'one insertion and one search in the HNSW graph', run: vitest('vector-index.bench.ts') },
 };
