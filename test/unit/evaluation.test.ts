@@ -262,6 +262,16 @@ describe('the report', () => {
 		expect(text).toContain('+0.0 (+0.0 to +0.0)');
 	});
 
+	test('says which levels were retrieved', () => {
+		const found = scores.map((score, i) => ({
+			...score,
+			...(score.mode === 'hef' ? { levels: i % 2 ? { chunk: 3 } : { chunk: 3, file: 2 } } : {}),
+		}));
+		const { retrieved } = buildReport({ scores: found, variants, budget: [], levels: [] });
+		expect(retrieved).toEqual({ hef: { chunk: 0.75, file: 0.25 } });
+		expect(report.retrieved).toEqual({});
+	});
+
 	test('says of how many lines the needed name was listed', () => {
 		const listed = scores.map((score, i) => ({
 			...score,

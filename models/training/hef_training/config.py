@@ -105,6 +105,7 @@ class FuserTrainConfig(TrainConfig):
     lr: float = 1e-3
     muon_lr: float = 0.01
     chunks: int = 30_000  # chunks that are embedded for this stage
+    queries: int = 80  # cursors of each repository that are embedded
     temperature: float = 0.07
 
 
@@ -120,6 +121,8 @@ class HefConfig(TrainConfig):
     end_to_end: bool = False  # the fuser learns too; starts from the averaged weights of stage "hef" where there are any
     stage: str = "hef"  # folder of the checkpoint
     refresh_every: int = 100  # end-to-end: steps between two renewals of the cached vectors
+    contrast: float = 0.1  # end-to-end: weight of the fuser's contrastive loss, without which searches lose sight of inner nodes
+    contrast_batch: int = 24
     uwl_examples: int = 400  # that the step `uwl` reports on
     uwl_threshold: float = 0.0  # keeps examples with sigmoid(UWL) of at least this (HEF: 0.55); 0 keeps all
 

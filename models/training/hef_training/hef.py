@@ -17,9 +17,9 @@ from torch import nn
 from . import end_to_end, generator, lm, nodes, parallel, tokenizer, uwl
 from .config import HefConfig, Places, Recipe
 from .data import IGNORE, by_length, training_repositories
-from .embedder import Embedder
 from .fuser import Fuser
-from .fuser_train import chunk_vectors, pick
+from .fuser_train import Source, chunk_vectors, composition, cursors, pick, source, trained_embedder
+from .fuser_train import batch as contrastive_batch
 from .hef_data import Drawing, Example, Repo
 from .layout import Layout
 from .loop import Trainer, averaged
@@ -52,15 +52,19 @@ def fuser_of(places: Places, recipe: Recipe) -> Fuser:
     return fuser.eval()
 
 
-def embedder_of(places: Places, recipe: Recipe) -> Embedder:
-    model = Embedder(recipe.embedder, recipe.tokenizer.vocab_size)
-    model.load_state_dict(averaged(places.stage("embedder") / "checkpoint.pt"))
-    return model.eval()
-
-
 def repos_of(chosen: list[Chunks], places: Places, recipe: Recipe, layout: Layout, fuser: Fuser) -> list[Repo]:
     files = tokenised(chosen, layout, places)
     return [Repo(c, nodes.build(c, chunk_vectors(places, recipe, layout, c), fuser), f) for c, f in zip(chosen, files)]
+
+
+def contrasts(repos: list[Repo], places: Places, recipe: Recipe, layout: Layout, queries: int) -> list[tuple[Chunks, Source]]:
+    """What the fuser's contrastive loss is drawn from, of repositories with any."""
+    embedder, rng = trained_embedder(places, recipe), random.Random(1)
+    made = [
+        (repo.chunks, source(repo.chunks, chunk_vectors(places, recipe, layout, repo.chunks), cursors(rng, repo.chunks, repo.tokens, embedder, queries)))
+        for repo in repos
+    ]
+    return [(chunks, data) for chunks, data in made if data.rows and data.places]
 
 
 def tensors(batch: list[Example], before_weight: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -181,7 +185,7 @@ def run(recipe: Recipe, places: Places, config: HefConfig, minutes: float | None
             model.projector.start_linear(*bag_map(model.generator.model.embed_tokens.weight, layout, repos))
         trainer.restart_average()
     seed = config.seed + trainer.step + 100_000 * parallel.rank()
-    embedder = embedder_of(places, recipe)
+    embedder = trained_embedder(places, recipe)
     held_chunks = sorted(repositories(places, held_out_names(places)), key=lambda c: len(c.flat))[:5] if not parallel.rank() else []
     held_repos = repos_of(held_chunks, places, recipe, layout, fuser)
     held = []
@@ -192,6 +196,8 @@ def run(recipe: Recipe, places: Places, config: HefConfig, minutes: float | None
     keep = uwl.Filter(recipe, places, layout, repos) if config.uwl_threshold else None
     mixture = Mixture(config, Drawing(repos, layout, embedder, config, seed, keep), plain, recipe.layout.pseudo, seed)
     learned = fuser if config.end_to_end else None
+    contrast, searched = contrasts(repos, places, recipe, layout, 80), contrasts(held_repos, places, recipe, layout, 60)
+    rng = random.Random(seed)
     print(f"hef: {sum(len(r.table.level) for r in repos)} nodes of {len(repos)} repositories, {len(held)} examples held out", flush=True)
 
     def step() -> tuple[dict[str, float], int]:
@@ -207,6 +213,9 @@ def run(recipe: Recipe, places: Places, config: HefConfig, minutes: float | None
                 value, _ = generator.loss(model.generator, model.hidden(vectors, ids), targets, weights)
             (value / whole).backward()
             total += value.item()
+        if learned is not None and config.contrast:
+            apart, _ = contrastive_batch(fuser, rng, [data for _, data in contrast], config.contrast_batch, recipe.fuser_train.temperature)
+            (config.contrast * apart).backward()
         return {"loss": total / whole.item()}, sum(ids.numel() for _, ids, _, _ in parts)
 
-    trainer.run(step, (lambda: measure(model, held_repos, held)) if held else None)
+    trainer.run(step, (lambda: {**measure(model, held_repos, held), **composition(fuser, searched)}) if held else None)

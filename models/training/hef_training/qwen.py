@@ -32,7 +32,7 @@ from .embedder import PASSAGE, QUERY
 from .export import Models
 from .fuser import Fuser
 from .fuser_train import batch as contrastive_batch
-from .fuser_train import pick, runs
+from .fuser_train import Source, pick, source
 from .hef_data import Drawing, Example, Repo
 from .layout import Layout, Specials
 from .loop import Trainer
@@ -173,13 +173,13 @@ def chunk_vectors(models: QwenModels, places: Places, chunks: Chunks) -> torch.T
     return torch.load(cache, weights_only=True).float()
 
 
-def train_fuser(models: QwenModels, places: Places, data: list[tuple[torch.Tensor, list[list[int]]]], where: torch.device) -> None:
+def train_fuser(models: QwenModels, places: Places, data: list[Source], where: torch.device) -> None:
     """Contrastive pre-training (fuser_train.py); the fuser ends with its averaged weights."""
     config = models.recipe.fuser_train
     models.fuser.requires_grad_(True)
     trainer = Trainer(models.fuser, config, places.stage("qwen-fuser"))
     rng = random.Random(config.seed + trainer.step)
-    on_device = [(vectors.to(where), rows) for vectors, rows in data if rows]
+    on_device = [dataclasses.replace(each, vectors=each.vectors.to(where)) for each in data if each.rows]
 
     def step() -> tuple[dict[str, float], int]:
         with autocast(where):
@@ -233,7 +233,7 @@ def run(recipe: Recipe, places: Places, minutes: float | None) -> None:
     config, where = recipe.qwen, device()
     models = QwenModels(recipe, places, where, merged=False)
     chosen = pick(repositories(places, training_names(places)), config.chunks)
-    train_fuser(models, places, [(chunk_vectors(models, places, c), runs(c)) for c in chosen], where)
+    train_fuser(models, places, [source(c, chunk_vectors(models, places, c)) for c in chosen], where)
     repos = repos_of(models, places, chosen)
     held_repos = repos_of(models, places, sorted(repositories(places, held_out_names(places)), key=lambda c: len(c.flat))[:5])
     tables, held_tables = [r.table for r in repos], [r.table for r in held_repos]

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from . import generator, lm, tokenizer
 from .config import Places, Recipe
 from .data import by_length, pad
-from .fuser_train import pick
+from .fuser_train import pick, trained_embedder
 from .hef_data import Drawing, Example, Repo
 from .layout import Layout
 from .loop import averaged
@@ -120,7 +120,7 @@ def run(recipe: Recipe, places: Places) -> None:
     threshold = config.uwl_threshold or PAPER_THRESHOLD
     layout = Layout(recipe.layout, tokenizer.load(places))
     repos = hef.repos_of(pick(repositories(places, training_names(places)), CHUNKS), places, recipe, layout, hef.fuser_of(places, recipe))
-    drawing = Drawing(repos, layout, hef.embedder_of(places, recipe), config, config.seed)
+    drawing = Drawing(repos, layout, trained_embedder(places, recipe), config, config.seed)
     examples = [drawing.next() for _ in range(config.uwl_examples)]
     model = Filter(recipe, places, layout, repos).model
     retrieved, other = deltas(model, layout, repos, examples), deltas(model, layout, repos, examples, seed=1)

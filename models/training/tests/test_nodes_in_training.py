@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from hef_training import hef, nodes, onnx_embedder, runtime, tokenizer
+from hef_training import fuser_train, hef, nodes, onnx_embedder, runtime, tokenizer
 from hef_training.config import ModelConfig
 from hef_training.data import pad
 from hef_training.embedder import END, Embedder
 from hef_training.export import arrays
+from hef_training.fuser_train import trained_embedder
 from hef_training.hef_data import Drawing
 from hef_training.layout import Layout
 from hef_training.pairs import repositories, training_names
@@ -50,12 +51,47 @@ def test_a_query_weighs_its_end_and_a_chunk_does_not() -> None:
     assert abs((p_near - p_far) @ lone) < 0.02
 
 
+def sources() -> list[fuser_train.Source]:
+    """Repositories of four directories each, whose chunks share a direction of all, one of the directory, and noise."""
+    made = []
+    for seed in range(6):
+        noise = torch.Generator().manual_seed(seed)
+        everywhere = torch.nn.functional.one_hot(torch.tensor(0), 48).float()
+        rows = [list(range(at, at + 10)) for at in range(0, 40, 10)]
+        own = torch.randn(4, 48, generator=noise).repeat_interleave(10, 0) + torch.randn(40, 48, generator=noise)
+        vectors = torch.nn.functional.normalize(8 * everywhere + own, dim=-1)
+        queries = torch.nn.functional.normalize(vectors + 0.05 * torch.randn(40, 48, generator=noise), dim=-1)
+        made.append(fuser_train.Source(vectors, rows, queries, list(range(40))))
+    return made
+
+
+def test_containers_that_win_every_search_or_none_are_worse_than_the_mean_of_the_children() -> None:
+    mean = lambda children, counts: torch.nn.functional.normalize(children.sum(1), dim=-1)  # noqa: E731
+    everywhere = torch.nn.functional.one_hot(torch.tensor(0), 48).float()
+    always = lambda children, counts: everywhere.expand(len(children), -1)  # noqa: E731
+    never = lambda children, counts: -mean(children, counts)  # noqa: E731
+    loss = lambda model: fuser_train.batch(model, random.Random(2), sources(), 24, 0.07)[0].item()  # noqa: E731
+    assert loss(mean) + 0.5 < loss(always)
+    assert loss(mean) + 0.5 < loss(never)
+
+
+def test_composition_counts_the_levels_of_the_nearest_nodes(trained) -> None:
+    recipe, places, _ = trained
+    layout = Layout(recipe.layout, tokenizer.load(places))
+    model = hef.fuser_of(places, recipe)
+    held = hef.contrasts(hef.repos_of(repositories(places, training_names(places)), places, recipe, layout, model), places, recipe, layout, 20)
+    shares = fuser_train.composition(model, held)
+    assert 0 <= shares["directories"] <= shares["inner"] < 1
+    nowhere = lambda children, counts: torch.zeros(len(children), children.shape[2])  # noqa: E731
+    assert fuser_train.composition(nowhere, held, 8) == {"inner": 0.0, "directories": 0.0}
+
+
 @pytest.fixture(scope="module")
 def drawing(trained) -> Drawing:
     recipe, places, _ = trained
     layout = Layout(recipe.layout, tokenizer.load(places))
     repos = hef.repos_of(repositories(places, training_names(places)), places, recipe, layout, hef.fuser_of(places, recipe))
-    return Drawing(repos, layout, hef.embedder_of(places, recipe), dataclasses.replace(recipe.hef, oracle=1.0), 1)
+    return Drawing(repos, layout, trained_embedder(places, recipe), dataclasses.replace(recipe.hef, oracle=1.0), 1)
 
 
 def test_token_slices_are_those_of_the_text(trained) -> None:

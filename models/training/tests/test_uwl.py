@@ -8,6 +8,7 @@ import torch
 
 from hef_training import generator, hef, hef_data, tokenizer, uwl
 from hef_training.config import ModelConfig
+from hef_training.fuser_train import trained_embedder
 from hef_training.layout import Layout
 from hef_training.pairs import held_out_names, repositories
 
@@ -16,7 +17,7 @@ def world(trained, count: int = 20):
     recipe, places, _ = trained
     layout = Layout(recipe.layout, tokenizer.load(places))
     repos = hef.repos_of(repositories(places, held_out_names(places)), places, recipe, layout, hef.fuser_of(places, recipe))
-    drawing = hef_data.Drawing(repos, layout, hef.embedder_of(places, recipe), recipe.hef, 5)
+    drawing = hef_data.Drawing(repos, layout, trained_embedder(places, recipe), recipe.hef, 5)
     return recipe, places, layout, repos, [drawing.next() for _ in range(count)]
 
 

@@ -28,6 +28,7 @@ export function describeReport(report: EvalReport, table: TableWriter): string {
 		),
 		section('This bundle minus another, line by line', differenceTable(report.against, table)),
 		section('Lines whose needed name is among the entities', neededTable(report.needed, table)),
+		section('Levels of the retrieved nodes', levelTable(report.retrieved, table)),
 		...Object.entries(report.precisionCoverage).map(([mode, { defaultThreshold, points }]) =>
 			section(
 				`Confidence of ${mode}: shown at the default threshold and at shares of all requests`,
@@ -103,6 +104,12 @@ function neededTable(needed: EvalReport['needed'], table: TableWriter): string {
 	const kinds = Object.keys(Object.values(needed)[0] ?? {});
 	const rows = Object.entries(needed).map(([mode, shares]) => [mode, ...kinds.map((kind) => shares[kind]?.toFixed(3) ?? '–')]);
 	return rows.length === 0 ? '' : table(['mode', ...kinds], rows);
+}
+
+function levelTable(retrieved: EvalReport['retrieved'], table: TableWriter): string {
+	const levels = ['chunk', 'file', 'directory', 'repository'] as const;
+	const rows = Object.entries(retrieved).map(([mode, shares]) => [mode, ...levels.map((level) => `${percent(shares[level] ?? 0)} %`)]);
+	return rows.length === 0 ? '' : table(['mode', ...levels], rows);
 }
 
 function section(title: string, body: string): string {

@@ -1,5 +1,5 @@
 /** What `eval` says: scores by mode, ratios between modes, harmful contexts, ablations and the precision–coverage curve. Pure. */
-import { type ContextMode, defaultSettings } from 'hef-shared';
+import { type ContextMode, defaultSettings, type NodeLevel } from 'hef-shared';
 import { type ExampleScore, judged, keyOf, logProbDifferences, type ModeScore, summarizeScores } from './scores.ts';
 import { atThreshold, type CurvePoint, type Interval, meanInterval, precisionCoverage, ratioInterval } from './statistics.ts';
 import { baselinesOf, type Variant } from './variants.ts';
@@ -39,6 +39,8 @@ export interface EvalReport {
 	against: Difference[];
 	/** Share of the lines that need a name of another file whose entities held it, by mode and by how the line uses it. */
 	needed: Record<string, Record<string, number>>;
+	/** Shares of the levels among the retrieved nodes, by mode. */
+	retrieved: Record<string, Partial<Record<NodeLevel, number>>>;
 }
 
 export interface Difference {
@@ -81,6 +83,12 @@ export function buildReport(input: ReportInput): EvalReport {
 				return shares ? [[variant.name, shares]] : [];
 			}),
 		),
+		retrieved: Object.fromEntries(
+			input.variants.flatMap((variant) => {
+				const shares = levelShares(of(variant));
+				return shares ? [[variant.name, shares]] : [];
+			}),
+		),
 	};
 }
 
@@ -100,6 +108,16 @@ function neededShares(scores: readonly ExampleScore[]): Record<string, number> |
 	const share = (some: typeof needed) => some.filter(({ listed }) => listed).length / some.length;
 	const kinds = [...groupBy(needed, ({ kind }) => kind)].sort(([a], [b]) => (a < b ? -1 : 1));
 	return { ...Object.fromEntries(kinds.map(([kind, some]) => [kind, share(some)])), all: share(needed) };
+}
+
+function levelShares(scores: readonly ExampleScore[]): Partial<Record<NodeLevel, number>> | undefined {
+	const counts: Partial<Record<NodeLevel, number>> = {};
+	for (const { levels = {} } of scores) {
+		for (const [level, count] of Object.entries(levels)) counts[level as NodeLevel] = (counts[level as NodeLevel] ?? 0) + count;
+	}
+	const all = Object.values(counts).reduce((sum, count) => sum + count, 0);
+	if (all === 0) return undefined;
+	return Object.fromEntries(Object.entries(counts).map(([level, count]) => [level, count / all]));
 }
 
 type ScoresOf = (variant: Pick<Variant, 'name'>) => readonly ExampleScore[];

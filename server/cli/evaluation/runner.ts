@@ -188,7 +188,7 @@ async function completeAt(
 function scoreOf(example: Example, variant: Variant, mid: boolean, gold: string, report: CompletionReport): ExampleScore {
 	const { id, repo, kind = '' } = example;
 	const [item] = report.items;
-	const { timingsMs, evidence, entities } = report;
+	const { timingsMs, evidence, entities, nodes } = report;
 	const needed = variant.context === 'hef' && !variant.without.includes('entities') ? neededName(example) : undefined;
 	return {
 		...{ id, repo, mode: variant.name, mid, gold },
@@ -199,8 +199,15 @@ function scoreOf(example: Example, variant: Variant, mid: boolean, gold: string,
 		totalMs: timingsMs.total,
 		suppressed: report.suppressed,
 		...(needed === undefined ? {} : { needed: { kind, listed: entities?.includes(needed) === true } }),
+		...(nodes.length === 0 ? {} : { levels: countLevels(nodes) }),
 		...(evidence ? { goldLogProb: evidence.gold.logProb, features: evidence.features } : {}),
 	};
+}
+
+function countLevels(nodes: CompletionReport['nodes']): NonNullable<ExampleScore['levels']> {
+	const counts: NonNullable<ExampleScore['levels']> = {};
+	for (const { level } of nodes) counts[level] = (counts[level] ?? 0) + 1;
+	return counts;
 }
 
 /** Redraws a line on a terminal; elsewhere one line for every tenth of the examples. */

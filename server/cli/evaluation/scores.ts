@@ -1,5 +1,5 @@
 /** Measures of line completion: exact match, edit similarity, identifier match; and what is shown at the default threshold. */
-import { defaultSettings } from 'hef-shared';
+import { defaultSettings, type NodeLevel } from 'hef-shared';
 import { summarize } from '../../completion/metrics.ts';
 import { atThreshold, type Interval, type Judged, meanInterval } from './statistics.ts';
 
@@ -31,6 +31,8 @@ export interface ExampleScore extends LineScore {
 	goldLogProb?: number;
 	/** How the line uses the name of another file that it needs, and whether the prompt's entities held it. */
 	needed?: { kind: string; listed: boolean };
+	/** Retrieved nodes of each level; absent where none were. */
+	levels?: Partial<Record<NodeLevel, number>>;
 	/** What the confidence was computed from. */
 	features?: Record<string, number>;
 }

@@ -10,7 +10,9 @@ export function describe(runs: readonly Run[], results: Results): string {
 		const result = results.get(run.name);
 		return result ? [sectionOf(run, result)] : [];
 	});
-	return [...sections, harmfulSection(results), barsSection(results)].filter((section) => section !== '').join('\n\n');
+	return [...sections, levelsSection(results), harmfulSection(results), barsSection(results)]
+		.filter((section) => section !== '')
+		.join('\n\n');
 }
 
 /** By run and mode. */
@@ -61,6 +63,13 @@ function againstTable({ against }: EvalReport): string {
 	const points = ({ value, low, high }: Interval) => signed({ value: 100 * value, low: 100 * low, high: 100 * high }, 1);
 	const rows = against.map(({ mode, n, em, logProb }) => [`\`${mode}\``, String(n), points(em), logProb ? signed(logProb, 2) : '–']);
 	return markdown([['Mode', 'n', 'Exact match, points (95 %)', 'log p, nats a line (95 %)'], ...rows]);
+}
+
+function levelsSection(results: Results): string {
+	const shares = results.get('xfile-suffix')?.retrieved.hef;
+	if (!shares) return '';
+	const parts = (['chunk', 'file', 'directory', 'repository'] as const).map((level) => `${level} ${percent(shares[level] ?? 0)}`);
+	return `**Levels of the retrieved nodes**, cross-file lines: ${parts.join(', ')}.`;
 }
 
 function harmfulSection(results: Results): string {
