@@ -4,6 +4,7 @@
  * Deliberately lacks: a syntax tree, which a comment begun just now does not fit into. A mark that the scan takes for one by
  * mistake (in a regular expression) costs at most the rest of its line, or {@link LONGEST_COMMENT} characters.
  */
+import { LRUCache } from 'lru-cache';
 
 interface Marks {
 	line?: RegExp;
@@ -33,20 +34,36 @@ const LANGUAGES: readonly (readonly [paths: RegExp, marks: Marks])[] = [
 const REACH = 100_000;
 const LONGEST_COMMENT = 10_000;
 
+/** Documents whose last scan is remembered. */
+const DOCUMENTS = 8;
+
 /**
  * @param path of the document, for its language
  * @param prefix text before the cursor, with `\n` line ends
  */
-export function isInComment(path: string, prefix: string): boolean {
-	const marks = LANGUAGES.find(([paths]) => paths.test(path))?.[1];
-	if (!marks) return false;
-	const text = prefix.length > REACH ? prefix.slice(prefix.indexOf('\n', prefix.length - REACH) + 1) : prefix;
-	for (let at = 0; at < text.length; ) {
-		const end = pieceEnd(text, at, marks);
-		if (end.comment && end.at > text.length) return true;
-		at = end.at;
-	}
-	return false;
+export type CommentDetector = (path: string, prefix: string) => boolean;
+
+/** Goes on where its last scan of a document ended for good: a keystroke adds a character to a text that was read. */
+export function createCommentDetector(): CommentDetector {
+	const read = new LRUCache<string, string>({ max: DOCUMENTS });
+
+	return (path, prefix) => {
+		const marks = LANGUAGES.find(([paths]) => paths.test(path))?.[1];
+		if (!marks) return false;
+		const text = prefix.length > REACH ? prefix.slice(prefix.indexOf('\n', prefix.length - REACH) + 1) : prefix;
+		const known = read.get(path);
+		let ended = known !== undefined && text.startsWith(known) ? known.length : 0;
+		let open = false;
+		for (let at = ended; at < text.length && !open; ) {
+			const end = pieceEnd(text, at, marks);
+			open = end.comment && end.at > text.length;
+			at = end.at;
+			// What ends with the text may go on.
+			if (at < text.length) ended = at;
+		}
+		read.set(path, text.slice(0, ended));
+		return open;
+	};
 }
 
 /** Where the comment, string or character that begins here ends, beyond the text when it is open there. */

@@ -13,13 +13,14 @@ import { LineIndex } from '../base/text.ts';
 import { createGrammars } from '../chunking/grammars.ts';
 import { createBlockTokenizer } from '../copying/block-tokens.ts';
 import { type CopySession, createCopySession } from '../copying/copy-model.ts';
+import { Likeness } from '../copying/matches.ts';
 import type { NgramIndex } from '../copying/ngram-index.ts';
 import type { Bundle } from '../inference/bundle.ts';
 import type { Models, Prefilled } from '../inference/types.ts';
 import type { SnippetSource } from '../retrieval/snippets.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
 import { createBlockDetector } from './block-start.ts';
-import { isInComment } from './comments.ts';
+import { createCommentDetector } from './comments.ts';
 import { confidenceOf, featuresOf, highestConfidence } from './confidence.ts';
 import { type ContextQuery, createContextGatherer } from './context.ts';
 import { decodeCopies } from './copy-only.ts';
@@ -81,7 +82,9 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	/** Answered requests whose context is worth renewing. */
 	const outdated = new WeakSet<CompletionReport>();
 	const blockTokenizer = createBlockTokenizer(models.tokenizer);
+	const likeness = new Likeness();
 	const blocks = createBlockDetector(createGrammars());
+	const isInComment = createCommentDetector();
 
 	const hasIndex = ({ folder }: CompletionRequest): boolean => folder !== undefined && (workspace(folder)?.view?.size ?? 0) > 0;
 
@@ -94,7 +97,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 
 	const copySourceAt = ({ kept, suffix }: { kept: string; suffix: string }, request: CompletionRequest): CopySource => {
 		const repository = request.folder === undefined ? undefined : workspace(request.folder)?.copies;
-		const session = createCopySession({ prefix: kept, suffix, path: request.path, tokenizer: blockTokenizer, repository });
+		const session = createCopySession({ prefix: kept, suffix, path: request.path, tokenizer: blockTokenizer, repository, likeness });
 		return { session, weights: manifest.copy, speculate: !request.without?.includes('speculation') };
 	};
 

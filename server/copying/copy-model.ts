@@ -52,28 +52,43 @@ export interface CopySessionOptions {
 	tokenizer: BlockTokenizer;
 	/** The workspace folder's files; undefined outside of any. */
 	repository: Pick<NgramIndex, 'offerTo'> | undefined;
+	/** Tables that one session after the other may use; those of its own by default. */
+	likeness?: Likeness;
 }
 
-export function createCopySession({ prefix, suffix, path, tokenizer, repository }: CopySessionOptions): CopySession {
+export function createCopySession(options: CopySessionOptions): CopySession {
+	const { prefix, suffix, path, tokenizer, repository, likeness = new Likeness() } = options;
 	const start = Math.max(0, Math.ceil((prefix.length - OPEN_FILE_CHARS) / OPEN_FILE_STEP) * OPEN_FILE_STEP);
 	const context = new TokenSequence(tokenizer.encode(prefix.slice(start)));
 	const after = tokenizer.encode(suffix.slice(0, OPEN_FILE_CHARS));
-	const likeness = new Likeness();
+	/** What was predicted, by the length of the context: a draft asks first, and decoding asks again as far as it agrees. */
+	const predicted = new Map<number, CopyPrediction | undefined>();
+
+	const predict = (): CopyPrediction | undefined => {
+		if (context.length === 0) return undefined;
+		const matches = new Matches();
+		repository?.offerTo(matches, context, path);
+		offerOpenFile(matches, context, context.ids, context.length);
+		offerOpenFile(matches, context, after, after.length);
+		const found = matches.followers(context, likeness);
+		return found && predictionOf(found, matches.longest);
+	};
 
 	return {
 		get length() {
 			return context.length;
 		},
 		predict() {
-			if (context.length === 0) return undefined;
-			const matches = new Matches();
-			repository?.offerTo(matches, context, path);
-			offerOpenFile(matches, context, context.ids, context.length);
-			offerOpenFile(matches, context, after, after.length);
-			const found = matches.followers(context, likeness);
-			return found && predictionOf(found, matches.longest);
+			const { length } = context;
+			if (!predicted.has(length)) predicted.set(length, predict());
+			return predicted.get(length);
 		},
-		push: (token) => context.push(token),
+		push(token) {
+			const { length } = context;
+			// What stood here before was forgotten, and may come again.
+			if (context.ids[length] !== token) for (const known of predicted.keys()) if (known > length) predicted.delete(known);
+			context.push(token);
+		},
 		truncate: (length) => context.truncate(length),
 	};
 }

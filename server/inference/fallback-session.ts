@@ -41,15 +41,15 @@ export async function openWithFallback({ state, open }: FallbackOptions): Promis
 		await openOnCpu();
 	}
 	return {
-		async run(feeds, outputs) {
+		async run(feeds, fetches) {
 			if (provider !== 'cpu' && state.name === 'cpu') await moveToCpu();
 			try {
-				return await session.run(feeds, outputs);
+				return await session.run(feeds, fetches);
 			} catch (error) {
 				if (provider === 'cpu') throw error;
 				state.fallBack(messageOf(error));
 				await moveToCpu();
-				return session.run(feeds, outputs);
+				return session.run(feeds, fetches);
 			}
 		},
 		dispose: () => session.dispose(),

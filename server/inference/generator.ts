@@ -9,7 +9,7 @@ import { HefError, invariant } from '../base/errors.ts';
 import type { Cell, KvCache } from './kv-cache.ts';
 import { KvPool } from './kv-pool.ts';
 import type { Manifest } from './manifest.ts';
-import { type Feeds, floats, floatsOf, int32s, int64s, type ModelSession } from './session.ts';
+import { type Feeds, type Fetches, floats, floatsOf, int32s, int64s, type ModelSession, setFirst } from './session.ts';
 import type { TokenEmbedding } from './token-embedding.ts';
 import type { Generator, PromptPart } from './types.ts';
 
@@ -21,6 +21,9 @@ export interface GeneratorOptions {
 	pieceSize(): number;
 }
 
+/** Positions up to which the new rows of a run are written into tensors that are kept: those of decoding with a draft. */
+const FEW_POSITIONS = 16;
+
 export function createGenerator({ session, tokenEmbedding, entry, pieceSize }: GeneratorOptions): Generator {
 	const { hiddenSize, layers, kvHeads, headDim, vocabSize, maxPositions } = entry;
 	const pool = new KvPool(entry);
@@ -29,14 +32,29 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize }: G
 	let running = false;
 	/** Tensors over the buffers of a cache, as long as it has these: making them takes longer than filling a position. */
 	const pastFeeds = new WeakMap<readonly Float32Array[], Feeds>();
+	const lengths = { seqlens_k: int32s([0], [1]), total_length: int32s([0], []), logits_from: int64s([0], [1]) };
+	/** Where runs of so many positions write their new rows. */
+	const rowTensors = new Map<number, Fetches>();
 
 	const pastOf = (cache: KvCache): Feeds => {
 		const known = pastFeeds.get(cache.buffers);
 		if (known) return known;
 		const shape = [1, kvHeads, cache.capacity, headDim];
-		const feeds = Object.fromEntries(cache.buffers.map((buffer, i) => [`past_${names[i]}`, floats(buffer, shape)]));
+		const past = Object.fromEntries(cache.buffers.map((buffer, i) => [`past_${names[i]}`, floats(buffer, shape)]));
+		const feeds: Feeds = { ...past, ...lengths };
 		pastFeeds.set(cache.buffers, feeds);
 		return feeds;
+	};
+
+	/** The runtime makes, copies and frees a buffer for each output that it is given none for. Logits are the caller's to keep. */
+	const fetchesFor = (size: number): Fetches | undefined => {
+		if (size > FEW_POSITIONS && size !== pieceSize()) return undefined;
+		const known = rowTensors.get(size);
+		if (known) return known;
+		const rows = newRows.map((name) => [name, floats(new Float32Array(kvHeads * size * headDim), [1, kvHeads, size, headDim])]);
+		const fetches: Fetches = { logits: null, ...Object.fromEntries(rows) };
+		rowTensors.set(size, fetches);
+		return fetches;
 	};
 
 	/** Reads `cells` at the end of the cache; logits `[cells.length - logitsFrom, vocabSize]`. */
@@ -45,14 +63,12 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize }: G
 		const past = cache.length;
 		const size = cells.length;
 		cache.reserve(past + size);
-		const feeds: Feeds = {
-			...pastOf(cache),
-			inputs_embeds: floats(embeddings, [1, size, hiddenSize]),
-			seqlens_k: int32s([past + size - 1], [1]),
-			total_length: int32s([past + size], []),
-			logits_from: int64s([logitsFrom], [1]),
-		};
-		const outputs = await session.run(feeds);
+		const feeds = pastOf(cache);
+		feeds.inputs_embeds = floats(embeddings, [1, size, hiddenSize]);
+		setFirst(lengths.seqlens_k, past + size - 1);
+		setFirst(lengths.total_length, past + size);
+		setFirst(lengths.logits_from, logitsFrom);
+		const outputs = await session.run(feeds, fetchesFor(size));
 		const logits = floatsOf(outputs, 'logits');
 		invariant(logits.length === (size - logitsFrom) * vocabSize, `logits are [${size - logitsFrom}, ${vocabSize}], got ${logits.length}`);
 		cache.append(

@@ -48,11 +48,11 @@ export async function openIdleSession({ open, unloadAfterMs, clock }: IdleOption
 
 	watch();
 	return {
-		async run(feeds, outputs) {
+		async run(feeds, fetches) {
 			nRunning++;
 			usedAt = clock.elapsed();
 			try {
-				return await (await opened()).run(feeds, outputs);
+				return await (await opened()).run(feeds, fetches);
 			} finally {
 				nRunning--;
 				usedAt = clock.elapsed();

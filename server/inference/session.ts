@@ -25,10 +25,12 @@ export function pieceSizeOn(provider: ProviderName): number {
 }
 
 export type Feeds = Record<string, Tensor>;
+/** Outputs that are wanted: what a tensor is given for is written into it, null asks for a new one. */
+export type Fetches = Readonly<Record<string, Tensor | null>>;
 
 export interface ModelSession {
-	/** Outputs by name, all of them or those in `outputs`. Their data belongs to the caller. */
-	run(feeds: Feeds, outputs?: readonly string[]): Promise<Readonly<Record<string, Tensor>>>;
+	/** Outputs by name, all of them or those in `fetches`. Their data belongs to the caller. */
+	run(feeds: Feeds, fetches?: Fetches): Promise<Readonly<Record<string, Tensor>>>;
 	dispose(): Promise<void>;
 }
 
@@ -64,9 +66,9 @@ export async function openSession({ path, provider, threads }: SessionOptions): 
 		throw new HefError('inference-failed', `${basename(path)} cannot be loaded on ${provider}: ${messageOf(cause)}`, { cause });
 	});
 	return {
-		async run(feeds, outputs) {
+		async run(feeds, fetches) {
 			try {
-				return await (outputs ? session.run(feeds, outputs) : session.run(feeds));
+				return await (fetches ? session.run(feeds, fetches) : session.run(feeds));
 			} catch (cause) {
 				throw new HefError('inference-failed', `${basename(path)} failed on ${provider}: ${messageOf(cause)}`, { cause });
 			}
@@ -86,6 +88,12 @@ export function int32s(values: readonly number[], shape: readonly number[]): Ten
 
 export function int64s(values: readonly number[], shape: readonly number[]): Tensor {
 	return new Tensor('int64', BigInt64Array.from(values, BigInt), shape);
+}
+
+/** Changes the first number of a tensor from {@link int32s} or {@link int64s}: making one for each run takes longer. */
+export function setFirst({ data }: Tensor, value: number): void {
+	if (data instanceof BigInt64Array) data[0] = BigInt(value);
+	else (data as Int32Array)[0] = value;
 }
 
 /** `[rows.length, width]` int64. @param rows of ids, 0 or more; shorter ones are filled up with 0 */

@@ -79,6 +79,17 @@ describe.each([
 		}
 	});
 
+	test('what a run returned stays as it is when others follow', async () => {
+		generator.truncate(0);
+		const { logits } = await prefill([tokens(code.slice(0, 40))]);
+		const returned = [logits, await generator.decode(code[40] as number), ...(await generator.decodeMany(code.slice(41, 45)))];
+		const copies = returned.map((row) => row.slice());
+		await generator.decode(code[45] as number);
+		await generator.decodeMany(code.slice(46, 50));
+		await prefill([tokens(code.slice(300, 500))]);
+		expect(returned).toEqual(copies);
+	});
+
 	test('a prompt that goes on reuses what is there', async () => {
 		await anew([tokens(code.slice(0, 400))]);
 		const { logits, reused, positions } = await prefill([tokens(code.slice(0, 404))]);

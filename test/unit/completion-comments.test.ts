@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest';
-import { isInComment } from '../../server/completion/comments.ts';
+import { createCommentDetector } from '../../server/completion/comments.ts';
+import { createRandom } from '../support/random.ts';
+
+/** A detector that has read nothing before. */
+const isInComment = (path: string, prefix: string) => createCommentDetector()(path, prefix);
 
 test.each([
 	['a.ts', '// a comment$0', true],
@@ -34,4 +38,23 @@ test('a large file is read in a few milliseconds', () => {
 	const started = performance.now();
 	expect(isInComment('a.ts', `${file}// here`)).toBe(true);
 	expect(performance.now() - started).toBeLessThan(500);
+});
+
+test('what was read before changes no answer, wherever the text goes on, is cut or changed', () => {
+	const random = createRandom(3);
+	const pieces = ['/', '*', '/*', '*/', '//', '#', '"', "'", '`', '"""', '\\', '\n', ' ', 'a(', '; '];
+	const answers: boolean[] = [];
+	for (const path of ['a.ts', 'a.py', 'a.go', 'a.sql']) {
+		const kept = createCommentDetector();
+		let text = '';
+		for (let n = 0; n < 1500; n++) {
+			const what = random.below(20);
+			if (what === 0) text = text.slice(0, random.below(text.length + 1));
+			else if (what === 1) text = `${text.slice(0, random.below(text.length + 1))}x${text.slice(-5)}`;
+			else text += random.pick(pieces);
+			answers.push(kept(path, text));
+			expect(answers.at(-1), JSON.stringify(text)).toBe(isInComment(path, text));
+		}
+	}
+	expect(answers.filter(Boolean).length).toBeGreaterThan(500);
 });

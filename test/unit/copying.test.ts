@@ -4,7 +4,7 @@ import type { ContentHash } from '../../server/base/ids.ts';
 import { mostProbable } from '../../server/completion/mixing.ts';
 import { blocksOf, createBlockTokenizer } from '../../server/copying/block-tokens.ts';
 import { createCopySession } from '../../server/copying/copy-model.ts';
-import { LONGEST_MATCH } from '../../server/copying/matches.ts';
+import { Likeness, LONGEST_MATCH } from '../../server/copying/matches.ts';
 import { createNgramIndex, type NgramIndex } from '../../server/copying/ngram-index.ts';
 import { createRepositoryCopies } from '../../server/copying/repository-copies.ts';
 import { TokenSequence } from '../../server/copying/token-sequence.ts';
@@ -224,6 +224,29 @@ describe('a session', () => {
 		expect(written).toBe('const item of items) {');
 		session.truncate(start);
 		expect(texts(session.predict()?.probabilities ?? new Map())).toEqual({ c: 1 });
+	});
+
+	test('predictions that were made before are those of the context as it is', () => {
+		const text = 'let a = b; let b = c; if (a) { b = c; } let c = a; let ab = ba; '.repeat(4);
+		const index = repository({ 'other.ts': 'let a = c; let b = a; if (b) { c = a; }' });
+		const random = createRandom(11);
+		const likeness = new Likeness();
+		const options = { suffix: '', path: 'open.ts', tokenizer: blocks, repository: index };
+		const session = createCopySession({ ...options, prefix: text, likeness });
+		const start = session.length;
+		let written: number[] = [];
+		for (let n = 0; n < 300; n++) {
+			if (random.below(3) === 0) {
+				written = written.slice(0, random.below(written.length + 1));
+				session.truncate(start + written.length);
+			} else {
+				const token = tokenizer.encode(random.pick(['a', 'b', 'c', ' ', '=']))[0] as number;
+				written.push(token);
+				session.push(token);
+			}
+			const anew = createCopySession({ ...options, prefix: text + tokenizer.decode(written) });
+			expect(session.predict()).toEqual(anew.predict());
+		}
 	});
 
 	test('predicts nothing from nothing', () => {
