@@ -50,6 +50,8 @@ export interface OpenOptions {
 	watch: boolean;
 	/** Globs beside the built-in list. */
 	exclude: readonly string[];
+	/** Opening also waits until vectors were looked for that damage took. Default false: that is done when the rest is. */
+	thorough?: boolean;
 }
 
 export interface Services {
@@ -170,7 +172,7 @@ export function createServices(options: ServicesOptions): Services {
 
 	/** Opens the folder in both workers, unless it is closed meanwhile. */
 	const place = async (folder: string, opened: OpenFolder): Promise<void> => {
-		const { watch, exclude } = opened.options;
+		const { watch, exclude, thorough = false } = opened.options;
 		delete opened.failure;
 		try {
 			opened.workspace = await createWorkspace(folder, { exclude, cacheFolder, logger });
@@ -180,7 +182,7 @@ export function createServices(options: ServicesOptions): Services {
 			const prioritised = indexing.prioritise(folder, documents.get(folder) ?? []);
 			const viewed = completion.openFolder({ folder, storePath });
 			// Begins while completion reads what is stored; what is published meanwhile waits there.
-			opened.building = indexing.request(folder, { paths: 'all', reason: 'start' });
+			opened.building = indexing.request(folder, { paths: 'all', reason: 'start', soon: !thorough });
 			opened.building.catch(() => {});
 			await Promise.all([prioritised, viewed]);
 		} catch (error) {

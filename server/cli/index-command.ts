@@ -36,7 +36,7 @@ export async function withIndexedFolder<T>(
 		problem: (message) => context.stderr(`${message}\n`),
 	});
 	try {
-		await services.openFolder(folder, { watch: false, exclude: settings.exclude });
+		await services.openFolder(folder, { watch: false, exclude: settings.exclude, thorough: true });
 		await services.settled();
 		bar.end();
 		return await task(services);

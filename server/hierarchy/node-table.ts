@@ -73,7 +73,8 @@ class Nodes implements NodeTable {
 	}
 
 	replace(container: Container, before: ReadonlySet<NodeId>, chunks: Iterable<NodeId>, nodes: Iterable<PlannedNode>): void {
-		const kept = new Set<NodeId>();
+		// Of what was empty nothing has to go: most files come once, and whole.
+		const kept = before.size === 0 ? undefined : new Set<NodeId>();
 		for (const id of chunks) {
 			if (this.#hold(container, id, NO_CHILDREN, before, kept)) this.#addedChunks.push(id);
 		}
@@ -81,7 +82,7 @@ class Nodes implements NodeTable {
 			if (this.#hold(container, node.id, node.children, before, kept)) this.#addedNodes.set(node.id, node);
 			else if (!this.#addedNodes.has(node.id)) this.#reused.add(node.id);
 		}
-		for (const id of before) if (!kept.has(id)) this.#release(container, id);
+		for (const id of before) if (!kept?.has(id)) this.#release(container, id);
 	}
 
 	finish(): HierarchyDelta {
@@ -100,9 +101,15 @@ class Nodes implements NodeTable {
 	}
 
 	/** True when the node is new. */
-	#hold(container: Container, id: NodeId, children: readonly NodeId[], before: ReadonlySet<NodeId>, kept: Set<NodeId>): boolean {
-		if (kept.has(id)) return false;
-		kept.add(id);
+	#hold(
+		container: Container,
+		id: NodeId,
+		children: readonly NodeId[],
+		before: ReadonlySet<NodeId>,
+		kept: Set<NodeId> | undefined,
+	): boolean {
+		if (kept?.has(id)) return false;
+		kept?.add(id);
 		if (before.has(id)) return false;
 		const entry = this.#entries.get(id);
 		if (!entry) {

@@ -18,28 +18,25 @@ import type { NodeId } from '../base/ids.ts';
 import { readRecord, saysTheSame } from './file-record.ts';
 import { Garbage } from './garbage.ts';
 import { Gatekeeper, IndexingStopped } from './gatekeeper.ts';
-import { KnownFiles } from './known-files.ts';
 import { importsOfFiles } from './neighbourhood.ts';
 import { publicationCount, publicationMeta } from './publications.ts';
-import { findMissingVectors } from './repair.ts';
 import { Requests } from './requests.ts';
 import { type Slice, SlicePace } from './slice.ts';
 import { describeIndex } from './status.ts';
-import { compareFolder, lookAt } from './survey.ts';
+import { StoredIndex } from './stored-index.ts';
+import { compareFolder, lookAt, type Suspect } from './survey.ts';
 import { type Indexer, type IndexerOptions, type IndexRequest, LAST_UPDATE_KEY } from './types.ts';
 import { isNoNews, Update } from './update.ts';
 import { type WorkItem, WorkList } from './work-list.ts';
 
-/** An indexer that knows what the store holds. Does nothing until it is asked. */
-export async function createIndexer(options: IndexerOptions): Promise<Indexer> {
-	const indexer = new FolderIndexer(options);
-	await indexer.load();
-	return indexer;
+/** An indexer that does nothing until it is asked; what the store holds it reads with the first request. */
+export function createIndexer(options: IndexerOptions): Indexer {
+	return new FolderIndexer(options);
 }
 
 class FolderIndexer implements Indexer {
 	readonly #options: IndexerOptions;
-	readonly #known = new KnownFiles();
+	readonly #stored: StoredIndex;
 	readonly #work = new WorkList();
 	readonly #requests = new Requests();
 	readonly #gatekeeper: Gatekeeper;
@@ -56,34 +53,24 @@ class FolderIndexer implements Indexer {
 	#error: string | undefined;
 	/** Requests wait until the store is empty. */
 	#clearing = false;
-	/** The hierarchy may be ahead of the store after a failed write. */
-	#mustReload = false;
-	/** Whether every vector was looked for since the start. */
-	#verified = false;
-	/** Inner nodes whose vectors were found missing then. */
+	/** Vectors are to be looked for once nothing else waits. */
+	#mustVerify = false;
+	/** Inner nodes whose vectors were found missing. */
 	#missingNodes: NodeId[] = [];
 
 	constructor(options: IndexerOptions) {
 		this.#options = options;
+		this.#stored = new StoredIndex(options);
 		this.#gatekeeper = new Gatekeeper(options);
 		this.#garbage = new Garbage(options.store, options.hierarchy);
 		this.#pace = new SlicePace(options.clock);
 		this.#update = this.#beginUpdate();
 	}
 
-	async load(): Promise<void> {
-		const { store, hierarchy } = this.#options;
-		for (const path of this.#known.paths()) hierarchy.setFile(path, null);
-		this.#known.clear();
-		let count = 0;
-		for (const [path, record] of store.files()) {
-			this.#known.set(path, record);
-			hierarchy.setFile(path, record.chunks);
-			if (++count % 1000 === 0) await nextTurn();
-		}
-		hierarchy.commit();
-		this.#lastUpdate = JSON.parse(store.getMeta(LAST_UPDATE_KEY) ?? 'null') as UpdateReport | null;
-		this.#mustReload = false;
+	async #read(): Promise<void> {
+		if (this.#stored.isRead) return;
+		await this.#stored.read();
+		this.#lastUpdate = JSON.parse(this.#options.store.getMeta(LAST_UPDATE_KEY) ?? 'null') as UpdateReport | null;
 	}
 
 	request(request: IndexRequest): Promise<UpdateReport> {
@@ -116,7 +103,7 @@ class FolderIndexer implements Indexer {
 	}
 
 	activity(): Pick<WorkspaceReport, 'state' | 'pending'> {
-		const state = this.#error ? 'error' : this.#gatekeeper.paused ? 'paused' : this.#working ? 'indexing' : 'ready';
+		const state = this.#error ? 'error' : this.#gatekeeper.paused ? 'paused' : this.#working || !this.#stored.isRead ? 'indexing' : 'ready';
 		return { state, pending: this.#work.size };
 	}
 
@@ -124,7 +111,7 @@ class FolderIndexer implements Indexer {
 		return describeIndex(this.#options, {
 			state: this.activity().state,
 			error: this.#error,
-			known: this.#known,
+			known: this.#stored.known,
 			waiting: [...this.#work.paths()],
 			failed: this.#failed,
 			lastUpdate: this.#lastUpdate,
@@ -142,7 +129,9 @@ class FolderIndexer implements Indexer {
 		try {
 			await store.clear();
 			this.#failed.clear();
-			await this.load();
+			this.#stored.distrust();
+			await this.#read();
+			this.#stored.growTree();
 		} finally {
 			this.#clearing = false;
 		}
@@ -173,11 +162,12 @@ class FolderIndexer implements Indexer {
 		this.#pace = new SlicePace(this.#options.clock);
 		this.#error = undefined;
 		try {
-			if (this.#mustReload) await this.load();
-			while (this.#requests.hasIncoming || this.#work.size > 0) {
+			await this.#read();
+			while (this.#requests.hasIncoming || this.#work.size > 0 || this.#mustVerify) {
 				await this.#gatekeeper.checkpoint();
 				for (const { id, request } of this.#requests.takeIncoming()) await this.#survey(id, request);
 				if (this.#work.size > 0 || this.#missingNodes.length > 0) await this.#runSlice();
+				else if (this.#mustVerify) await this.#verify();
 			}
 			await this.#finish();
 		} catch (error) {
@@ -186,16 +176,15 @@ class FolderIndexer implements Indexer {
 	}
 
 	/** Puts the files that a request is about on the work list. */
-	async #survey(id: symbol, { paths, reason }: IndexRequest): Promise<void> {
+	async #survey(id: symbol, { paths, reason, soon = false }: IndexRequest): Promise<void> {
 		const { workspace } = this.#options;
 		this.#update.counters.addReason(reason);
 		try {
-			const suspects = paths === 'all' ? await compareFolder(workspace, this.#known) : await lookAt(paths, workspace, this.#known);
-			if (paths === 'all' && !this.#verified) {
-				const { paths: damaged, nodes } = await findMissingVectors(this.#options, () => this.#gatekeeper.checkpoint());
-				for (const path of damaged) suspects.push({ path, file: await workspace.stat(path) });
-				this.#missingNodes = nodes;
-				this.#verified = true;
+			const suspects =
+				paths === 'all' ? await compareFolder(workspace, this.#stored.known) : await lookAt(paths, workspace, this.#stored.known);
+			if (paths === 'all' && !this.#stored.isVerified) {
+				if (soon) this.#mustVerify = true;
+				else suspects.push(...(await this.#findDamage()));
 			}
 			const distinct = new Map(suspects.map(({ path, file }) => [path, file]));
 			this.#requests.expect(id, distinct.size);
@@ -206,8 +195,25 @@ class FolderIndexer implements Indexer {
 		}
 	}
 
+	/** Answers whoever need not wait for it, and looks for what damage took. */
+	async #verify(): Promise<void> {
+		this.#requests.settle(this.#update.report());
+		// The answer leaves before the thread is busy again.
+		await nextTurn();
+		const request = Symbol('damage');
+		for (const { path, file } of await this.#findDamage()) this.#work.add(path, file, { urgent: false, request });
+	}
+
+	async #findDamage(): Promise<Suspect[]> {
+		this.#mustVerify = false;
+		const { files, nodes } = await this.#stored.findDamage(() => this.#gatekeeper.checkpoint());
+		this.#missingNodes = nodes;
+		return files;
+	}
+
 	async #runSlice(): Promise<void> {
 		const { hierarchy } = this.#options;
+		this.#stored.growTree();
 		const slice = this.#pace.begin();
 		while (this.#pace.hasRoom(slice)) {
 			const item = this.#work.take();
@@ -218,14 +224,14 @@ class FolderIndexer implements Indexer {
 			if (this.#requests.hasIncoming) break;
 		}
 		this.#pace.end();
-		this.#mustReload = true;
+		this.#stored.distrust();
 		const delta = hierarchy.commit();
 		this.#update.counters.nodesRemoved += delta.removed.length;
 		this.#garbage.grow(delta.removed.length);
 		this.#update.counters.nodesReused += delta.reusedNodes + (await this.#update.builder.fuse(delta.addedNodes));
 		for (const id of this.#missingNodes.splice(0)) await this.#update.builder.rebuild(id);
 		await this.#writeSlice(slice);
-		this.#mustReload = false;
+		this.#stored.trust();
 		this.#requests.fileDone(slice.items.flatMap((item) => [...item.requests]));
 		if (this.#work.size > 0) this.#requests.settle(this.#update.report());
 	}
@@ -233,10 +239,10 @@ class FolderIndexer implements Indexer {
 	/** Adds a file to the slice. A failure is the file's own, unless no model can be loaded at all. */
 	async #indexFile({ path, file }: WorkItem, slice: Slice): Promise<void> {
 		const { workspace, chunker, spaceId, store, clock, hierarchy, logger } = this.#options;
-		const known = this.#known.get(path);
+		const known = this.#stored.known.get(path);
 		try {
 			this.#failed.delete(path);
-			const read = await readRecord(path, file, { workspace, chunker, spaceId, store, known: this.#known, now: () => clock.now() });
+			const read = await readRecord(path, file, { workspace, chunker, spaceId, store, known: this.#stored.known, now: () => clock.now() });
 			if (!read && !known) return;
 			if (read && (await this.#update.embedMissing(read.record, read.text))) slice.filesWithModel++;
 			slice.records.set(path, read?.record ?? null);
@@ -258,12 +264,13 @@ class FolderIndexer implements Indexer {
 			const meta = publicationMeta(publicationCount(store) + 1, [...slice.records.keys()]);
 			await store.write({ files: slice.records, vectors, meta });
 		}
-		for (const [path, record] of slice.records) this.#known.set(path, record);
+		for (const [path, record] of slice.records) this.#stored.known.set(path, record);
 		if (slice.published.length > 0 || vectors.size > 0) events.published(slice.published);
 	}
 
 	async #finish(): Promise<void> {
 		const { store, events } = this.#options;
+		this.#stored.growTree();
 		const report = this.#update.report();
 		if (!isNoNews(report) || !this.#lastUpdate) {
 			await store.write({ meta: [[LAST_UPDATE_KEY, JSON.stringify(report)]] });
@@ -291,7 +298,7 @@ class FolderIndexer implements Indexer {
 	/** Keeps the vectors that are ready: they are named by content, so they are right whatever comes next. */
 	async #giveUp(error: unknown): Promise<void> {
 		const { store, logger, events } = this.#options;
-		this.#mustReload = true;
+		this.#stored.distrust();
 		this.#working = false;
 		await this.#update.closeDonors().catch(() => {});
 		const vectors = this.#update.builder.takeFresh();

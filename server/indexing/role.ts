@@ -64,7 +64,7 @@ export class Roles {
 		try {
 			const store = await openStore({ folder: this.#options.cache, spaceId, dimension, workspaceFolder: folder });
 			for (const message of store.recovered) events.problem(`${folder}: ${message}`);
-			const indexer = await this.#options.createIndexer(store, this.#partsOf());
+			const indexer = this.#options.createIndexer(store, this.#partsOf());
 			claim.renew(indexer.activity());
 			return { kind: 'builder', store, claim, indexer };
 		} catch (error) {
@@ -97,7 +97,7 @@ export class Roles {
 		this.#options.addNotice(notice);
 		events.problem(`${folder}: ${notice}`);
 		const store = await openStore({ folder: temporary, spaceId, dimension });
-		return { kind: 'builder', store, temporary, indexer: await this.#options.createIndexer(store, this.#partsOf()) };
+		return { kind: 'builder', store, temporary, indexer: this.#options.createIndexer(store, this.#partsOf()) };
 	}
 
 	async #follow(): Promise<Role> {

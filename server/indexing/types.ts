@@ -16,12 +16,12 @@ export const LAST_UPDATE_KEY = 'lastUpdate';
 export interface IndexerOptions {
 	workspace: Workspace;
 	store: Store;
-	/** Empty; the indexer fills it from the store. */
+	/** Empty; the indexer fills it from the store with its first request. */
 	hierarchy: Hierarchy;
 	chunker: Chunker;
-	tokenizer: Pick<Tokenizer, 'encode'>;
 	spaceId: SpaceId;
-	/** Called when the first vector is missing, so that an unchanged workspace loads no model. */
+	/** Called when the first vector is missing, as the models are, so that an unchanged workspace loads neither. */
+	tokenizer(): Promise<Pick<Tokenizer, 'encode'>>;
 	embedder(): Promise<Embedder>;
 	fuser(): Promise<Fuser>;
 	/** `idle` is awaited before each run of a model, so that completions come first. */
@@ -59,6 +59,8 @@ export interface IndexRequest {
 	paths: readonly string[] | 'all';
 	/** What asks: `start`, `save`, `watch`, `command`, … */
 	reason: string;
+	/** Answered before vectors are looked for that damage took, which is done once after a start. Default: after that. */
+	soon?: boolean;
 }
 
 /** Keeps one workspace folder's store true to the disk. */
@@ -100,7 +102,7 @@ export interface FolderIndexOptions {
 	/** Whether a cache that cannot be used is replaced by a temporary one: for an editor, not for a command that fills the cache. */
 	mayBuildAside: boolean;
 	/** The indexer that writes a store. */
-	createIndexer(store: Store, parts: Pick<IndexerOptions, 'events' | 'isOverBudget' | 'openDonors'>): Promise<Indexer>;
+	createIndexer(store: Store, parts: Pick<IndexerOptions, 'events' | 'isOverBudget' | 'openDonors'>): Indexer;
 	createHierarchy(): Hierarchy;
 	clock: Clock;
 	logger: Logger;

@@ -11,7 +11,7 @@ import type { Embedder, Fuser, Tokenizer } from '../inference/types.ts';
 
 export interface VectorBuilderOptions {
 	stored: { getVector(id: NodeId): Float32Array | undefined; hasVector(id: NodeId): boolean };
-	tokenizer: Pick<Tokenizer, 'encode'>;
+	tokenizer(): Promise<Pick<Tokenizer, 'encode'>>;
 	embedder(): Promise<Embedder>;
 	fuser(): Promise<Fuser>;
 	/** A vector that another index has. Default none. */
@@ -57,8 +57,9 @@ export class VectorBuilder {
 
 	async embed(id: NodeId, text: string): Promise<void> {
 		await this.#options.checkpoint();
+		const tokenizer = await this.#options.tokenizer();
 		const embedder = await this.#options.embedder();
-		const tokens = this.#options.tokenizer.encode(text).slice(0, embedder.maxTokens);
+		const tokens = tokenizer.encode(text).slice(0, embedder.maxTokens);
 		const [vector] = await embedder.embed([tokens]);
 		this.#fresh.set(id, checked(vector, 'embedder'));
 		this.embedded++;

@@ -16,7 +16,6 @@ import { createChunker } from '../chunking/chunker.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
 import { bundleOf } from '../inference/bundle.ts';
 import type { ExecutionProviderChoice } from '../inference/execution-providers.ts';
-import { createModels } from '../inference/models.ts';
 import type { ChangeReason } from '../workspace/types.ts';
 import { createWorkspace } from '../workspace/workspace.ts';
 import { type FolderIndex, openFolderIndex } from './folder-index.ts';
@@ -45,21 +44,23 @@ process.on('exit', () => {
 
 const logger = loggerOf((level, message) => emit('log', level, message));
 
+const bundle = bundleOf(data.bundle);
+
+/** What cutting and embedding need. An unchanged folder needs nothing of it. */
 async function load() {
-	const bundle = bundleOf(data.bundle);
+	const { createModels } = await import('../inference/models.ts');
 	const { executionProvider, threads, unloadAfterMs } = data;
 	// The CPU is no question to ask another thread.
 	const ask = async () => (await remote.chooseExecutionProvider()) as ExecutionProviderChoice;
 	const choose = executionProvider === 'cpu' ? undefined : ask;
 	const models = await createModels(bundle, { executionProvider, threads, unloadAfterMs, choose, logger });
-	return { bundle, models, chunker: createChunker({ countTokens: models.tokenizer.count, logger }) };
+	return { models, chunker: createChunker({ countTokens: models.tokenizer.count, logger }) };
 }
 const loaded = singleFlight(load);
-// Whoever asks is told of a failure.
-loaded().catch(() => {});
+/** How long after a request the first save need not wait for that. */
+const LOAD_AFTER_MS = 1000;
 
 async function open({ folder, exclude, watch }: FolderOptions): Promise<OpenFolder> {
-	const { bundle, models, chunker } = await loaded();
 	const { spaceId, manifest } = bundle;
 	const workspace = await createWorkspace(folder, { exclude, cacheFolder: data.cacheFolder, logger });
 	const index = await openFolderIndex({
@@ -76,11 +77,11 @@ async function open({ folder, exclude, watch }: FolderOptions): Promise<OpenFold
 				workspace,
 				store,
 				hierarchy: createHierarchy({ spaceId, arity: manifest.fuser.arity }),
-				chunker,
-				tokenizer: models.tokenizer,
+				chunker: { chunk: async (path, text) => (await loaded()).chunker.chunk(path, text) },
 				spaceId,
-				embedder: () => models.embedder(),
-				fuser: () => models.fuser(),
+				tokenizer: async () => (await loaded()).models.tokenizer,
+				embedder: async () => (await loaded()).models.embedder(),
+				fuser: async () => (await loaded()).models.fuser(),
 				gate,
 				onBattery: () => data.throttleOnBattery === true && power.onBattery(),
 				clock: systemClock,
@@ -160,7 +161,12 @@ const methods: Local<IndexingWorkerMethods> = {
 	closeFolder: close,
 	async request(folder, request) {
 		const { index } = await opened(folder);
-		return index.request(request);
+		try {
+			return await index.request(request);
+		} finally {
+			// Whoever asks is told of a failure.
+			systemClock.schedule(LOAD_AFTER_MS, () => loaded().catch(() => {}));
+		}
 	},
 	async prioritise(folder, paths) {
 		const { index } = await opened(folder);

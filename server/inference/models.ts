@@ -16,7 +16,6 @@ import { openWithFallback, type ProviderState } from './fallback-session.ts';
 import { createFuser } from './fuser.ts';
 import { createGenerator } from './generator.ts';
 import { openIdleSession } from './idle-session.ts';
-import { probeProvider } from './probe.ts';
 import { createProbeMemory, type ProbeMemory, probeKey } from './probe-memory.ts';
 import { createProjector } from './projector.ts';
 import { type ModelSession, openSession, type ProviderName, pieceSizeOn, RUNTIME_VERSION, supportedProviders } from './session.ts';
@@ -134,7 +133,10 @@ function choose(
 		generator: manifest.generator,
 	};
 	const timeoutMs = executionProvider === 'auto' ? AUTO_PROBE_MS : EXPLICIT_PROBE_MS;
-	const probeNow = (provider: ProviderName) => probeProvider({ ...task, provider, timeoutMs });
+	const probeNow = async (provider: ProviderName) => {
+		const { probeProvider } = await import('./probe.ts');
+		return probeProvider({ ...task, provider, timeoutMs });
+	};
 	const probe = (provider: ProviderName) => (memory ? memory.recall(provider, () => probeNow(provider)) : probeNow(provider));
 	return chooseExecutionProvider({ setting: executionProvider, machine: thisMachine(supportedProviders()), probe });
 }

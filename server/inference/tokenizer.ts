@@ -12,7 +12,7 @@ import { readFile } from 'node:fs/promises';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { HefError, messageOf } from '../base/errors.ts';
 import type { Tokenizer } from './types.ts';
-import { byteAlphabet, createVocabulary } from './vocabulary.ts';
+import { byteAlphabet, createVocabulary, type Vocabulary } from './vocabulary.ts';
 
 /** Pieces whose ids are remembered, those used lately among them; at most twice as many. */
 const PIECES_KEPT = 25_000;
@@ -56,7 +56,12 @@ export async function loadTokenizer(path: string, vocabSize: number): Promise<To
 function createTokenizer(json: TokenizerJson, vocabSize: number): Tokenizer {
 	const textTokens = textTokensOf(json, vocabSize);
 	const library = withoutSpecialTokens(json, textTokens);
-	const vocabulary = createVocabulary(textTokens);
+	/** Made when a generator asks for it: what only encodes needs none. */
+	let made: Vocabulary | undefined;
+	const vocabulary = (): Vocabulary => {
+		made ??= createVocabulary(textTokens);
+		return made;
+	};
 	const alphabet = byteAlphabet();
 	const utf8 = new TextEncoder();
 	let pieces = new Map<string, readonly number[]>();
@@ -92,7 +97,7 @@ function createTokenizer(json: TokenizerJson, vocabSize: number): Tokenizer {
 			return ids;
 		},
 		decode(ids) {
-			const bytes = Buffer.concat(ids.map((id) => vocabulary.tokenBytes(id)));
+			const bytes = Buffer.concat(ids.map((id) => vocabulary().tokenBytes(id)));
 			return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
 		},
 		count(text) {
@@ -101,8 +106,8 @@ function createTokenizer(json: TokenizerJson, vocabSize: number): Tokenizer {
 			return count;
 		},
 		preTokens: split,
-		tokenBytes: vocabulary.tokenBytes,
-		tokensCompatibleWith: vocabulary.tokensCompatibleWith,
+		tokenBytes: (id) => vocabulary().tokenBytes(id),
+		tokensCompatibleWith: (bytes) => vocabulary().tokensCompatibleWith(bytes),
 	};
 }
 

@@ -4,6 +4,8 @@
  * Byte strings are kept as strings of code units 0–255, whose order is the order of the bytes.
  */
 
+const LAST_OF_ALPHABET = 0x143;
+
 export interface Vocabulary {
 	/** Bytes of a token; empty for ids that stand for no text. Not to be written to. */
 	tokenBytes(id: number): Uint8Array;
@@ -16,11 +18,13 @@ export interface Vocabulary {
 
 /** @param tokens byte-level token texts with their ids, without tokens that stand for no text */
 export function createVocabulary(tokens: Iterable<readonly [string, number]>): Vocabulary {
-	const byteOf = new Map(byteAlphabet().map((character, byte) => [character, byte]));
+	const byteOf = new Uint8Array(LAST_OF_ALPHABET + 1);
+	for (const [byte, character] of byteAlphabet().entries()) byteOf[character.charCodeAt(0)] = byte;
 	const bytesById: Uint8Array[] = [];
 	const sorted: { text: string; id: number }[] = [];
 	for (const [token, id] of tokens) {
-		const bytes = Uint8Array.from(token, (character) => byteOf.get(character) ?? 0);
+		const bytes = new Uint8Array(token.length);
+		for (let i = 0; i < token.length; i++) bytes[i] = byteOf[token.charCodeAt(i)] ?? 0;
 		bytesById[id] = bytes;
 		sorted.push({ text: binaryString(bytes), id });
 	}

@@ -257,6 +257,7 @@ class StoreView implements WorkspaceView {
 		await this.#readFiles(this.#store.files(), gone);
 		await this.#readFiles([...gone].map((path) => [path, undefined] as const));
 		// What a snapshot holds beyond the hierarchy is out of date.
+		if (this.#index.size + this.#wanted.size === this.#hierarchy.nodeCount) return;
 		for (const id of [...this.#index.ids()]) {
 			if (this.#closed) return;
 			if (!this.#hierarchy.has(id)) this.#index.remove(id);
@@ -281,8 +282,8 @@ class StoreView implements WorkspaceView {
 	}
 
 	#accept(delta: HierarchyDelta): void {
-		for (const id of delta.addedChunks) this.#wanted.add(id);
-		for (const { id } of delta.addedNodes) this.#wanted.add(id);
+		for (const id of delta.addedChunks) this.#want(id);
+		for (const { id } of delta.addedNodes) this.#want(id);
 		for (const id of delta.removed) {
 			this.#wanted.delete(id);
 			if (!this.#index.has(id)) continue;
@@ -291,17 +292,18 @@ class StoreView implements WorkspaceView {
 		}
 	}
 
+	#want(id: NodeId): void {
+		if (!this.#index.has(id)) this.#wanted.add(id);
+	}
+
 	async #takeUpVectors(): Promise<void> {
 		for (const id of [...this.#wanted]) {
 			if (this.#closed) return;
-			if (this.#index.has(id)) this.#wanted.delete(id);
-			else {
-				const vector = this.#store.getVector(id);
-				if (vector) {
-					this.#index.add(id, vector);
-					this.#wanted.delete(id);
-					this.#changed();
-				}
+			const vector = this.#store.getVector(id);
+			if (vector) {
+				this.#index.add(id, vector);
+				this.#wanted.delete(id);
+				this.#changed();
 			}
 			await this.#pauseWhenDue();
 		}

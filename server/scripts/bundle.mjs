@@ -1,29 +1,36 @@
 /**
- * Bundles what a server runs before its first answer into one file, `dist/start.js`: an editor waits for `initialize`, and reading
- * the hundred small modules of the LSP library takes longer than all else. What is imported later stays a module of its own, and
- * so does `base/errors`: an error has the same class on both sides. With `--watch` it goes on whenever a source changes.
+ * Bundles what a start waits for, because reading hundreds of small modules takes longer than running them:
+ *
+ * - `dist/start.js`, what runs before the answer to `initialize`. What is imported later stays a module of its own, and so does
+ *   `base/errors`: an error has the same class on both sides.
+ * - `dist/workers/`, one file for each worker thread, and beside them what they share and what they import later. Modules that
+ *   start a program beside themselves stay where they are.
+ *
+ * With `--watch` it goes on whenever a source changes.
  */
+import { rmSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build, context } from 'esbuild';
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '..');
 
-const leaveModules = {
+/** Leaves the imported modules for which `stays` is true where the compiler puts them, seen from a folder below `server/`. */
+const leaveModules = (from, stays) => ({
 	name: 'leave-modules',
 	setup({ onResolve }) {
 		onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir, kind }) => {
 			const file = relative(folder, join(resolveDir, path)).split(sep).join('/');
-			const isLater = kind === 'dynamic-import' && !file.startsWith('lsp/');
-			return isLater || file === 'base/errors.ts' ? { path: `./${file.replace(/\.ts$/, '.js')}`, external: true } : undefined;
+			if (!stays(file, kind)) return undefined;
+			const place = relative(join(folder, from), join(folder, 'dist', file.replace(/\.ts$/, '.js')));
+			const specifier = place.split(sep).join('/');
+			return { path: specifier.startsWith('.') ? specifier : `./${specifier}`, external: true };
 		});
 	},
-};
+});
 
-const options = {
+const common = {
 	absWorkingDir: folder,
-	entryPoints: ['main.ts'],
-	outfile: 'dist/start.js',
 	bundle: true,
 	platform: 'node',
 	format: 'esm',
@@ -31,15 +38,35 @@ const options = {
 	sourcemap: true,
 	sourcesContent: false,
 	logLevel: 'warning',
-	plugins: [leaveModules],
-	// The LSP library is CommonJS.
-	banner: { js: "import { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);" },
+	// Some libraries are CommonJS.
+	banner: {
+		js: "import { createRequire as createRequireOfBundle } from 'node:module';\nconst require = createRequireOfBundle(import.meta.url);",
+	},
 };
 
+const start = {
+	...common,
+	entryPoints: ['main.ts'],
+	outfile: 'dist/start.js',
+	plugins: [leaveModules('dist', (file, kind) => (kind === 'dynamic-import' && !file.startsWith('lsp/')) || file === 'base/errors.ts')],
+};
+
+const STARTS_A_PROGRAM = new Set(['inference/probe.ts', 'store/checkup.ts']);
+const workers = {
+	...common,
+	entryPoints: { completion: 'completion/worker.ts', indexing: 'indexing/worker.ts' },
+	outdir: 'dist/workers',
+	splitting: true,
+	// Native, or read from disk beside themselves.
+	external: ['lmdb', 'onnxruntime-node', 'hnswlib-node', 'web-tree-sitter', '@vscode/tree-sitter-wasm'],
+	plugins: [leaveModules('dist/workers', (file) => STARTS_A_PROGRAM.has(file))],
+};
+
+// Their names change with their content.
+rmSync(join(folder, workers.outdir), { recursive: true, force: true });
 if (process.argv.includes('--watch')) {
-	const watcher = await context(options);
-	await watcher.watch();
+	for (const options of [start, workers]) await (await context(options)).watch();
 	console.log('watching');
 } else {
-	await build(options);
+	await Promise.all([build(start), build(workers)]);
 }

@@ -6,13 +6,14 @@ import { readFile } from 'node:fs/promises';
 import { register } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { isMainThread } from 'node:worker_threads';
-import { transform } from 'esbuild';
 
 // Node loads this file a second time, in the thread of its hooks; workers inherit those.
 if (isMainThread) register(import.meta.url);
 
 export async function load(url, context, nextLoad) {
 	if (!url.startsWith('file:') || !url.endsWith('.ts')) return nextLoad(url, context);
+	// Workers load this file too, and have nothing to transform: what they measure must not wait for it.
+	const { transform } = await import('esbuild');
 	const path = fileURLToPath(url);
 	const { code } = await transform(await readFile(path, 'utf8'), {
 		loader: 'ts',

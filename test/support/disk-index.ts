@@ -66,7 +66,7 @@ export async function openDiskIndex({ folder, cacheFolder, cutter }: DiskIndexOp
 		store,
 		hierarchy,
 		chunker: cutter.chunker,
-		tokenizer: cutter.tokenizer,
+		tokenizer: async () => cutter.tokenizer,
 		spaceId: DISK_SPACE,
 		embedder: async () => embedder,
 		fuser: async () => fuser,

@@ -50,7 +50,7 @@ export async function openEditorIndex({ onEmbed, wrapStore = (store) => store, .
 				store: wrapStore(store),
 				hierarchy: createHierarchy({ spaceId }),
 				chunker: createFakeChunker(),
-				tokenizer: fakeTokenizer,
+				tokenizer: async () => fakeTokenizer,
 				spaceId,
 				embedder: async () => embedder,
 				fuser: async () => fuser,

@@ -77,7 +77,7 @@ const indexer = await createIndexer({
 	store,
 	hierarchy: withJournal(createHierarchy(KILL_SPACE)),
 	chunker: createFakeChunker(),
-	tokenizer: fakeTokenizer,
+	tokenizer: async () => fakeTokenizer,
 	spaceId: KILL_SPACE.spaceId,
 	embedder: async () => embedder,
 	fuser: async () => fuser,

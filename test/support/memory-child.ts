@@ -80,7 +80,7 @@ async function open(folder: string, dimension: number): Promise<MemoryReport> {
 		store,
 		hierarchy,
 		chunker: createFakeChunker(),
-		tokenizer: fakeTokenizer,
+		tokenizer: async () => fakeTokenizer,
 		spaceId,
 		embedder: never,
 		fuser: never,

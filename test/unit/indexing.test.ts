@@ -42,7 +42,7 @@ async function setUp({ files = {}, workspace = createFakeWorkspace(files), store
 		store,
 		hierarchy,
 		chunker,
-		tokenizer: fakeTokenizer,
+		tokenizer: async () => fakeTokenizer,
 		spaceId,
 		embedder: async () => embedder,
 		fuser: async () => fuser,
@@ -454,6 +454,38 @@ describe('failures', () => {
 		await expectComplete(second);
 		expect(report.chunksEmbedded + report.nodesFused).toBe(lost.length);
 		expect(report.filesChanged).toBe(0);
+	});
+
+	test('a start that is answered soon is answered before they are looked for, and they are made again all the same', async () => {
+		const first = await setUp({ files: project() });
+		await first.index();
+		const [lost] = first.hierarchy.chunksOf('src/a.py');
+		await first.store.write({ vectors: [[lost?.id as NodeId, null]] });
+		const second = await setUp({ workspace: first.workspace, store: first.store });
+		const look = vi.spyOn(second.store, 'hasVector');
+		const report = await second.indexer.request({ paths: 'all', reason: 'start', soon: true });
+		expect(look).not.toHaveBeenCalled();
+		expect(report.chunksEmbedded).toBe(0);
+		expect(second.indexer.activity().state).toBe('indexing');
+		await second.indexer.idle();
+		await expectComplete(second);
+		expect(second.indexer.report()).toMatchObject({ state: 'ready', lastUpdate: { chunksEmbedded: 1 } });
+		look.mockClear();
+		await second.index();
+		expect(look).not.toHaveBeenCalled();
+	});
+
+	test('a save right after such a start changes the tree that is stored, and no vector but its own is made', async () => {
+		const first = await setUp({ files: project() });
+		await first.index();
+		const second = await setUp({ workspace: first.workspace, store: first.store });
+		await second.indexer.request({ paths: 'all', reason: 'start', soon: true });
+		second.workspace.write('src/a.py', lines(10, 'a').replace('def a4\n', 'def changed\n'));
+		const report = await second.save('src/a.py');
+		await second.indexer.idle();
+		await expectComplete(second);
+		expect(report.chunksEmbedded).toBe(1);
+		expect(second.hierarchy.fileCount).toBe(5);
 	});
 
 	test('a vector lost while running is made again when its parent needs it', async () => {

@@ -42,7 +42,7 @@ async function startIndexer(store: Store, onPublished: (paths: string[] | 'all')
 		store,
 		hierarchy,
 		chunker: createFakeChunker(),
-		tokenizer: fakeTokenizer,
+		tokenizer: async () => fakeTokenizer,
 		spaceId,
 		embedder: async () => embedder,
 		fuser: async () => createFakeFuser(),

@@ -150,7 +150,9 @@ async function warmStarts(site: Site, cacheFolder: string, trials: number): Prom
 		const ms = performance.now() - started;
 		await services.settled();
 		const copiedMs = performance.now() - started;
-		const { lastUpdate } = await services.report(site.folder);
+		let report = await services.report(site.folder);
+		for (; report.state !== 'ready'; report = await services.report(site.folder)) await wait(20);
+		const { lastUpdate } = report;
 		await services.dispose();
 		// The first start looks again at what was saved within its last two seconds.
 		if (trial > 0) starts.push({ ms, copiedMs, embedded: lastUpdate?.chunksEmbedded ?? Number.NaN });

@@ -1,0 +1,89 @@
+/**
+ * What the store holds of a folder, read no sooner than it is needed: its files before anything else, the tree over them when
+ * something changes, and the vectors, each of which is looked for once, last.
+ *
+ * Guarantees: after {@link StoredIndex.distrust} everything is read again; a store that is empty when it is read has lost nothing.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { NodeId } from '../base/ids.ts';
+import type { Hierarchy } from '../hierarchy/types.ts';
+import type { Store } from '../store/types.ts';
+import type { Workspace } from '../workspace/types.ts';
+import { KnownFiles } from './known-files.ts';
+import { findMissingVectors } from './repair.ts';
+import type { Suspect } from './survey.ts';
+
+const FILES_PER_TURN = 1000;
+
+export interface StoredIndexOptions {
+	store: Store;
+	/** Empty; filled from the store. */
+	hierarchy: Hierarchy;
+	workspace: Pick<Workspace, 'stat'>;
+}
+
+export class StoredIndex {
+	readonly known = new KnownFiles();
+	readonly #options: StoredIndexOptions;
+	/** Nothing was read yet, or memory may be ahead of the store after a failed write. */
+	#mustRead = true;
+	/** Files were read that the tree does not have. */
+	#mustGrow = false;
+	#verified = false;
+
+	constructor(options: StoredIndexOptions) {
+		this.#options = options;
+	}
+
+	/** Whether what is in memory says what the store says. */
+	get isRead(): boolean {
+		return !this.#mustRead;
+	}
+
+	/** Whether every vector was looked for since the start. */
+	get isVerified(): boolean {
+		return this.#verified;
+	}
+
+	/** Memory may say more than the store; `trust` takes it back. */
+	distrust(): void {
+		this.#mustRead = true;
+	}
+
+	trust(): void {
+		this.#mustRead = false;
+	}
+
+	/** Reads which files there are, if that is not known. */
+	async read(): Promise<void> {
+		if (!this.#mustRead) return;
+		const { store, hierarchy } = this.#options;
+		for (const path of this.known.paths()) hierarchy.setFile(path, null);
+		this.known.clear();
+		let count = 0;
+		for (const [path, record] of store.files()) {
+			this.known.set(path, record);
+			hierarchy.setFile(path, record.chunks);
+			if (++count % FILES_PER_TURN === 0) await nextTurn();
+		}
+		this.#mustGrow = true;
+		this.#verified ||= this.known.size === 0;
+		this.#mustRead = false;
+	}
+
+	/** Makes the tree that of the files that were read. To be called before anything else is put into it. */
+	growTree(): void {
+		if (this.#mustGrow) this.#options.hierarchy.commit();
+		this.#mustGrow = false;
+	}
+
+	/** Looks for every vector: files whose chunks lack theirs, and inner nodes that do. @param checkpoint awaited now and then */
+	async findDamage(checkpoint: () => Promise<void>): Promise<{ files: Suspect[]; nodes: NodeId[] }> {
+		this.growTree();
+		const { paths, nodes } = await findMissingVectors(this.#options, checkpoint);
+		const files: Suspect[] = [];
+		for (const path of paths) files.push({ path, file: await this.#options.workspace.stat(path) });
+		this.#verified = true;
+		return { files, nodes };
+	}
+}
