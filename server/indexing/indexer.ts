@@ -215,7 +215,9 @@ class FolderIndexer implements Indexer {
 		const { hierarchy } = this.#options;
 		this.#stored.growTree();
 		const slice = this.#pace.begin();
-		while (this.#pace.hasRoom(slice)) {
+		// What the user looks at is published as soon as it is there.
+		while (this.#pace.hasRoom(slice) && !(this.#work.atBorder && slice.items.length > 0)) {
+			await this.#gatekeeper.checkpoint();
 			const item = this.#work.take();
 			if (!item) break;
 			slice.items.push(item);

@@ -20,12 +20,16 @@ export interface UpdateOptions extends IndexerOptions {
 	checkpoint(): Promise<void>;
 }
 
+/** Telling another thread takes as long as embedding a chunk, and nobody reads faster. */
+const PROGRESS_MS = 50;
+
 export class Update {
 	readonly counters: Counters;
 	readonly builder: VectorBuilder;
 	readonly #options: UpdateOptions;
 	readonly #remaining: RemainingTime;
 	#donors: Donors | undefined;
+	#reportedMs = Number.NEGATIVE_INFINITY;
 
 	constructor(options: UpdateOptions) {
 		this.#options = options;
@@ -37,8 +41,11 @@ export class Update {
 	/** Whether the embedder had to run. */
 	async embedMissing(record: FileRecord, text: string): Promise<boolean> {
 		const before = this.builder.embedded;
-		for (const { id, startOffset, endOffset } of record.chunks) {
-			if (this.builder.has(id) || this.builder.borrow(id)) this.counters.chunksReused++;
+		// All at once: the store's view of its file ends with a turn, and another one costs more than looking into it.
+		const missing = record.chunks.filter(({ id }) => !this.builder.has(id) && !this.builder.borrow(id));
+		this.counters.chunksReused += record.chunks.length - missing.length;
+		for (const { id, startOffset, endOffset } of missing) {
+			if (this.builder.isFresh(id)) this.counters.chunksReused++;
 			else await this.builder.embed(id, text.slice(startOffset, endOffset));
 		}
 		return this.builder.embedded > before;
@@ -51,6 +58,9 @@ export class Update {
 	reportProgress({ file }: WorkItem, work: WorkList): void {
 		const filesDone = ++this.counters.filesDone;
 		this.#remaining.done(file?.sizeBytes ?? 0);
+		const now = this.#options.clock.elapsed();
+		if (work.size > 0 && now - this.#reportedMs < PROGRESS_MS) return;
+		this.#reportedMs = now;
 		const remainingMs = this.#remaining.estimate(work.sizeBytes);
 		this.#options.events.progress({
 			filesDone,

@@ -44,6 +44,11 @@ export class VectorBuilder {
 		return this.#fresh.size;
 	}
 
+	/** Made, and not yet taken to the store. */
+	isFresh(id: NodeId): boolean {
+		return this.#fresh.has(id);
+	}
+
 	has(id: NodeId): boolean {
 		return this.#fresh.has(id) || this.#options.stored.hasVector(id);
 	}

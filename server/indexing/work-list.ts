@@ -16,6 +16,9 @@ export interface WorkItem {
 	requests: Set<symbol>;
 }
 
+/** Rank of what nobody asked for and no open file is near to. */
+const REST = 4;
+
 export class WorkList {
 	readonly #items = new Map<string, WorkItem>();
 	/** Next item last; undefined after a change of content or order. */
@@ -24,6 +27,7 @@ export class WorkList {
 	#openFolders: ReadonlySet<string> = new Set();
 	#imported: (path: string) => boolean = () => false;
 	#sizeBytes = 0;
+	#tookNear = false;
 
 	get size(): number {
 		return this.#items.size;
@@ -55,13 +59,16 @@ export class WorkList {
 		this.#order = undefined;
 	}
 
+	/** Whether what comes next is neither asked for nor near an open file, after a file that was. */
+	get atBorder(): boolean {
+		const next = this.#ordered().at(-1);
+		return this.#tookNear && next !== undefined && this.#rank(next) === REST;
+	}
+
 	take(): WorkItem | undefined {
-		this.#order ??= [...this.#items.values()]
-			.map((item) => ({ item, rank: this.#rank(item) }))
-			.sort((a, b) => b.rank - a.rank || mtimeOf(a.item) - mtimeOf(b.item))
-			.map(({ item }) => item);
-		const next = this.#order.pop();
+		const next = this.#ordered().pop();
 		if (!next) return undefined;
+		this.#tookNear = this.#rank(next) !== REST;
 		this.#items.delete(next.path);
 		this.#sizeBytes -= next.file?.sizeBytes ?? 0;
 		return next;
@@ -78,12 +85,20 @@ export class WorkList {
 		this.#order = undefined;
 	}
 
+	#ordered(): WorkItem[] {
+		this.#order ??= [...this.#items.values()]
+			.map((item) => ({ item, rank: this.#rank(item) }))
+			.sort((a, b) => b.rank - a.rank || mtimeOf(a.item) - mtimeOf(b.item))
+			.map(({ item }) => item);
+		return this.#order;
+	}
+
 	/** Lower comes first. */
 	#rank(item: WorkItem): number {
 		if (item.urgent) return 0;
 		if (this.#openFiles.has(item.path)) return 1;
 		if (this.#imported(item.path)) return 2;
-		return this.#openFolders.has(folderOf(item.path)) ? 3 : 4;
+		return this.#openFolders.has(folderOf(item.path)) ? 3 : REST;
 	}
 }
 

@@ -16,6 +16,7 @@ import { createChunker } from '../chunking/chunker.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
 import { bundleOf } from '../inference/bundle.ts';
 import type { ExecutionProviderChoice } from '../inference/execution-providers.ts';
+import { existingStorePath, workspaceCacheFolder } from '../store/lmdb-store.ts';
 import type { ChangeReason } from '../workspace/types.ts';
 import { createWorkspace } from '../workspace/workspace.ts';
 import { type FolderIndex, openFolderIndex } from './folder-index.ts';
@@ -62,6 +63,11 @@ const LOAD_AFTER_MS = 1000;
 
 async function open({ folder, exclude, watch }: FolderOptions): Promise<OpenFolder> {
 	const { spaceId, manifest } = bundle;
+	// A first build needs them at once.
+	if (existingStorePath(workspaceCacheFolder(data.cacheFolder, folder)) === undefined)
+		loaded()
+			.then(({ models }) => models.embedder())
+			.catch(() => {});
 	const workspace = await createWorkspace(folder, { exclude, cacheFolder: data.cacheFolder, logger });
 	const index = await openFolderIndex({
 		folder,

@@ -137,14 +137,15 @@ export function syncData(path: string): void {
 export function openEnvironment(path: string, mode: { readOnly?: boolean; noSync?: boolean } = {}): Environment {
 	if (!mode.readOnly) mkdirSync(path, { recursive: true });
 	else if (!existsSync(join(path, DATA_FILE))) throw new Error('there is no index');
+	const isNew = !existsSync(join(path, DATA_FILE));
 	const root = open<string, string>({ path, noSubdir: false, maxDbs: 4, encoding: 'string', cache: false, ...mode });
 	const binary = { encoding: 'binary', keyEncoding: 'binary', cache: false } as const;
-	return {
-		path,
-		root,
+	const databases = () => ({
 		files: root.openDB<Buffer, Buffer>({ name: 'files', ...binary }),
 		vectors: root.openDB<Buffer, Buffer>({ name: 'vectors', ...binary }),
-	};
+	});
+	// Making each waits for the disk, unless they are made together.
+	return { path, root, ...(isNew ? root.transactionSync(databases) : databases()) };
 }
 
 function hintFor(complaint: string): string {

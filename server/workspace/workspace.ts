@@ -6,7 +6,7 @@
  *
  * Deliberately lacks: any memory of what was seen. What changed since last time is the caller's question.
  */
-import { realpath } from 'node:fs/promises';
+import { realpathSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
@@ -35,13 +35,12 @@ export async function createWorkspace(folderPath: string, options: WorkspaceOpti
 	const filter = await createPathFilter({ folder, exclude: [...exclude, ...cacheRule(folder, cacheFolder)], useGlobalGitExcludes });
 
 	const includes = (path: string): boolean => isInside(path) && sourceKindOf(path) !== undefined && !filter.ignores(path, false);
-	const realFolder = () => realpath(folder).catch(() => folder);
-	let root = await realFolder();
+	let root = realPath(folder) ?? folder;
 	/** Whether no link on the way leads elsewhere. The folder itself may have been put elsewhere. */
-	const isReal = async (path: string): Promise<boolean> => {
-		const real = await realpath(join(folder, path)).catch(() => undefined);
+	const isReal = (path: string): boolean => {
+		const real = realPath(join(folder, path));
 		if (real === undefined || real === join(root, path)) return real !== undefined;
-		root = await realFolder();
+		root = realPath(folder) ?? folder;
 		return real === join(root, path);
 	};
 
@@ -53,11 +52,11 @@ export async function createWorkspace(folderPath: string, options: WorkspaceOpti
 			return listFiles({ folder, entersFolder: (path) => !filter.ignores(path, true), includesFile: includes, logger });
 		},
 		async stat(path) {
-			return includes(path) && (await isReal(path)) ? statFile(folder, path) : undefined;
+			return includes(path) && isReal(path) ? statFile(folder, path) : undefined;
 		},
 		async read(path) {
 			const kind = sourceKindOf(path);
-			if (!kind || !includes(path) || !(await isReal(path))) return { kind: 'skipped', reason: 'unreadable' };
+			if (!kind || !includes(path) || !isReal(path)) return { kind: 'skipped', reason: 'unreadable' };
 			return readSource(join(folder, path), kind);
 		},
 		async watch(onChange, onProblem) {
@@ -76,6 +75,15 @@ export async function createWorkspace(folderPath: string, options: WorkspaceOpti
 			});
 		},
 	};
+}
+
+/** Undefined when there is nothing. */
+function realPath(path: string): string | undefined {
+	try {
+		return realpathSync.native(path);
+	} catch {
+		return undefined;
+	}
 }
 
 /** Whether a relative path stays in the folder and is written plainly. */

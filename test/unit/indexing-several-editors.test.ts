@@ -206,6 +206,7 @@ describe('two editors on one folder', () => {
 		await waits;
 		claim.release();
 		const { index } = await opening;
+		expect(await index.request({ paths: 'all', reason: 'start' })).toMatchObject({ filesChanged: 0, chunksEmbedded: 0 });
 		expect(index.report()).toMatchObject({ builder: { own: true }, files: 3 });
 		expect(index.storePath).not.toBe(storePath);
 	});

@@ -232,6 +232,33 @@ describe('order', () => {
 		expect(running.published[0]?.length).toBe(4);
 	});
 
+	test('what is near an open file is published before the rest is begun', async () => {
+		const files = { ...many, 'd2/f2.py': 'from d0.f4 import x\nfrom ..d1 import f5\n' };
+		const running = await setUp({ files });
+		await running.indexer.prioritise(['d2/f2.py']);
+		await running.index();
+		const near = running.published.findIndex((slice) => slice.includes('d2/f6.py'));
+		expect(running.published.slice(0, near + 1).flat().length).toBe(12);
+		expect(running.published.slice(near + 1).flat().length).toBe(28);
+	});
+
+	test('progress is told at its beginning and its end, and in between not more often than it can be read', async () => {
+		const clock = createManualClock();
+		let chunks = 0;
+		const running = await setUp({
+			files: many,
+			onEmbed: () => {
+				if (++chunks % 2 === 0) clock.advance(10);
+			},
+			options: { clock },
+		});
+		await running.index();
+		expect(running.progress[0]).toMatchObject({ filesDone: 1, filesTotal: 40 });
+		expect(running.progress.at(-1)).toMatchObject({ filesDone: 40, filesTotal: 40 });
+		expect(running.progress.length).toBeGreaterThan(3);
+		expect(running.progress.length).toBeLessThan(20);
+	});
+
 	test('what an open file imports comes right after it, before its folder', async () => {
 		const files = { ...many, 'd2/f2.py': 'from d0.f4 import x\nfrom ..d1 import f5\n' };
 		const running = await setUp({ files });
