@@ -17,6 +17,8 @@ import type { TokenSequence } from './token-sequence.ts';
 export interface NgramIndex {
 	/** Tokens of files that are there. */
 	readonly tokens: number;
+	/** Most tokens that can be there. */
+	readonly maxTokens: number;
 	/** Memory of the arrays. */
 	readonly sizeBytes: number;
 	has(file: string): boolean;
@@ -88,6 +90,7 @@ export function createNgramIndex({ maxTokens = MAX_TOKENS }: { maxTokens?: numbe
 	}
 
 	return {
+		maxTokens,
 		get tokens() {
 			return live;
 		},

@@ -2,7 +2,8 @@
  * Keeps an n-gram index true to the files that were published, in the background of the completion thread.
  *
  * Guarantees: a completion never waits for it and finds what is there so far; work goes on in turns of a few milliseconds,
- * each after a pause; a file whose content did not change is not read again; a file that cannot be read is left out.
+ * each after a pause; a file whose content did not change is not read again; a file that cannot be read is left out. Of a folder
+ * that is larger than the index the files are taken that changed last, and no work is done for those that would make room at once.
  * Deliberately lacks: watching; it is told which paths changed.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -43,6 +44,10 @@ export interface RepositoryCopiesOptions {
 
 /** Longest turn of work. */
 const TURN_MS = 3;
+/** Records that are read in one turn. */
+const FILES_PER_TURN = 64;
+/** Source has 3 to 4 bytes a token: the files that are taken fill the index, or nearly so. */
+const BYTES_PER_TOKEN = 3;
 
 export function createRepositoryCopies({
 	view,
@@ -75,7 +80,7 @@ export function createRepositoryCopies({
 		}
 	};
 
-	const load = async (path: string): Promise<void> => {
+	const load = async (path: string, isCopied: boolean): Promise<void> => {
 		const record = view.file(path);
 		const hash = record && record.skipped === undefined ? record.contentHash : undefined;
 		if (hash !== undefined && held.get(path) === hash) return;
@@ -84,7 +89,7 @@ export function createRepositoryCopies({
 		const text = source?.kind === 'text' ? source.text.replaceAll('\r\n', '\n') : undefined;
 		observe?.(path, text);
 		if (tokenizer) {
-			const tokens = text === undefined ? undefined : await inTurns(tokenizer.encodeInTurns(text));
+			const tokens = text === undefined || !isCopied ? undefined : await inTurns(tokenizer.encodeInTurns(text));
 			if (closed) return;
 			await inTurns(index.put(path, tokens));
 		}
@@ -92,13 +97,33 @@ export function createRepositoryCopies({
 		else held.set(path, hash);
 	};
 
+	/** What changed last comes last, because the index forgets what came first; and whether there will be room for it. */
+	const inOrder = async (paths: ReadonlySet<string>): Promise<(readonly [path: string, isCopied: boolean])[]> => {
+		const files: { path: string; sizeBytes: number; changedMs: number }[] = [];
+		for (const path of paths) {
+			const { mtimeMs = 0, sizeBytes = 0 } = view.file(path) ?? {};
+			// A time of 0 stands for one that was too new to be trusted.
+			files.push({ path, sizeBytes, changedMs: mtimeMs || Number.POSITIVE_INFINITY });
+			if (files.length % FILES_PER_TURN === 0) await rest();
+			if (closed) return [];
+		}
+		files.sort((a, b) => (a.changedMs === b.changedMs ? 0 : a.changedMs - b.changedMs));
+		let bytes = 0;
+		const ordered: (readonly [path: string, isCopied: boolean])[] = [];
+		for (const { path, sizeBytes } of files.reverse()) {
+			bytes += sizeBytes;
+			ordered.push([path, bytes <= index.maxTokens * BYTES_PER_TOKEN]);
+		}
+		return ordered.reverse();
+	};
+
 	const loadAll = async (paths: readonly string[] | 'all'): Promise<void> => {
 		await view.settled();
-		const wanted = paths === 'all' ? new Set([...held.keys(), ...view.paths()]) : paths;
-		for (const path of wanted) {
+		const wanted = paths === 'all' ? await inOrder(new Set([...held.keys(), ...view.paths()])) : paths.map((path) => [path, true] as const);
+		for (const [path, isCopied] of wanted) {
 			await rest();
 			if (closed) return;
-			await load(path).catch((error: unknown) => logger.warn(`copying from ${path}: ${messageOf(error)}`));
+			await load(path, isCopied).catch((error: unknown) => logger.warn(`copying from ${path}: ${messageOf(error)}`));
 		}
 	};
 

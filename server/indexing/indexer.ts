@@ -214,7 +214,7 @@ class FolderIndexer implements Indexer {
 	async #runSlice(): Promise<void> {
 		const { hierarchy } = this.#options;
 		this.#stored.growTree();
-		const slice = this.#pace.begin();
+		const slice = this.#pace.begin(this.#work.size);
 		// What the user looks at is published as soon as it is there.
 		while (this.#pace.hasRoom(slice) && !(this.#work.atBorder && slice.items.length > 0)) {
 			await this.#gatekeeper.checkpoint();

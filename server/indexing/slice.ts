@@ -1,4 +1,7 @@
-/** What is written in one transaction, and how much that may be: little at first, so that the first results come early. */
+/**
+ * What is written in one transaction, and how much that may be: little at first, so that the first results come early, and little at
+ * the end, so that whoever follows has not much left to take up.
+ */
 import type { Clock } from '../base/clock.ts';
 import type { FileRecord } from '../store/types.ts';
 import type { WorkItem } from './work-list.ts';
@@ -22,6 +25,8 @@ export class SlicePace {
 	#files = FIRST_SLICE_FILES;
 	#reordered = false;
 	#begunMs = 0;
+	/** Files of the slice under way. */
+	#most = FIRST_SLICE_FILES;
 
 	constructor(clock: Pick<Clock, 'elapsed'>) {
 		this.#clock = clock;
@@ -32,8 +37,10 @@ export class SlicePace {
 		this.#reordered = true;
 	}
 
-	begin(): Slice {
+	/** @param waiting files that are left */
+	begin(waiting: number): Slice {
 		this.#reordered = false;
+		this.#most = Math.min(this.#files, Math.max(FIRST_SLICE_FILES, Math.ceil(waiting / 2)));
 		this.#begunMs = this.#clock.elapsed();
 		return new Slice();
 	}
@@ -41,7 +48,7 @@ export class SlicePace {
 	/** Whether another file may be added to the slice. */
 	hasRoom({ items, filesWithModel }: Slice): boolean {
 		if (this.#reordered && items.length > 0) return false;
-		return filesWithModel < this.#files && this.#clock.elapsed() - this.#begunMs < SLICE_MS;
+		return filesWithModel < this.#most && this.#clock.elapsed() - this.#begunMs < SLICE_MS;
 	}
 
 	end(): void {

@@ -289,6 +289,37 @@ describe('a repository that is followed', () => {
 		await copies.close();
 	});
 
+	test('of a folder that is too large, what changed last is taken, and nothing is done for the rest', async () => {
+		texts.clear();
+		for (let i = 0; i < 20; i++) texts.set(`f${i}`, `${i} `.repeat(100));
+		const times = new Map([...texts.keys()].map((path, i) => [path, i < 3 ? 0 : 1_000_000 - i]));
+		const dated = {
+			...view,
+			file: (path: string) => ({ ...(view.file(path) as FileRecord), sizeBytes: 250, mtimeMs: times.get(path) ?? 0 }),
+		};
+		const encoded: string[] = [];
+		const counting = createBlockTokenizer({
+			...tokenizer,
+			encode(text: string) {
+				encoded.push(text);
+				return tokenizer.encode(text);
+			},
+		});
+		const observed: string[] = [];
+		const index = createNgramIndex({ maxTokens: 1000 });
+		const copies = createRepositoryCopies({ view: dated, read, tokenizer: counting, index, observe: (path) => observed.push(path) });
+		copies.follow('all');
+		await copies.settled();
+		const taken = [...texts.keys()].filter((path) => index.has(path));
+		// Twelve files by their bytes, of which the index holds those that came last.
+		expect(taken).toEqual(expect.arrayContaining(['f0', 'f1', 'f2']));
+		expect(taken.every((path) => Number(path.slice(1)) < 12)).toBe(true);
+		expect(encoded.some((text) => text.startsWith('12 '))).toBe(false);
+		expect(encoded.some((text) => text.startsWith('9 '))).toBe(true);
+		expect(observed.length).toBe(20);
+		await copies.close();
+	});
+
 	test('ends early when closed', async () => {
 		texts.clear();
 		for (let i = 0; i < 50; i++) texts.set(`f${i}`, 'some text '.repeat(1000 + i));
