@@ -22,8 +22,8 @@ const ROOM_TO_WRITE = 256;
 
 export const evalCommand: Command = {
 	name: 'eval',
-	usage: `--data FILE.jsonl --repos DIR [--modes none,snippets,hef[-entities][-copy][-speculation],copy] [--variants]
-       [--limit N] [--mid] [--no-suffix] [--no-entities] [--no-copy] [--no-speculation] [--k N,N…]
+	usage: `--data FILE.jsonl --repos DIR [--modes none,snippets,hef[-entities][-copy][-speculation][-search],copy] [--variants]
+       [--limit N] [--mid] [--no-suffix] [--no-entities] [--no-copy] [--no-speculation] [--no-search] [--k N,N…]
        [--levels chunk,file,directory,repository] [--reference BUNDLE] [--against BUNDLE] [--workers N]
        [--details FILE.jsonl] [--plot FILE.svg] [--markdown] [--json]`,
 	summary: 'exact match and edit similarity by mode on a benchmark',
@@ -38,6 +38,7 @@ export const evalCommand: Command = {
 		'no-entities': { type: 'boolean' },
 		'no-copy': { type: 'boolean' },
 		'no-speculation': { type: 'boolean' },
+		'no-search': { type: 'boolean' },
 		k: { type: 'string' },
 		levels: { type: 'string' },
 		reference: { type: 'string' },

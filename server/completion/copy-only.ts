@@ -31,7 +31,7 @@ export function decodeCopies({ session, tokenizer, forced, maxNewTokens, stop, c
 		const { token, probability } = allowed
 			? mostProbable(allowed.probabilities)
 			: { token: longestWithin(output, tokenizer), probability: 1 };
-		trail.add({ logProb: Math.log(probability), copied: 1 });
+		trail.add({ token, logProb: Math.log(probability), copied: 1 });
 		output.push(token);
 		session.push(token);
 		nTokens++;

@@ -4,7 +4,7 @@
  */
 import type { CopyStep } from 'hef-shared';
 import type { CopySession } from '../copying/copy-model.ts';
-import type { DecodeOptions } from './decode.ts';
+import { type DecodeOptions, lineEndsOf } from './decode.ts';
 import { copyFeatures, logProb, modelDistribution, restricted } from './mixing.ts';
 import { TextAfter } from './text-after.ts';
 
@@ -15,16 +15,12 @@ export type TraceOptions = Pick<DecodeOptions, 'generator' | 'tokenizer' | 'logi
 	session: CopySession;
 };
 
-/** `\n` and `\r`. */
-const LINE_BREAKS = [10, 13];
-
 /** The generator stands behind the prompt, and afterwards behind the text. Tokens without a copy are left out. */
 export async function traceCopying({ generator, tokenizer, logits, forced, text, session }: TraceOptions): Promise<CopyStep[]> {
 	const tokens = tokenizer.encode(forced + text);
 	const rows = [logits, ...(tokens.length === 0 ? [] : await generator.decodeMany(tokens))];
 	const output = new TextAfter(forced, tokenizer);
-	const endsLine = (token: number) => generator.stopTokens.has(token) || LINE_BREAKS.includes(tokenizer.tokenBytes(token)[0] ?? -1);
-	const lineEnds = Array.from({ length: generator.vocabSize }, (_, token) => token).filter(endsLine);
+	const lineEnds = [...lineEndsOf({ generator, tokenizer })];
 	const steps: CopyStep[] = [];
 	for (const [i, row] of rows.entries()) {
 		const isForced = output.forcedBytes.length > 0;

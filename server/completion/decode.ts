@@ -1,6 +1,6 @@
 /**
  * Greedy decoding from the generator, mixed with the copy model where there is one, with a forced beginning (token healing)
- * and stop rules.
+ * and stop rules. It can be asked for the ways that it did not take (`search.ts`).
  *
  * Guarantees: cancellation is seen within one decode step; the same prompt gives the same text.
  * Deliberately lacks: sampling, and any rule about what is worth showing.
@@ -10,11 +10,11 @@ import type { CopySession } from '../copying/copy-model.ts';
 import type { CopyWeights } from '../inference/manifest.ts';
 import { logProbability } from '../inference/sampling.ts';
 import type { Generator, Tokenizer } from '../inference/types.ts';
-import { chooseToken, modelDistribution, restricted } from './mixing.ts';
+import { type Choice, likelyTokens, modelDistribution, restricted } from './mixing.ts';
 import { createLogitReader } from './speculation.ts';
 import { TextAfter } from './text-after.ts';
 
-export type StopReason = 'stopToken' | 'stopRule' | 'length' | 'time' | 'hopeless' | 'cancelled';
+export type StopReason = 'stopToken' | 'stopRule' | 'length' | 'time' | 'hopeless' | 'beaten' | 'cancelled';
 
 export interface DecodeOptions {
 	generator: Generator;
@@ -32,7 +32,7 @@ export interface DecodeOptions {
 	stop(text: string): number | undefined;
 	/** Asked after every token with what was decoded so far: whether its rest would be in vain. Default never. */
 	isHopeless?(decoded: Omit<Decoded, 'text' | 'reason'>): boolean;
-	/** Whether it stops before the first line break. Default false. */
+	/** Whether it stops before the first line break. The end of the line is then one event, whichever token writes it. Default false. */
 	singleLine?: boolean;
 	cancellation: Cancellation;
 	/** After this many milliseconds what is there is returned. */
@@ -62,57 +62,115 @@ export interface Decoded {
 }
 
 export async function decodeGreedily(options: DecodeOptions): Promise<Decoded> {
-	const { generator, tokenizer, cancellation, copy } = options;
+	return (await createDecoding(options).follow([])).decoded;
+}
+
+/** A way that was not taken. */
+export interface Branch {
+	/** Choices up to the one that differs, and that one. */
+	beginning: readonly Choice[];
+	/** Sum of theirs. */
+	logProb: number;
+}
+
+export interface Decoding {
+	/**
+	 * Decodes greedily behind choices that were made already.
+	 * @param bound what is no more probable than this is given up as `beaten`, and is no branch. Default none
+	 */
+	follow(beginning: readonly Choice[], bound?: number): Promise<{ decoded: Decoded; branches: Branch[] }>;
+}
+
+/**
+ * Decodes one way after the other behind one prompt, within one time budget.
+ * @param least probability of the token at which a branch begins, 0–1. Default 1: there are no branches
+ */
+export function createDecoding(options: DecodeOptions, least = 1): Decoding {
+	const { generator, tokenizer, cancellation, copy, forced, maxNewTokens, singleLine } = options;
 	const deadline = options.now() + options.timeBudgetMs;
-	const output = new TextAfter(options.forced, tokenizer);
 	const reader = createLogitReader(options);
-	const trail = new Trail();
-	let { logits } = options;
-	let nTokens = 0;
-	const result = (reason: StopReason, keep?: number): Decoded => ({
-		text: keep === undefined ? output.text : output.text.slice(0, keep),
-		nTokens,
-		...trail.summary(),
-		reason,
-	});
-	while (nTokens < options.maxNewTokens) {
-		const forced = output.forcedBytes.length > 0;
-		const model = modelDistribution(logits, forced ? tokenizer.tokensCompatibleWith(output.forcedBytes) : undefined);
+	const sessionStart = copy?.session.length ?? 0;
+	const lineEnds = singleLine ? lineEndsOf(options) : undefined;
+
+	const likely = (logits: Float32Array, output: TextAfter) => {
+		const isForced = output.forcedBytes.length > 0;
 		const found = copy?.session.predict();
-		const choice = chooseToken(model, forced ? restricted(found, (token) => output.allows(token)) : found, copy?.weights);
-		const { token } = choice;
-		trail.add(choice);
-		// The last line is complete now, so that the rules decide about it too.
-		if (generator.stopTokens.has(token)) return result('stopToken', options.stop(`${output.text}\n`));
-		output.push(token);
-		copy?.session.push(token);
-		nTokens++;
-		const keep = output.forcedBytes.length > 0 ? undefined : options.stop(output.text);
-		if (keep !== undefined) return result('stopRule', keep);
-		if (options.isHopeless?.({ nTokens, ...trail.summary() })) return result('hopeless');
-		if (cancellation.aborted) return result('cancelled');
-		if (options.now() > deadline) return result('time');
-		if (nTokens < options.maxNewTokens) logits = await reader.next(token, options.maxNewTokens - nTokens);
-	}
-	return result('length');
+		return isForced
+			? likelyTokens(
+					modelDistribution(logits, tokenizer.tokensCompatibleWith(output.forcedBytes)),
+					restricted(found, (token) => output.allows(token)),
+					copy?.weights,
+					{ least },
+				)
+			: likelyTokens(modelDistribution(logits), found, copy?.weights, { least, ...(lineEnds ? { lineEnds } : {}) });
+	};
+
+	const follow = async (beginning: readonly Choice[], bound = Number.NEGATIVE_INFINITY) => {
+		const output = new TextAfter(forced, tokenizer);
+		const trail = new Trail();
+		const tokens: number[] = [];
+		const branches: Branch[] = [];
+		const result = (reason: StopReason, keep?: number) => {
+			const text = keep === undefined ? output.text : output.text.slice(0, keep);
+			return { decoded: { text, nTokens: tokens.length, ...trail.summary(), reason }, branches };
+		};
+		copy?.session.truncate(sessionStart);
+		while (tokens.length < maxNewTokens) {
+			let choice = beginning[tokens.length];
+			if (!choice) {
+				const logits = tokens.length === 0 ? options.logits : await reader.behind(tokens, maxNewTokens - tokens.length);
+				const [best, ...others] = likely(logits, output);
+				choice = best;
+				for (const other of others) {
+					const logProb = trail.sumLogProb + other.logProb;
+					if (logProb > bound) branches.push({ beginning: [...trail.choices, other], logProb });
+				}
+			}
+			const { token } = choice;
+			trail.add(choice);
+			if (trail.sumLogProb <= bound) return result('beaten');
+			// The last line is complete now, so that the rules decide about it too.
+			if (generator.stopTokens.has(token)) return result('stopToken', options.stop(`${output.text}\n`));
+			output.push(token);
+			copy?.session.push(token);
+			tokens.push(token);
+			const keep = output.forcedBytes.length > 0 ? undefined : options.stop(output.text);
+			if (keep !== undefined) return result('stopRule', keep);
+			if (options.isHopeless?.({ nTokens: tokens.length, ...trail.summary() })) return result('hopeless');
+			if (cancellation.aborted) return result('cancelled');
+			if (options.now() > deadline) return result('time');
+		}
+		return result('length');
+	};
+	return { follow };
+}
+
+const NEWLINE = 10;
+
+/** Tokens that begin with a line break, and those that end the text. */
+export function lineEndsOf({ generator, tokenizer }: Pick<DecodeOptions, 'generator' | 'tokenizer'>): Set<number> {
+	return new Set([...generator.stopTokens, ...tokenizer.tokensCompatibleWith(Uint8Array.of(NEWLINE))]);
 }
 
 /** What the chosen tokens say about the whole. */
 export class Trail {
-	readonly #logProbs: number[] = [];
+	readonly choices: Choice[] = [];
+	sumLogProb = 0;
 	#copied = 0;
 
-	add({ logProb, copied }: { logProb: number; copied: number }): void {
-		this.#logProbs.push(logProb);
-		this.#copied += copied;
+	add(choice: Choice): void {
+		this.choices.push(choice);
+		this.sumLogProb += choice.logProb;
+		this.#copied += choice.copied;
 	}
 
 	summary(): Pick<Decoded, 'sumLogProb' | 'minLogProb' | 'firstLogProb' | 'copied'> {
+		const { choices, sumLogProb } = this;
 		return {
-			sumLogProb: this.#logProbs.reduce((sum, each) => sum + each, 0),
-			minLogProb: Math.min(0, ...this.#logProbs),
-			firstLogProb: this.#logProbs[0] ?? 0,
-			copied: this.#copied / Math.max(1, this.#logProbs.length),
+			sumLogProb,
+			minLogProb: Math.min(0, ...choices.map(({ logProb }) => logProb)),
+			firstLogProb: choices[0]?.logProb ?? 0,
+			copied: this.#copied / Math.max(1, choices.length),
 		};
 	}
 }

@@ -32,6 +32,7 @@ import { healPrefix } from './healing.ts';
 import type { NameUses } from './name-uses.ts';
 import { nextPlace } from './next-place.ts';
 import { buildPrompt, cutWindows, type Prompt, reservedPositions, type Windows } from './prompt.ts';
+import { decodeMostProbable } from './search.ts';
 import { countNewlines, inMiddleOfLine, type Split, splitAt } from './split.ts';
 import { createSuggestionCache } from './suggestion-cache.ts';
 import type { CompletionRequest } from './types.ts';
@@ -122,6 +123,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		forced: string,
 		copied: CopySource | undefined,
 		rules: DecodeRules,
+		search: boolean,
 		cancellation: Cancellation,
 	) => {
 		const started = now();
@@ -131,7 +133,8 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const prefilledAt = now();
 		const { logits, positions } = prefilled;
 		const from = { generator, tokenizer: models.tokenizer, logits, positions, forced, copy: copied };
-		const decoded = await decodeGreedily({ ...from, ...rules, cancellation, now });
+		const decode = rules.singleLine && search ? decodeMostProbable : decodeGreedily;
+		const decoded = await decode({ ...from, ...rules, cancellation, now });
 		if (decoded.reason === 'cancelled') return undefined;
 		return { decoded, prefilled, prefillMs: prefilledAt - started, decodeMs: now() - prefilledAt };
 	};
@@ -197,7 +200,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		// A measured request is cold, whatever ran before it.
 		if (request.fresh) (await models.generator()).truncate(0);
 		const rules = untilHopeless(request, split, rulesOf(request, split, blocks));
-		const generated = await generate(prompt, forced, copied, rules, cancellation);
+		const generated = await generate(prompt, forced, copied, rules, !request.without?.includes('search'), cancellation);
 		if (!generated) return undefined;
 		const timingsMs: StageTimings = {
 			tokenize: tokenized - started,

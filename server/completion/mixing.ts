@@ -16,6 +16,8 @@ export interface ModelDistribution {
 	logSum: number;
 	/** In nats. */
 	entropy: number;
+	/** The allowed tokens; undefined when all are. */
+	allowed?: readonly number[] | undefined;
 }
 
 export interface Choice {
@@ -30,7 +32,7 @@ export function modelDistribution(logits: Float32Array, allowed?: readonly numbe
 	const top = allowed ? argmaxOf(logits, allowed) : argmax(logits);
 	const max = logits[top] as number;
 	const { sum, weighted } = softmaxSums(allowed ? Float32Array.from(allowed, (id) => logits[id] as number) : logits, max);
-	return { logits, top, logSum: max + Math.log(sum), entropy: Math.log(sum) - weighted / sum };
+	return { logits, top, logSum: max + Math.log(sum), entropy: Math.log(sum) - weighted / sum, allowed };
 }
 
 /** A probability below it says no more than this one: keeps the features bounded. */
@@ -56,21 +58,62 @@ export function copyShare(features: CopyFeatures, weights: CopyWeights): number 
 	return 1 / (1 + Math.exp(-sum));
 }
 
-/** The most probable token of the mixture; of equals the model's own, then the smallest id. */
-export function chooseToken(model: ModelDistribution, copy: CopyPrediction | undefined, weights: CopyWeights | undefined): Choice {
-	if (!copy || !weights) return { token: model.top, logProb: logProb(model, model.top), copied: 0 };
-	const share = copyShare(copyFeatures(copy, model), weights);
-	const mixed = (token: number) => (1 - share) * Math.exp(logProb(model, token)) + share * (copy.probabilities.get(token) ?? 0);
-	let best = model.top;
-	let probability = mixed(best);
-	for (const token of [...copy.probabilities.keys()].sort((a, b) => a - b)) {
-		const p = mixed(token);
-		if (p > probability) {
-			best = token;
-			probability = p;
-		}
-	}
-	return { token: best, logProb: Math.log(probability), copied: (share * (copy.probabilities.get(best) ?? 0)) / probability };
+/** What is named besides the most probable token. */
+export interface ChoiceOptions {
+	/** Least probability of the others, 0–1. Default 1: there are none. */
+	least?: number;
+	/** Tokens that end the line: one event, however many tokens can write it. The most probable stands for all. Default none. */
+	lineEnds?: ReadonlySet<number>;
+}
+
+/** The most probable token of the mixture, and then the others; of equals the model's own is first, then the smallest id. */
+export function likelyTokens(
+	model: ModelDistribution,
+	copy: CopyPrediction | undefined,
+	weights: CopyWeights | undefined,
+	{ least = 1, lineEnds }: ChoiceOptions = {},
+): [Choice, ...Choice[]] {
+	const share = copy && weights ? copyShare(copyFeatures(copy, model), weights) : 0;
+	const copied = (token: number) => (share === 0 ? 0 : share * (copy?.probabilities.get(token) ?? 0));
+	const weigh = (token: number): Weighed => {
+		const part = copied(token);
+		return { token, probability: (1 - share) * Math.exp(logProb(model, token)) + part, copied: part };
+	};
+	const tokens = new Set([model.top]);
+	if (share > 0 && copy) for (const token of copy.probabilities.keys()) tokens.add(token);
+	if (least < 1 && share < 1) for (const token of tokensAbove(model, least / (1 - share))) tokens.add(token);
+	const choices = [...tokens].filter((token) => !lineEnds?.has(token)).map(weigh);
+	if (lineEnds) choices.push(together([...lineEnds].map(weigh)));
+	const top = lineEnds?.has(model.top) ? choices.at(-1)?.token : model.top;
+	choices.sort((a, b) => b.probability - a.probability || Number(b.token === top) - Number(a.token === top) || a.token - b.token);
+	return choices
+		.filter(({ probability }, i) => i === 0 || probability >= least)
+		.map((each) => ({ token: each.token, logProb: Math.log(each.probability), copied: each.copied / each.probability })) as [
+		Choice,
+		...Choice[],
+	];
+}
+
+interface Weighed {
+	token: number;
+	probability: number;
+	/** Part of the probability that is copied. */
+	copied: number;
+}
+
+function together(all: readonly Weighed[]): Weighed {
+	const most = all.reduce((best, each) => (each.probability > best.probability ? each : best));
+	const sum = (value: (each: Weighed) => number) => all.reduce((total, each) => total + value(each), 0);
+	return { token: most.token, probability: sum(({ probability }) => probability), copied: sum(({ copied }) => copied) };
+}
+
+/** Those that the generator gives at least this probability. */
+function tokensAbove({ logits, logSum, allowed }: ModelDistribution, probability: number): number[] {
+	const least = logSum + Math.log(probability);
+	if (allowed) return allowed.filter((token) => (logits[token] as number) >= least);
+	const tokens: number[] = [];
+	for (let token = 0; token < logits.length; token++) if ((logits[token] as number) >= least) tokens.push(token);
+	return tokens;
 }
 
 /** The token that the copy model would take; the smallest id of equals. */

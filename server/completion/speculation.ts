@@ -12,10 +12,11 @@ import { mostProbable } from './mixing.ts';
 
 export interface LogitReader {
 	/**
-	 * Logits behind a token that was chosen. The copy session, if any, has read the token.
+	 * Logits behind tokens that were chosen, at least one, which the generator has read or reads now. The copy session, if any,
+	 * has read them.
 	 * @param nLeft tokens that may still be chosen
 	 */
-	next(token: number, nLeft: number): Promise<Float32Array>;
+	behind(tokens: readonly number[], nLeft: number): Promise<Float32Array>;
 }
 
 export interface LogitReaderOptions {
@@ -35,10 +36,10 @@ const MIN_PROBABILITY = 0.3;
 const NEWLINE = 10;
 
 export function createLogitReader({ generator, tokenizer, positions, copy, singleLine }: LogitReaderOptions): LogitReader {
-	/** Positions that are agreed on. */
-	let length = positions;
-	/** Tokens that were run ahead, and the logits behind each. */
-	let ahead: { token: number; logits: Float32Array }[] = [];
+	/** Tokens that the generator has read behind the prompt. */
+	const read: number[] = [];
+	/** Logits behind the last of them, as many as were run ahead. */
+	let ahead: Float32Array[] = [];
 
 	const draft = (nLeft: number): number[] => {
 		if (!copy?.speculate) return [];
@@ -61,18 +62,19 @@ export function createLogitReader({ generator, tokenizer, positions, copy, singl
 	};
 
 	return {
-		async next(token, nLeft) {
-			const expected = ahead.shift();
-			if (expected?.token === token) {
-				length++;
-				return expected.logits;
-			}
-			if (expected) generator.truncate(length);
-			const tokens = [token, ...draft(nLeft)];
-			const rows = tokens.length === 1 ? [await generator.decode(token)] : await generator.decodeMany(tokens);
-			length++;
-			ahead = tokens.slice(1).map((drafted, i) => ({ token: drafted, logits: rows[i + 1] as Float32Array }));
-			return rows[0] as Float32Array;
+		async behind(tokens, nLeft) {
+			let agreed = 0;
+			while (agreed < tokens.length && read[agreed] === tokens[agreed]) agreed++;
+			const known = agreed === tokens.length ? ahead[agreed - 1 - (read.length - ahead.length)] : undefined;
+			if (known) return known;
+			// The last one always runs: its logits are the answer.
+			const kept = Math.min(agreed, tokens.length - 1);
+			if (kept < read.length) generator.truncate(positions + kept);
+			const run = [...tokens.slice(kept), ...draft(nLeft)];
+			const rows = run.length === 1 ? [await generator.decode(run[0] as number)] : await generator.decodeMany(run);
+			read.splice(kept, read.length, ...run);
+			ahead = rows.slice(tokens.length - kept - 1);
+			return ahead[0] as Float32Array;
 		},
 	};
 }

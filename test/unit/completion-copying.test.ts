@@ -4,7 +4,8 @@ import { neverCancelled } from '../../server/base/cancellation.ts';
 import { decodeCopies } from '../../server/completion/copy-only.ts';
 import { type CopySource, decodeGreedily } from '../../server/completion/decode.ts';
 import { healPrefix } from '../../server/completion/healing.ts';
-import { chooseToken, copyFeatures, copyShare, modelDistribution, restricted } from '../../server/completion/mixing.ts';
+import { copyFeatures, copyShare, likelyTokens, modelDistribution, restricted } from '../../server/completion/mixing.ts';
+import { decodeMostProbable } from '../../server/completion/search.ts';
 import { createLogitReader } from '../../server/completion/speculation.ts';
 import { endOfBlock, endOfLine } from '../../server/completion/stop-rules.ts';
 import { createBlockTokenizer } from '../../server/copying/block-tokens.ts';
@@ -35,17 +36,37 @@ describe('the mixture', () => {
 		const model = modelDistribution(logits);
 		expect(model.top).toBe(1);
 		expect(model.entropy).toBeCloseTo(-softmax.reduce((sum, p) => sum + p * Math.log(p), 0), 6);
-		const choice = chooseToken(model, prediction({ 3: 0.9, 1: 0.1 }), half);
+		const [choice] = likelyTokens(model, prediction({ 3: 0.9, 1: 0.1 }), half);
 		expect(choice.token).toBe(3);
 		expect(Math.exp(choice.logProb)).toBeCloseTo(0.5 * (softmax[3] as number) + 0.5 * 0.9, 6);
 		expect(choice.copied).toBeCloseTo(0.45 / Math.exp(choice.logProb), 6);
 	});
 
 	test('without a copy is the generator', () => {
-		const choice = chooseToken(modelDistribution(logits), undefined, half);
+		const [choice] = likelyTokens(modelDistribution(logits), undefined, half);
 		expect(choice).toEqual({ token: 1, logProb: expect.closeTo(Math.log(softmax[1] as number), 6), copied: 0 });
-		expect(chooseToken(modelDistribution(logits), prediction({ 3: 1 }), { intercept: -50 }).token).toBe(1);
-		expect(chooseToken(modelDistribution(logits), prediction({ 3: 1 }), { intercept: 50 }).token).toBe(3);
+		expect(likelyTokens(modelDistribution(logits), prediction({ 3: 1 }), { intercept: -50 })[0].token).toBe(1);
+		expect(likelyTokens(modelDistribution(logits), prediction({ 3: 1 }), { intercept: 50 })[0].token).toBe(3);
+	});
+
+	test('names the others from a probability on, the end of the line as one', () => {
+		const model = modelDistribution(logits);
+		const copy = prediction({ 3: 1 });
+		const p = (token: number) => 0.5 * (softmax[token] as number) + (token === 3 ? 0.5 : 0);
+		expect([0, 1, 2, 3].map(p).map((each) => each.toFixed(2))).toEqual(['0.04', '0.32', '0.12', '0.52']);
+		const named = (options: Parameters<typeof likelyTokens>[3]) =>
+			likelyTokens(model, copy, half, options).map(({ token, logProb }) => [token, Math.exp(logProb)]);
+		expect(named({ least: 0.1 })).toEqual([3, 1, 2].map((token) => [token, expect.closeTo(p(token), 6)]));
+		expect(named({ least: 0.4 })).toEqual([[3, expect.closeTo(p(3), 6)]]);
+		// Token 3 stands for both, and what is copied is its share of them.
+		const lineEnds = new Set([1, 3]);
+		expect(named({ least: 0.1, lineEnds })).toEqual([
+			[3, expect.closeTo(p(1) + p(3), 6)],
+			[2, expect.closeTo(p(2), 6)],
+		]);
+		expect(likelyTokens(model, copy, half, { lineEnds })[0].copied).toBeCloseTo(0.5 / (p(1) + p(3)), 6);
+		expect(likelyTokens(model, undefined, half, { lineEnds: new Set([2, 1]) })[0]).toMatchObject({ token: 1, copied: 0 });
+		expect(likelyTokens(modelDistribution(logits, [0, 3]), undefined, half, { least: 0.01 }).map(({ token }) => token)).toEqual([0, 3]);
 	});
 
 	test('stays within the allowed tokens', () => {
@@ -53,7 +74,7 @@ describe('the mixture', () => {
 		expect(model.top).toBe(0);
 		const copy = restricted(prediction({ 1: 0.75, 3: 0.25 }), (token) => token !== 1);
 		expect(copy?.probabilities).toEqual(new Map([[3, 1]]));
-		const { token, logProb } = chooseToken(model, copy, half);
+		const [{ token, logProb }] = likelyTokens(model, copy, half);
 		const p3 = Math.exp(-1) / (1 + Math.exp(-1));
 		expect([token, Math.exp(logProb)]).toEqual([3, expect.closeTo(0.5 * p3 + 0.5, 6)]);
 		expect(restricted(prediction({ 1: 1 }), () => false)).toBeUndefined();
@@ -135,7 +156,7 @@ describe.each([
 			? { stop: endOfBlock('\t'), maxNewTokens: 48, singleLine: false }
 			: { stop: endOfLine, maxNewTokens: 32, singleLine: true };
 		const { logits, positions } = prefilled;
-		return decodeGreedily({
+		return (block ? decodeGreedily : decodeMostProbable)({
 			...{ generator, tokenizer, logits, positions, forced, copy, ...rules },
 			...{ cancellation: neverCancelled, timeBudgetMs: 60_000, now: () => 0 },
 		});
@@ -196,10 +217,12 @@ describe('running ahead', () => {
 		const { generator, fed } = counting();
 		const session = alphabet('a');
 		const reader = createLogitReader({ generator, tokenizer, positions: 10, copy: { session, speculate: true } });
+		const written: number[] = [];
 		const next = async (letter: string) => {
 			const [token] = text(letter) as [number];
 			session.push(token);
-			expect([...(await reader.next(token, 60))]).toEqual([token]);
+			written.push(token);
+			expect([...(await reader.behind(written, 60))]).toEqual([token]);
 		};
 		await next('b');
 		await next('c');
@@ -208,6 +231,14 @@ describe('running ahead', () => {
 		await next('x');
 		expect(fed.slice(1)).toEqual([[-13], text('xyz{|}~\u007f').concat(128)]);
 		expect(session.length).toBe(5);
+		// Another way: the generator goes back to where it left this one, and reads what lies between.
+		session.truncate(2);
+		for (const token of text('ce')) session.push(token);
+		expect([...(await reader.behind(text('bce'), 4))]).toEqual(text('e'));
+		expect(fed.slice(3)).toEqual([[-12], text('efgh')]);
+		// A way that was read already: its last token runs again.
+		expect([...(await reader.behind(text('bc'), 1))]).toEqual(text('c'));
+		expect(fed.slice(5)).toEqual([[-11], text('c')]);
 	});
 
 	test('a cancellation is seen before the next run', async () => {
@@ -232,9 +263,9 @@ describe('running ahead', () => {
 		const { generator, fed } = counting();
 		const session = alphabet('a');
 		const alone = createLogitReader({ generator, tokenizer, positions: 1, copy: { session, speculate: false } });
-		await alone.next(98, 60);
+		await alone.behind([98], 60);
 		const short = createLogitReader({ generator, tokenizer, positions: 1, copy: { session, speculate: true } });
-		await short.next(98, 3);
+		await short.behind([98], 3);
 		expect(fed.map((tokens) => tokens.length)).toEqual([1, 3]);
 	});
 
@@ -243,7 +274,7 @@ describe('running ahead', () => {
 		const session = alphabet('\u0006');
 		const reader = createLogitReader({ generator, tokenizer, positions: 1, copy: { session, speculate: true }, singleLine: true });
 		session.push(7);
-		await reader.next(7, 60);
+		await reader.behind([7], 60);
 		expect(fed).toEqual([[7, 8, 9]]);
 	});
 });

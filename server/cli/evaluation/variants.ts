@@ -5,10 +5,10 @@
 import { COMPLETION_MODES, type CompletionMode, NODE_LEVELS, type NodeLevel } from 'hef-shared';
 import { HefError } from '../../base/errors.ts';
 
-/** Parts of a completion that a variant may leave out. Without `speculation` the answers are the same, and later. */
-export const PARTS = ['entities', 'copy', 'speculation'] as const;
+/** Parts of a completion that a variant may leave out. Without `speculation` the answers are the same, and later; without `search` a line is decoded greedily. */
+export const PARTS = ['entities', 'copy', 'speculation', 'search'] as const;
 export type Part = (typeof PARTS)[number];
-/** Those that change what is answered. */
+/** Those that change what the models know. */
 const ABLATED: readonly Part[] = ['entities', 'copy'];
 
 export interface Variant {
