@@ -20,7 +20,7 @@ import type { CompletionRequest } from './completion/types.ts';
 import { createIndexingClient } from './indexing/client.ts';
 import { emptyReport } from './indexing/status.ts';
 import type { FileProgress } from './indexing/types.ts';
-import type { Bundle } from './inference/bundle.ts';
+import { type Bundle, describeBundle } from './inference/bundle.ts';
 import { looksSecret } from './workspace/path-filter.ts';
 import { sourceKindOf } from './workspace/source-kinds.ts';
 import type { Workspace } from './workspace/types.ts';
@@ -151,7 +151,7 @@ export function createServices(options: ServicesOptions): Services {
 			problem: (message) => events.problem(message),
 		},
 	});
-	const bundleReport: BundleReport = { id: bundle.bundleId, name: bundle.manifest.name };
+	const bundleReport = describeBundle(bundle);
 	const folders = new Map<string, OpenFolder>();
 	/** Open documents by folder, also of folders that are not open yet. */
 	const documents = new Map<string, readonly string[]>();

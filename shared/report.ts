@@ -65,6 +65,8 @@ export interface WorkspaceReport {
 export interface BundleReport {
 	id: string;
 	name: string;
+	/** What the bundle does without: a projector, weights that were fitted to it. */
+	notices?: string[];
 }
 
 export interface ExecutionProviderReport {

@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { access, mkdir, readFile } from 'node:fs/promises';
 import { availableParallelism, platform, totalmem } from 'node:os';
 import { messageOf } from '../base/errors.ts';
+import { bundleNotices } from '../inference/manifest.ts';
 import type { Command, CommandContext, ParsedArguments } from './command.ts';
 import { megabytes, printJson, seconds } from './output.ts';
 
@@ -24,8 +25,9 @@ export const doctorCommand: Command = {
 	options: {},
 	async run({ values, settings }, context) {
 		const checks: Check[] = [nodeCheck(), machineCheck(), await cacheCheck(context.cacheFolder(settings)), ...(await watcherChecks())];
-		checks.push(await bundleCheck(settings, context));
-		if (checks.at(-1)?.status !== 'problem') checks.push(...(await generationChecks(settings, context)));
+		const bundleChecked = await bundleChecks(settings, context);
+		checks.push(...bundleChecked);
+		if (bundleChecked[0]?.status !== 'problem') checks.push(...(await generationChecks(settings, context)));
 		const healthy = checks.every(({ status }) => status !== 'problem');
 		if (values.json) printJson(context, { healthy, checks });
 		else context.stdout(checks.map(describe).join(''));
@@ -75,13 +77,16 @@ async function watcherChecks(): Promise<Check[]> {
 	return [{ name: 'file watcher', status: 'warning', detail, advice }];
 }
 
-async function bundleCheck(settings: ParsedArguments['settings'], context: CommandContext): Promise<Check> {
+/** The bundle itself, then what it does without. */
+async function bundleChecks(settings: ParsedArguments['settings'], context: CommandContext): Promise<Check[]> {
+	const name = 'bundle';
 	try {
 		const { manifest, folder } = await context.loadBundle(settings);
 		const size = Object.values(manifest.files).reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-		return { name: 'bundle', status: 'ok', detail: `${manifest.name} in ${folder}, ${megabytes(size)}, all checksums agree` };
+		const detail = `${manifest.name} in ${folder}, ${megabytes(size)}, all checksums agree`;
+		return [{ name, status: 'ok', detail }, ...bundleNotices(manifest).map((notice): Check => ({ name, status: 'warning', ...notice }))];
 	} catch (error) {
-		return { name: 'bundle', status: 'problem', detail: messageOf(error), advice: 'see models/README.md for how a bundle is made' };
+		return [{ name, status: 'problem', detail: messageOf(error), advice: 'see models/README.md for how a bundle is made' }];
 	}
 }
 

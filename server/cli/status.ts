@@ -1,6 +1,7 @@
 /** `status DIR`: health of a folder's cache, read without loading a model. */
 import { resolve } from 'node:path';
 import type { StatusReport } from 'hef-shared';
+import { describeBundle } from '../inference/bundle.ts';
 import { type Command, onePositional } from './command.ts';
 import { describeReport, printJson } from './output.ts';
 
@@ -14,11 +15,15 @@ export const statusCommand: Command = {
 		const bundle = await context.loadBundle(settings);
 		const report: StatusReport = {
 			version: context.version,
-			bundle: { id: bundle.bundleId, name: bundle.manifest.name },
+			bundle: describeBundle(bundle),
 			workspaces: [await context.inspect(folder, settings)],
 		};
 		if (values.json) printJson(context, report);
-		else context.stdout(`bundle ${report.bundle.name} (${report.bundle.id})\n${report.workspaces.map(describeReport).join('')}`);
+		else {
+			const { name, id, notices = [] } = report.bundle;
+			const lines = [`bundle ${name} (${id})\n`, ...notices.map((notice) => `  ${notice}\n`), ...report.workspaces.map(describeReport)];
+			context.stdout(lines.join(''));
+		}
 		return report.workspaces.some(({ state }) => state === 'error') ? 1 : 0;
 	},
 };

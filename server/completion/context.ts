@@ -1,17 +1,18 @@
 /**
  * Gathers the repository context of a prompt, by mode: pseudo-tokens and entities (`hef`), projected similar chunks
- * (`llavacode`), raw similar chunks (`snippets`).
+ * (`llavacode`), raw similar chunks (`snippets`). A bundle without a projector for `hef` gets the text of the nearest chunks instead.
  *
  * What was gathered is *held* while the user types in one line, and through a line change when the query hardly moved:
  * a renewed context sits in front of everything else in the prompt and would cost the whole KV cache. A request near a held
  * place is served from it, marked as stale, and the context renewed when nobody waits ({@link ContextGatherer.gather}).
  */
-import type { RetrievedNode } from 'hef-shared';
+import type { NodeLevel, RetrievedNode } from 'hef-shared';
 import type { NodeId } from '../base/ids.ts';
-import type { PromptLayout } from '../inference/manifest.ts';
+import { NO_PROJECTOR } from '../inference/manifest.ts';
+import type { PromptLayout } from '../inference/prompt-layout.ts';
 import type { Embedder, Models, Tokenizer } from '../inference/types.ts';
 import { type Retrieved, retrieve, type VisibleWindow } from '../retrieval/retriever.ts';
-import type { SnippetSource } from '../retrieval/snippets.ts';
+import type { Snippet, SnippetSource } from '../retrieval/snippets.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
 import { selectEntities } from './entities.ts';
 import { createHeldContexts, type Held, type Place } from './held-contexts.ts';
@@ -22,6 +23,7 @@ import type { Context } from './prompt.ts';
 import type { CompletionRequest } from './types.ts';
 
 const SNIPPETS = 10;
+const CHUNKS: readonly NodeLevel[] = ['chunk'];
 
 export interface GatheredContext extends Context {
 	nodes: RetrievedNode[];
@@ -86,19 +88,23 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 	const hefContext = async (query: ContextQuery, view: WorkspaceView): Promise<Gathered> => {
 		const { request, visible } = query;
 		const started = now();
-		const vector = await embedQuery(query.prefix, await models.embedder(), models.tokenizer);
+		const vector = await embedQuery(query.prefix, await models.embedder(), models.embedderTokenizer);
 		const embed = now() - started;
 		const same = request.fresh ? undefined : held.similar(placeOf(query), view.generation, vector);
 		if (same) return { query: vector, context: { ...withoutTimings(same.context), timingsMs: { embed, retrieve: 0, project: 0 } } };
-		const found = retrieve(view, vector, request.k ?? layout.pseudoTokens.max, visible, request.levels);
+		const asText = (await models.projector('hef')) === undefined;
+		const [k, levels] = asText ? [SNIPPETS, CHUNKS] : [request.k ?? layout.pseudoTokens.max, request.levels];
+		const found = retrieve(view, vector, k, visible, levels);
 		const entities = entitiesOf(query, view, found);
+		const snippets = asText ? await query.snippets?.read(found) : undefined;
 		const retrieved = now();
 		const pseudoTokens = await project(found, view, 'hef');
 		const context: GatheredContext = {
 			...(pseudoTokens ? { pseudoTokens } : {}),
+			...(snippets ? { snippets: snippets.map(snippetOf) } : {}),
 			entities,
 			nodes: found.map(({ node }) => node),
-			notes: [],
+			notes: asText ? [NO_PROJECTOR] : [],
 			timingsMs: { embed, retrieve: retrieved - started - embed, project: now() - retrieved },
 		};
 		return { query: vector, context };
@@ -141,7 +147,7 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 		const snippets = await source.similar(query.prefix, SNIPPETS, query.visible);
 		const context: GatheredContext = { ...nothing(), nodes: snippets.map(({ node }) => node) };
 		context.timingsMs.retrieve = now() - started;
-		if (query.request.context === 'snippets') return { context: { ...context, snippets: snippets.map(({ text }) => text) } };
+		if (query.request.context === 'snippets') return { context: { ...context, snippets: snippets.map(snippetOf) } };
 		const projected = now();
 		const pseudoTokens = await project(snippets, view, 'llavacode');
 		context.timingsMs.project = now() - projected;
@@ -177,6 +183,10 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 /** Embeds the last tokens that the embedder can read of the text before the cursor: `[dimension]`, L2 norm 1. */
 function embedQuery(prefix: string, embedder: Embedder, tokenizer: Tokenizer): Promise<Float32Array> {
 	return embedder.embedQuery(tokenizer.encode(prefix.slice(-embedder.maxTokens * 8)));
+}
+
+function snippetOf({ node, text }: Snippet): { path: string; text: string } {
+	return { path: node.path, text };
 }
 
 function withoutTimings(context: GatheredContext): GatheredContext {

@@ -6,6 +6,7 @@
  * before it comes ({@link CompletionEngine.prepareNext}): it changes how long an answer takes, never what it says.
  * Deliberately lacks: threads, LSP, and any state of a request that another could overwrite.
  */
+import { basename } from 'node:path';
 import type { CompletionReport, StageTimings, TokenCounts } from 'hef-shared';
 import type { Cancellation } from '../base/cancellation.ts';
 import type { NodeId } from '../base/ids.ts';
@@ -31,7 +32,7 @@ import { filterCandidate } from './filters.ts';
 import { healPrefix } from './healing.ts';
 import type { NameUses } from './name-uses.ts';
 import { nextPlace } from './next-place.ts';
-import { buildPrompt, cutWindows, type Prompt, reservedPositions, type Windows } from './prompt.ts';
+import { buildPrompt, type Context, cutWindows, type Prompt, reservedPositions, type Windows } from './prompt.ts';
 import { decodeMostProbable } from './search.ts';
 import { countNewlines, inMiddleOfLine, type Split, splitAt } from './split.ts';
 import { createSuggestionCache } from './suggestion-cache.ts';
@@ -100,6 +101,11 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const repository = request.folder === undefined ? undefined : workspace(request.folder)?.copies;
 		const session = createCopySession({ prefix: kept, suffix, path: request.path, tokenizer: blockTokenizer, repository, likeness });
 		return { session, weights: manifest.copy, speculate: !request.without?.includes('speculation') };
+	};
+
+	const promptOf = (windows: Windows, context: Context, { path, folder }: CompletionRequest): Prompt => {
+		const headings = { path, ...(folder === undefined ? {} : { repository: basename(folder) }) };
+		return buildPrompt(windows, context, layout, models.tokenizer, headings);
 	};
 
 	const contextQuery = (split: Split, windows: Windows, request: CompletionRequest): ContextQuery => {
@@ -195,7 +201,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const tokenized = now();
 		const context = await gatherer.gather(contextQuery(split, windows, request));
 		if (cancellation.aborted) return undefined;
-		const prompt = buildPrompt(windows, context, layout, models.tokenizer);
+		const prompt = promptOf(windows, context, request);
 		const copied = copy && !request.without?.includes('copy') ? copySourceAt(texts, request) : undefined;
 		// A measured request is cold, whatever ran before it.
 		if (request.fresh) (await models.generator()).truncate(0);
@@ -237,7 +243,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const context = await gatherer.gather(contextQuery(split, windows, request), true);
 		if (cancellation.aborted) return;
 		const generator = await models.generator();
-		await generator.prefill(buildPrompt(windows, context, layout, models.tokenizer).parts, cancellation);
+		await generator.prefill(promptOf(windows, context, request).parts, cancellation);
 	};
 
 	const isHeld = (request: CompletionRequest, split: Split): boolean =>

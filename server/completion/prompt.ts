@@ -1,15 +1,18 @@
 /**
  * Lays a prompt out as the bundle was trained on it and as the KV cache likes it (design decision 4):
- * `[pseudo-tokens | snippets] [entities] [suffix] [prefix]`, what typing changes last.
+ * `[pseudo-tokens | snippets] [entities] [suffix] [prefix]`, what typing changes last; of order `psm`
+ * `[pseudo-tokens | snippets] [entities] [prefix] [suffix] [middle]`, where typing costs the suffix too.
  *
  * The start of the prefix window moves in steps of {@link WINDOW_STEP_LINES} lines, so that typing a new line does not
  * shift every position. Deliberately lacks: any choice of *what* context goes in.
  */
-import type { PromptLayout } from '../inference/manifest.ts';
+import { framePositions, HEADER_TOKENS, type PromptHeader, type PromptLayout } from '../inference/prompt-layout.ts';
 import type { PromptPart, Tokenizer } from '../inference/types.ts';
 import type { CompletionRequest } from './types.ts';
 
 const WINDOW_STEP_LINES = 8;
+/** What is left of a budget for snippets below which the next is left out rather than cut. */
+const SHORTEST_SNIPPET = 24;
 /** More characters than any budget of tokens needs; bounds the text that is tokenised for a huge line. */
 const MAX_CHARS_PER_TOKEN = 8;
 
@@ -27,12 +30,21 @@ export interface Windows {
 export interface Context {
 	/** `keys.length` pseudo-tokens `[keys.length · hiddenSize]`. */
 	pseudoTokens?: { keys: readonly string[]; embeddings: Float32Array };
-	snippets?: readonly string[];
+	/** Best first. */
+	snippets?: readonly { path: string; text: string }[];
 	entities?: readonly string[];
+}
+
+/** What headers name. */
+export interface Headings {
+	/** Of the open file. */
+	path: string;
+	repository?: string;
 }
 
 export interface Prompt {
 	parts: PromptPart[];
+	/** Headers and marks count with what follows or precedes them. */
 	tokens: { pseudo: number; snippets: number; entities: number; suffix: number; prefix: number };
 }
 
@@ -44,7 +56,7 @@ export interface Prompt {
 export function reservedPositions(mode: CompletionRequest['context'], { total, ...layout }: PromptLayout): number {
 	if (total === undefined || (mode !== 'hef' && mode !== 'llavacode')) return 0;
 	const entities = mode === 'hef' ? (layout.entities?.max ?? 0) : 0;
-	const most = layout.pseudoTokens.max + entities + layout.suffix.max + layout.prefix.max;
+	const most = layout.pseudoTokens.max + entities + layout.suffix.max + layout.prefix.max + framePositions(layout);
 	return Math.max(0, most - total);
 }
 
@@ -101,15 +113,24 @@ function windowStarts(text: string, earliest: number): number[] {
 }
 
 /** Joins the segments. Segments that the bundle's layout does not have are left out. */
-export function buildPrompt(windows: Windows, context: Context, layout: PromptLayout, tokenizer: Tokenizer): Prompt {
+export function buildPrompt(
+	windows: Windows,
+	context: Context,
+	layout: PromptLayout,
+	tokenizer: Tokenizer,
+	headings: Headings = { path: '' },
+): Prompt {
 	const parts: PromptPart[] = [];
 	const pseudo = context.pseudoTokens;
 	if (pseudo && pseudo.keys.length > 0) parts.push({ kind: 'embeddings', keys: pseudo.keys, embeddings: pseudo.embeddings });
-	const snippetIds = segmentIds(context.snippets, layout.snippets, tokenizer);
-	const entityIds = segmentIds(context.entities, layout.entities, tokenizer);
-	const suffixIds = [...layout.suffix.before, ...windows.suffixIds];
+	const repositoryIds = headings.repository === undefined ? [] : headerIds(layout.repository, headings, tokenizer);
+	const snippetIds = snippetsIds(context.snippets, headings, layout, tokenizer);
+	const entityIds = entitiesIds(context.entities, layout.entities, tokenizer);
+	const fileIds = headerIds(layout.file, headings, tokenizer);
 	const prefixIds = [...layout.prefix.before, ...windows.prefixIds];
-	parts.push({ kind: 'tokens', ids: [...snippetIds, ...entityIds, ...suffixIds, ...prefixIds] });
+	const suffixIds = [...layout.suffix.before, ...windows.suffixIds, ...(layout.middle?.before ?? [])];
+	const around = layout.order === 'psm' ? [...prefixIds, ...suffixIds] : [...suffixIds, ...prefixIds];
+	parts.push({ kind: 'tokens', ids: [...repositoryIds, ...snippetIds, ...entityIds, ...fileIds, ...around] });
 	return {
 		parts,
 		tokens: {
@@ -117,12 +138,41 @@ export function buildPrompt(windows: Windows, context: Context, layout: PromptLa
 			snippets: snippetIds.length,
 			entities: entityIds.length,
 			suffix: suffixIds.length,
-			prefix: prefixIds.length,
+			prefix: repositoryIds.length + fileIds.length + prefixIds.length,
 		},
 	};
 }
 
-function segmentIds(texts: readonly string[] | undefined, segment: PromptLayout['entities'], tokenizer: Tokenizer): number[] {
-	if (!segment || !texts || texts.length === 0) return [];
-	return [...segment.before, ...tokenizer.encode(texts.join(segment.separator ?? '\n'))].slice(0, segment.max);
+function headerIds(header: PromptHeader | undefined, { path, repository = '' }: Headings, tokenizer: Tokenizer): number[] {
+	if (!header) return [];
+	const names: Record<string, string> = { path, repository };
+	const text = header.text.replaceAll(/\{(path|repository)\}/g, (_, name: string) => names[name] ?? '');
+	return [...header.before, ...tokenizer.encode(text).slice(-HEADER_TOKENS)];
+}
+
+/** With headers of their own, the best stands last, nearest to the cursor; without, all are one text, the best first. */
+function snippetsIds(
+	snippets: Context['snippets'],
+	headings: Headings,
+	{ snippets: segment }: PromptLayout,
+	tokenizer: Tokenizer,
+): number[] {
+	if (!segment || !snippets || snippets.length === 0) return [];
+	const { each, before, max, separator = '\n' } = segment;
+	if (!each) return [...before, ...tokenizer.encode(snippets.map(({ text }) => text).join(separator))].slice(0, max);
+	const chosen: number[][] = [];
+	let left = max - before.length;
+	for (const { path, text } of snippets) {
+		const ids = [...headerIds(each, { ...headings, path }, tokenizer), ...tokenizer.encode(text + separator)];
+		if (ids.length > left && left < each.before.length + SHORTEST_SNIPPET) break;
+		chosen.unshift(ids.slice(0, left));
+		left -= ids.length;
+		if (left <= 0) break;
+	}
+	return [...before, ...chosen.flat()];
+}
+
+function entitiesIds(names: readonly string[] | undefined, segment: PromptLayout['entities'], tokenizer: Tokenizer): number[] {
+	if (!segment || !names || names.length === 0) return [];
+	return [...segment.before, ...tokenizer.encode(names.join(segment.separator ?? '\n'))].slice(0, segment.max);
 }

@@ -54,8 +54,8 @@ async function load() {
 	// The CPU is no question to ask another thread.
 	const ask = async () => (await remote.chooseExecutionProvider()) as ExecutionProviderChoice;
 	const choose = executionProvider === 'cpu' ? undefined : ask;
-	const models = await createModels(bundle, { executionProvider, threads, unloadAfterMs, choose, logger });
-	return { models, chunker: createChunker({ countTokens: models.tokenizer.count, logger }) };
+	const models = await createModels(bundle, { executionProvider, threads, unloadAfterMs, choose, logger, prompts: false });
+	return { models, chunker: createChunker({ countTokens: models.embedderTokenizer.count, logger }) };
 }
 const loaded = singleFlight(load);
 /** How long after a request the first save need not wait for that. */
@@ -85,7 +85,7 @@ async function open({ folder, exclude, watch }: FolderOptions): Promise<OpenFold
 				hierarchy: createHierarchy({ spaceId, arity: manifest.fuser.arity }),
 				chunker: { chunk: async (path, text) => (await loaded()).chunker.chunk(path, text) },
 				spaceId,
-				tokenizer: async () => (await loaded()).models.tokenizer,
+				tokenizer: async () => (await loaded()).models.embedderTokenizer,
 				embedder: async () => (await loaded()).models.embedder(),
 				fuser: async () => (await loaded()).models.fuser(),
 				gate,

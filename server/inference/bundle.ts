@@ -10,9 +10,10 @@ import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, isAbsolute, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import type { BundleReport } from 'hef-shared';
 import { HefError, messageOf } from '../base/errors.ts';
 import { hashText, type SpaceId } from '../base/ids.ts';
-import { type Manifest, parseManifest, referencedFiles } from './manifest.ts';
+import { bundleNotices, type Manifest, parseManifest, referencedFiles } from './manifest.ts';
 
 export const DEFAULT_BUNDLE = 'hef-nano';
 const MANIFEST_FILE = 'manifest.json';
@@ -78,6 +79,12 @@ export async function loadBundle(folder: string): Promise<Bundle> {
 	return bundleOf({ folder: absolute, manifest });
 }
 
+/** What a status says of a bundle. */
+export function describeBundle({ bundleId, manifest }: Bundle): BundleReport {
+	const notices = bundleNotices(manifest).map(({ detail }) => detail);
+	return { id: bundleId, name: manifest.name, ...(notices.length > 0 ? { notices } : {}) };
+}
+
 /** First 16 hex digits of SHA-256 over the sorted lines `<file> <sha256>`, as models/README.md defines a bundle's id. */
 function bundleIdOf({ files }: Manifest): string {
 	const lines = Object.keys(files)
@@ -86,8 +93,8 @@ function bundleIdOf({ files }: Manifest): string {
 	return hashText(lines.join('')).slice(0, 16);
 }
 
-function spaceIdOf({ files, tokenizer, embedder, fuser }: Manifest): SpaceId {
-	const content = [tokenizer.file, embedder.file, fuser.file].map((file) => files[file]?.sha256);
+function spaceIdOf({ files, embedder, fuser }: Manifest): SpaceId {
+	const content = [embedder.tokenizer.file, embedder.file, fuser.file].map((file) => files[file]?.sha256);
 	const recipe = [embedder.maxTokens, ...embedder.append, fuser.arity];
 	return hashText([`rules ${RULES_VERSION}`, ...content, ...recipe].join('\n')) as SpaceId;
 }

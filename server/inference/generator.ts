@@ -19,14 +19,16 @@ export interface GeneratorOptions {
 	entry: Manifest['generator'];
 	/** Most positions of one run, asked before each. */
 	pieceSize(): number;
+	/** Positions at the end of a prompt that the next keystroke changes whatever it is. Default 0. */
+	retyped?: number;
 }
 
 /** Positions up to which the new rows of a run are written into tensors that are kept: those of decoding with a draft. */
 const FEW_POSITIONS = 16;
 
-export function createGenerator({ session, tokenEmbedding, entry, pieceSize }: GeneratorOptions): Generator {
+export function createGenerator({ session, tokenEmbedding, entry, pieceSize, retyped }: GeneratorOptions): Generator {
 	const { hiddenSize, layers, kvHeads, headDim, vocabSize, maxPositions } = entry;
-	const pool = new KvPool(entry);
+	const pool = new KvPool(entry, { retyped });
 	const names = Array.from({ length: layers }, (_, layer) => [`key_${layer}`, `value_${layer}`]).flat();
 	const newRows = names.map((name) => `new_${name}`);
 	let running = false;

@@ -23,15 +23,24 @@ export function mostCaches({ layers, kvHeads, headDim, maxPositions }: KvShape):
 	return Math.min(MOST, Math.max(FEWEST, Math.floor(BUDGET_BYTES / bytes)));
 }
 
+export interface KvPoolOptions {
+	/** Most caches. Default {@link mostCaches}. */
+	most?: number | undefined;
+	/** Positions at the end of a prompt that every keystroke reads again, and no loss therefore. Default 0. */
+	retyped?: number | undefined;
+}
+
 export class KvPool {
 	readonly #shape: KvShape;
 	readonly #most: number;
+	readonly #smallLoss: number;
 	/** The one used last stands first. */
 	#caches: [KvCache, ...KvCache[]];
 
-	constructor(shape: KvShape, most = mostCaches(shape)) {
+	constructor(shape: KvShape, { most = mostCaches(shape), retyped = 0 }: KvPoolOptions = {}) {
 		this.#shape = shape;
 		this.#most = most;
+		this.#smallLoss = SMALL_LOSS + retyped;
 		this.#caches = [new KvCache(shape)];
 	}
 
@@ -48,7 +57,7 @@ export class KvPool {
 		const prefixes = this.#caches.map((cache) => Math.min(cache.commonPrefix(cells), most));
 		const reused = Math.max(...prefixes);
 		const best = this.#caches[prefixes.indexOf(reused)] as KvCache;
-		const target = best.length - reused <= SMALL_LOSS ? best : (this.#spare() ?? best);
+		const target = best.length - reused <= this.#smallLoss ? best : (this.#spare() ?? best);
 		if (target !== best) target.copyFrom(best, reused, cells.length);
 		target.truncate(reused);
 		target.reserve(cells.length);

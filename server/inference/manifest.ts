@@ -7,35 +7,12 @@
  * more than this server reads.
  */
 import { type Fields, fieldsOf } from './manifest-fields.ts';
+import { layoutProblems, markIds, type PromptLayout, readLayout } from './prompt-layout.ts';
 
 export const FORMAT_VERSION = 1;
 /** Names a projector can have, and with it the context mode that uses it. */
 export const PROJECTOR_NAMES = ['hef', 'llavacode'] as const;
 export type ProjectorName = (typeof PROJECTOR_NAMES)[number];
-
-/** One segment of the prompt. */
-export interface PromptSegment {
-	/** Most tokens, `before` among them. */
-	max: number;
-	/** Token ids that stand ahead of the text. */
-	before: readonly number[];
-	/** Between the texts of a segment that joins several. */
-	separator?: string;
-}
-
-/** Order and budgets of the prompt that the generator was trained on. A segment that is absent is never sent. */
-export interface PromptLayout {
-	/**
-	 * Most positions of a prompt, raw snippets left out of the count: the prefix window gives way to pseudo-tokens and entities, so
-	 * that a prompt costs no more with them than without. Default: the sum of the segments.
-	 */
-	total?: number;
-	pseudoTokens: { max: number };
-	snippets?: PromptSegment;
-	entities?: PromptSegment;
-	suffix: PromptSegment;
-	prefix: PromptSegment;
-}
 
 /**
  * What the confidence of a suggestion is computed from: natural logarithms of its tokens' probabilities, the number of tokens,
@@ -80,23 +57,35 @@ export type CopyFeatures = Readonly<Record<(typeof COPY_FEATURES)[number], numbe
 /** Weights of the logistic model that turns these features into λ of `(1 − λ) · p_model + λ · p_copy`; an absent one is 0. */
 export type CopyWeights = { intercept: number } & Partial<CopyFeatures>;
 
-/** For a bundle without weights of its own: what `fit-copy` found for a generator of 4 M parameters. */
+/**
+ * For a bundle without weights of its own, as one made of published weights. Not fitted: those of a generator of 4 M parameters, with
+ * about a fifth of its odds and more say for the generator's own doubt, since a larger one is right by itself more often.
+ */
 export const DEFAULT_COPY_WEIGHTS: CopyWeights = {
-	intercept: -3.37,
+	intercept: -5,
 	logMatchLength: 0.77,
 	logSupport: 0.19,
 	topProbability: 2.18,
 	openFileShare: -0.28,
 	likeness: 0.59,
-	modelEntropy: 0.29,
-	modelTopProbability: -0.41,
-	modelLogProbOfCopy: 0.1,
+	modelEntropy: 0.6,
+	modelTopProbability: -0.8,
+	modelLogProbOfCopy: 0.3,
 };
+
+/** What serving does instead where a bundle has no projector for `hef`. */
+export const NO_PROJECTOR = 'the bundle has no hef projector: the nearest chunks stand in the prompt as text, without pseudo-tokens';
 
 export interface FileEntry {
 	/** 64 hex digits. */
 	sha256: string;
 	sizeBytes: number;
+}
+
+export interface TokenizerEntry {
+	file: string;
+	/** Ids are below it. */
+	vocabSize: number;
 }
 
 interface ModelEntry {
@@ -122,9 +111,12 @@ export interface Manifest {
 	licence: string;
 	/** Every file of the bundle but the manifest, by name. */
 	files: Readonly<Record<string, FileEntry>>;
-	tokenizer: { file: string; vocabSize: number };
-	/** `append`: ids put after every chunk before it is embedded; not counted in `maxTokens`. `query`: what stands around a query. */
-	embedder: ModelEntry & { dimension: number; maxTokens: number; append: readonly number[]; query: QueryMarks };
+	tokenizer: TokenizerEntry;
+	/**
+	 * `append`: ids put after every chunk before it is embedded; not counted in `maxTokens`. `query`: what stands around a query.
+	 * `tokenizer`: what cuts and reads chunks and queries, the bundle's own where the manifest names no other.
+	 */
+	embedder: ModelEntry & { dimension: number; maxTokens: number; append: readonly number[]; query: QueryMarks; tokenizer: TokenizerEntry };
 	fuser: ModelEntry & { dimension: number; arity: number };
 	projectors: Readonly<Partial<Record<ProjectorName, ProjectorEntry>>>;
 	tokenEmbedding: ModelEntry;
@@ -156,13 +148,14 @@ export function parseManifest(value: unknown): { manifest: Manifest; problems: [
 		description: root.optionalText('description') ?? '',
 		licence: root.text('licence'),
 		files: readFiles(root),
-		tokenizer: readPart(root, 'tokenizer', (part) => ({ file: part.text('file'), vocabSize: part.count('vocabSize') })),
+		tokenizer: readPart(root, 'tokenizer', readTokenizer),
 		embedder: readPart(root, 'embedder', (part) => ({
 			...readModel(part),
 			dimension: part.count('dimension'),
 			maxTokens: part.count('maxTokens'),
 			append: part.ids('append'),
 			query: readQueryMarks(part),
+			tokenizer: readTokenizer(part.raw('tokenizer') === undefined ? root.object('tokenizer') : part.object('tokenizer')),
 		})),
 		fuser: readPart(root, 'fuser', (part) => ({ ...readModel(part), dimension: part.count('dimension'), arity: part.count('arity', 2) })),
 		projectors: readProjectors(root),
@@ -177,16 +170,36 @@ export function parseManifest(value: unknown): { manifest: Manifest; problems: [
 	return problems.length === 0 ? { manifest, problems: [] } : { problems };
 }
 
+/** What a bundle does without, and what to do about it; for people. */
+export function bundleNotices({ projectors, confidence, copy }: Manifest): { detail: string; advice: string }[] {
+	const fit = 'on repositories of your own (models/README.md, "Making a bundle")';
+	return [
+		...(projectors.hef
+			? []
+			: [{ detail: NO_PROJECTOR, advice: 'training makes one (models/README.md, recipe qwen); completions work without' }]),
+		...(confidence === UNCALIBRATED
+			? [{ detail: 'the confidence of suggestions was not fitted to this bundle', advice: `run hef-language-server calibrate ${fit}` }]
+			: []),
+		...(copy === DEFAULT_COPY_WEIGHTS
+			? [{ detail: 'the weight of the copy model was not fitted to this bundle', advice: `run hef-language-server fit-copy ${fit}` }]
+			: []),
+	];
+}
+
 /** Every file of the bundle that a model or the tokenizer needs, with the field that names it. */
 export function referencedFiles(manifest: Manifest): { field: string; file: string }[] {
 	const { tokenizer, embedder, fuser, tokenEmbedding, generator } = manifest;
-	const models = Object.entries({ tokenizer, embedder, fuser, tokenEmbedding, generator });
+	const models = Object.entries({ tokenizer, 'embedder.tokenizer': embedder.tokenizer, embedder, fuser, tokenEmbedding, generator });
 	const projectors = Object.entries(manifest.projectors).map(([name, entry]) => [`projectors.${name}`, entry] as const);
 	return [...models, ...projectors].map(([field, { file }]) => ({ field: `${field}.file`, file }));
 }
 
 function readPart<T>(root: Fields, name: string, read: (part: Fields) => T): T {
 	return read(root.object(name));
+}
+
+function readTokenizer(part: Fields): TokenizerEntry {
+	return { file: part.text('file'), vocabSize: part.count('vocabSize') };
 }
 
 function readModel(part: Fields): ModelEntry {
@@ -212,6 +225,7 @@ function readFiles(root: Fields): Record<string, FileEntry> {
 }
 
 function readProjectors(root: Fields): Manifest['projectors'] {
+	if (root.raw('projectors') === undefined) return {};
 	const list = root.object('projectors');
 	const known = PROJECTOR_NAMES.filter((name) => list.raw(name) !== undefined);
 	return Object.fromEntries(
@@ -233,31 +247,6 @@ function readGenerator(part: Fields): Manifest['generator'] {
 		maxPositions: part.count('maxPositions'),
 		stopTokens: part.ids('stopTokens'),
 	};
-}
-
-function readLayout(part: Fields): PromptLayout {
-	const snippets = readOptionalSegment(part, 'snippets');
-	const entities = readOptionalSegment(part, 'entities');
-	return {
-		...(part.raw('total') === undefined ? {} : { total: part.count('total') }),
-		pseudoTokens: { max: part.object('pseudoTokens').count('max', 0) },
-		...(snippets ? { snippets } : {}),
-		...(entities ? { entities } : {}),
-		suffix: readSegment(part, 'suffix'),
-		prefix: readSegment(part, 'prefix'),
-	};
-}
-
-function readOptionalSegment(part: Fields, name: string): PromptSegment | undefined {
-	return part.raw(name) === undefined ? undefined : readSegment(part, name);
-}
-
-function readSegment(part: Fields, name: string): PromptSegment {
-	const segment = part.object(name);
-	const separator = segment.optionalText('separator');
-	const read = { max: segment.count('max'), before: segment.ids('before'), ...(separator === undefined ? {} : { separator }) };
-	if (read.max <= read.before.length) segment.problem('max', `leaves no room for text after the ${read.before.length} tokens of before`);
-	return read;
 }
 
 /** Of a logistic model; a bundle for which it was not fitted carries none. */
@@ -282,27 +271,15 @@ function checkAgreement(manifest: Manifest, problems: string[]): void {
 	if (tokenizer.vocabSize > generator.vocabSize) {
 		problems.push(`tokenizer.vocabSize ${tokenizer.vocabSize} is more than generator.vocabSize ${generator.vocabSize}`);
 	}
-	const ids: Record<string, readonly number[]> = {
-		'embedder.append': embedder.append,
-		'embedder.query.before': embedder.query.before,
-		'embedder.query.append': embedder.query.append,
-		'generator.stopTokens': generator.stopTokens,
+	const outside = (ids: Record<string, readonly number[]>, field: string, vocabSize: number) => {
+		for (const [name, list] of Object.entries(ids)) {
+			const wrong = list.filter((id) => id >= vocabSize);
+			if (wrong.length > 0) problems.push(`${name}: ${wrong.join(', ')} lies outside of ${field} ${vocabSize}`);
+		}
 	};
-	for (const [name, segment] of Object.entries(prompt)) {
-		if (typeof segment === 'object' && 'before' in segment) ids[`prompt.${name}.before`] = segment.before;
-	}
-	for (const [field, list] of Object.entries(ids)) {
-		const outside = list.filter((id) => id >= generator.vocabSize);
-		if (outside.length > 0) problems.push(`${field}: ${outside.join(', ')} lies outside of generator.vocabSize ${generator.vocabSize}`);
-	}
-	const context = Math.max(prompt.pseudoTokens.max, prompt.snippets?.max ?? 0);
-	const entities = prompt.entities?.max ?? 0;
-	const longest = context + entities + prompt.suffix.max + prompt.prefix.max;
-	if (longest >= generator.maxPositions) {
-		problems.push(`generator.maxPositions ${generator.maxPositions} leaves no room after the longest prompt, ${longest} tokens`);
-	}
-	const fewest = prompt.pseudoTokens.max + entities + prompt.suffix.max + Math.ceil(prompt.prefix.max / 2);
-	if (prompt.total !== undefined && prompt.total < fewest) {
-		problems.push(`prompt.total ${prompt.total} leaves less than half of the prefix window beside full context: at least ${fewest}`);
-	}
+	outside({ 'generator.stopTokens': generator.stopTokens, ...markIds(prompt) }, 'generator.vocabSize', generator.vocabSize);
+	const { append, query } = embedder;
+	const marks = { 'embedder.append': append, 'embedder.query.before': query.before, 'embedder.query.append': query.append };
+	outside(marks, "the embedder's vocabulary,", embedder.tokenizer.vocabSize);
+	problems.push(...layoutProblems(prompt, generator.maxPositions));
 }

@@ -16,8 +16,10 @@ import { openWithFallback, type ProviderState } from './fallback-session.ts';
 import { createFuser } from './fuser.ts';
 import { createGenerator } from './generator.ts';
 import { openIdleSession } from './idle-session.ts';
+import type { TokenizerEntry } from './manifest.ts';
 import { createProbeMemory, type ProbeMemory, probeKey } from './probe-memory.ts';
 import { createProjector } from './projector.ts';
+import { retypedPositions } from './prompt-layout.ts';
 import { type ModelSession, openSession, type ProviderName, pieceSizeOn, RUNTIME_VERSION, supportedProviders } from './session.ts';
 import { createTokenEmbedding } from './token-embedding.ts';
 import { loadTokenizer } from './tokenizer.ts';
@@ -36,6 +38,8 @@ export interface ModelsOptions {
 	logger: Logger;
 	/** A model that has not run for so long gives its memory back until its next run. Default 0: never. */
 	unloadAfterMs?: number | undefined;
+	/** Whether prompts are read too. Default true; without, their tokenizer is left alone where chunks have another. */
+	prompts?: boolean;
 	/** Folder where findings about providers are kept from one start to the next; nothing is kept without one. */
 	cacheFolder?: string | undefined;
 	/** How the provider is chosen; by default of those that work on this machine. */
@@ -46,13 +50,16 @@ export interface ModelsOptions {
 }
 
 /**
- * Reads the tokenizer; models come when they are asked for.
- * @throws HefError `bundle-invalid` when the tokenizer is of a kind that is not read
+ * Reads the tokenizers; models come when they are asked for.
+ * @throws HefError `bundle-invalid` when a tokenizer is of a kind that is not read
  */
 export async function createModels(bundle: Bundle, options: ModelsOptions): Promise<Models> {
 	const { manifest } = bundle;
 	const { threads, logger, open = openSession } = options;
-	const tokenizer = await loadTokenizer(bundle.path(manifest.tokenizer.file), manifest.tokenizer.vocabSize);
+	const read = ({ file, vocabSize }: TokenizerEntry) => loadTokenizer(bundle.path(file), vocabSize);
+	const embedderTokenizer = await read(manifest.embedder.tokenizer);
+	const isShared = manifest.embedder.tokenizer.file === manifest.tokenizer.file || options.prompts === false;
+	const tokenizer = isShared ? embedderTokenizer : await read(manifest.tokenizer);
 	const memory = await probeMemoryOf(bundle, options);
 	const provider = createProviderState(options.choose ?? (() => choose(bundle, options, memory)), logger, memory);
 	const sessions: ModelSession[] = [];
@@ -84,7 +91,8 @@ export async function createModels(bundle: Bundle, options: ModelsOptions): Prom
 		const state = await provider.chosen();
 		const session = await openModel(manifest.generator.file, state);
 		const tokenEmbedding = createTokenEmbedding(await openOnCpu(manifest.tokenEmbedding.file));
-		return createGenerator({ session, tokenEmbedding, entry: manifest.generator, pieceSize: () => pieceSizeOn(state.name) });
+		const { generator: entry, prompt } = manifest;
+		return createGenerator({ session, tokenEmbedding, entry, pieceSize: () => pieceSizeOn(state.name), retyped: retypedPositions(prompt) });
 	});
 	const projector = (name: 'hef' | 'llavacode') =>
 		singleFlight(async (): Promise<Projector | undefined> => {
@@ -95,6 +103,7 @@ export async function createModels(bundle: Bundle, options: ModelsOptions): Prom
 
 	return {
 		tokenizer,
+		embedderTokenizer,
 		embedder,
 		fuser,
 		generator,

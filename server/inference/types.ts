@@ -77,7 +77,10 @@ export interface Generator {
 
 /** The models of one bundle on one execution provider. Each loads on first use. */
 export interface Models {
+	/** Of prompts. */
 	readonly tokenizer: Tokenizer;
+	/** Of chunks and queries; often the same. */
+	readonly embedderTokenizer: Tokenizer;
 	embedder(): Promise<Embedder>;
 	fuser(): Promise<Fuser>;
 	/** Undefined when the bundle has no projector of that name. */

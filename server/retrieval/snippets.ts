@@ -18,6 +18,8 @@ export interface Snippet {
 export interface SnippetSource {
 	/** The `k` most similar chunks, best first, without those that the prompt shows. */
 	similar(prefix: string, k: number, visible: VisibleWindow): Promise<Snippet[]>;
+	/** The text of chunks that a search found; of what has changed on disk since, as far as it is there. */
+	read(chunks: readonly { id: NodeId; node: RetrievedNode }[]): Promise<Snippet[]>;
 	/** Forgets the texts of changed files. */
 	invalidate(paths: readonly string[] | 'all'): void;
 }
@@ -53,6 +55,16 @@ export function createSnippetSource({ view, read }: SnippetSourceOptions): Snipp
 			const query = prefix.split('\n').slice(-QUERY_LINES).join('\n');
 			const hits = index.search(query, k, ({ node }) => !shows(visible, node));
 			return hits.map(({ key, score }) => ({ ...key, node: { ...key.node, score } }));
+		},
+		async read(chunks) {
+			const found = await Promise.all(
+				chunks.map(async ({ id, node }): Promise<Snippet[]> => {
+					const place = view.file(node.path)?.chunks.find((chunk) => chunk.id === id);
+					const source = place && (await read(node.path));
+					return source?.kind === 'text' ? [{ id, node, text: source.text.slice(place?.startOffset, place?.endOffset) }] : [];
+				}),
+			);
+			return found.flat();
 		},
 		invalidate(paths) {
 			if (paths === 'all') dirty = 'all';

@@ -33,6 +33,7 @@ export function createScriptedModels(nextText: () => string): Models {
 	const unused = () => Promise.reject(new Error('this model has no part in the test'));
 	return {
 		tokenizer,
+		embedderTokenizer: tokenizer,
 		generator: async () => generator,
 		embedder: unused,
 		fuser: unused,

@@ -40,7 +40,12 @@ describe('prompt layout', () => {
 
 	test('no segment exceeds its budget', () => {
 		const windows = cutWindows({ prefix: 'x'.repeat(5000), suffix: 'y'.repeat(5000), layout }, tokenizer);
-		const { tokens } = buildPrompt(windows, { snippets: ['z'.repeat(500)], entities: ['e'.repeat(500)] }, layout, tokenizer);
+		const { tokens } = buildPrompt(
+			windows,
+			{ snippets: [{ path: 'z.ts', text: 'z'.repeat(500) }], entities: ['e'.repeat(500)] },
+			layout,
+			tokenizer,
+		);
 		expect(tokens).toEqual({ pseudo: 0, snippets: 32, entities: 16, suffix: 12, prefix: 101 });
 	});
 
@@ -56,7 +61,7 @@ describe('prompt layout', () => {
 				none: {},
 				hef: { pseudoTokens, entities: ['e'.repeat(500)] },
 				llavacode: { pseudoTokens },
-				snippets: { snippets: ['z'.repeat(500)] },
+				snippets: { snippets: [{ path: 'z.ts', text: 'z'.repeat(500) }] },
 			};
 			const { tokens } = buildPrompt(windows, context[mode], layout, tokenizer);
 			return tokens.pseudo + tokens.snippets + tokens.entities + tokens.suffix + tokens.prefix;

@@ -30,6 +30,7 @@ beforeAll(async () => {
 				text: `export function helper${i}() {}`,
 				node: { level: 'chunk' as const, path: `lib/f${i}.ts`, startLine: 0, endLine: 9, score: 0.5 },
 			})),
+		read: async (chunks) => chunks.map(({ id, node }) => ({ id, node, text: `export function of_${id}() {}` })),
 		invalidate() {},
 	};
 	engine = createCompletionEngine({

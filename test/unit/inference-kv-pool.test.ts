@@ -48,7 +48,7 @@ test('a prompt that parts early is copied up to there, and the other one stays',
 });
 
 test('a generated line that was not taken costs no second cache', () => {
-	const pool = new KvPool(shape, 2);
+	const pool = new KvPool(shape, { most: 2 });
 	const other = prompt('b', 300);
 	read(pool, other);
 	for (const line of ['p', 'q', 'r']) expect(read(pool, prompt('a', 300, line, 30))).toBe(line === 'p' ? 0 : 300);
@@ -56,7 +56,7 @@ test('a generated line that was not taken costs no second cache', () => {
 });
 
 test('the cache used longest ago makes room', () => {
-	const pool = new KvPool(shape, 3);
+	const pool = new KvPool(shape, { most: 3 });
 	for (const name of ['a', 'b', 'c', 'd']) read(pool, prompt(name, 200));
 	expect(['d', 'c', 'b'].map((name) => read(pool, prompt(name, 200)))).toEqual([199, 199, 199]);
 	expect(read(pool, prompt('a', 200))).toBe(0);
