@@ -39,6 +39,7 @@ export function statusText(report: StatusReport): string {
 		'# HEF status',
 		lines([
 			`Server ${report.version}, bundle \`${report.bundle.name || 'none'}\``,
+			...(report.bundle.notices ?? []),
 			provider && `Runs on \`${provider.name}\`: ${provider.why}`,
 			report.kvReuse !== undefined && `Prompt positions reused: ${percent(report.kvReuse)}`,
 			report.cacheHits !== undefined && `Answers without running the model: ${percent(report.cacheHits)}`,

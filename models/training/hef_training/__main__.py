@@ -8,7 +8,7 @@ from pathlib import Path
 from .config import Places, load_recipe
 
 STEPS = ("corpus", "tokenizer", "lm", "pack", "small", "chunks", "embedder", "fuser", "uwl", "hef", "end-to-end", "llavacode", "qwen",
-         "export", "p-tuning", "goldens", "evaluate", "status", "random-bundle")
+         "export", "p-tuning", "goldens", "evaluate", "status", "random-bundle", "assemble")
 PACKAGE = Path(__file__).resolve().parent.parent
 
 
@@ -29,13 +29,19 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--workers", type=int, default=1, help="lm and hef: processes that share the threads and exchange gradients")
     parser.add_argument("--server", type=Path, help="chunks and p-tuning: path of hef-language-server.js")
-    parser.add_argument("--out", type=Path, help="export, random-bundle: bundle folder (default: models/<name>; for a random one below --work)")
-    parser.add_argument("--precision", choices=("fp32", "int8", "int8-dynamic", "int4"), help="random-bundle: the generator's (default: the recipe's)")
+    parser.add_argument("--out", type=Path, help="export, assemble, random-bundle: bundle folder (default: models/<name>; for a random one below --work)")
+    parser.add_argument("--precision", choices=("fp32", "int8", "int8-dynamic", "int4"),
+                        help="random-bundle, assemble: the generator's (default: the recipe's; of assemble int8)")
+    parser.add_argument("--generator", type=Path, help="assemble: folder of published Qwen2 weights, Qwen2.5-Coder for instance")
+    parser.add_argument("--embedder", type=Path, help="assemble: folder of Qwen3-Embedding weights (default: the shipped bundle's embedder)")
     return parser.parse_args()
 
 
 def main() -> None:
     args = parse()
+    if args.step == "assemble":
+        assemble(args)
+        return
     recipe = load_recipe(args.recipe)
     places = Places(args.work.resolve(), args.mirror, args.benchmarks, args.repos, args.weights, args.parts)
     places.work.mkdir(parents=True, exist_ok=True)
@@ -51,6 +57,18 @@ def main() -> None:
     else:
         from . import steps
         steps.run(args, recipe, places)
+
+
+def assemble(args: argparse.Namespace) -> None:
+    from . import assemble
+    if not args.generator:
+        raise SystemExit("assemble: give --generator, a folder of published Qwen2 weights")
+    precision = args.precision or "int8"
+    if precision not in assemble.PRECISIONS:
+        raise SystemExit(f"assemble: --precision is one of {', '.join(assemble.PRECISIONS)}, not {precision}")
+    models = PACKAGE.parent
+    out = args.out or models / args.generator.resolve().name.lower()
+    assemble.run(args.generator, args.embedder, models / "hef-nano", out, precision)
 
 
 if __name__ == "__main__":

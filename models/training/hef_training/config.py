@@ -42,6 +42,7 @@ class LayoutConfig:
     entities: int = 64
     suffix: int = 96
     prefix: int = 448
+    order: str = "spm"  # or "psm", as most published models were trained: prefix, suffix, middle
 
 
 @dataclass

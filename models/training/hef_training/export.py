@@ -16,7 +16,7 @@ import onnx
 import torch
 
 from . import generator, onnx_embedder, onnx_graph, onnx_models, tokenizer
-from .config import Places, Recipe
+from .config import LayoutConfig, Places, Recipe
 from .embedder import END, QUERY, Embedder
 from .fuser import Fuser
 from .layout import Specials
@@ -131,11 +131,10 @@ def manifest(models: Models, files: dict[str, dict], trained: dict, fitted_befor
     layout, d, d_g, special = recipe.layout, recipe.embedder.hidden, recipe.generator.hidden, models.specials
     projector = {"inputDimension": d, "outputDimension": d_g, "precision": "fp32"}
     second = {"llavacode": {"file": LLAVACODE_FILE, **projector}} if models.llavacode else {}
-    lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
     return {
         "formatVersion": 1,
         "name": recipe.export.name,
-        "id": hashlib.sha256(lines.encode()).hexdigest()[:16],
+        "id": bundle_id(files),
         "description": recipe.export.description,
         "licence": recipe.export.licence,
         "files": files,
@@ -150,19 +149,32 @@ def manifest(models: Models, files: dict[str, dict], trained: dict, fitted_befor
             "headDim": recipe.generator.head_dim, "vocabSize": recipe.tokenizer.vocab_size,
             "maxPositions": recipe.generator.max_positions, "stopTokens": list(models.stop_tokens), "precision": recipe.export.generator_precision,
         },
-        "prompt": {
-            "total": layout.suffix + layout.prefix,
-            "pseudoTokens": {"max": layout.pseudo},
-            "snippets": {"max": layout.snippets, "before": [special.snippet], "separator": "\n"},
-            "entities": {"max": layout.entities, "before": [special.entities], "separator": " "},
-            "suffix": {"max": layout.suffix, "before": [special.fim_prefix, special.fim_suffix]},
-            "prefix": {"max": layout.prefix, "before": [special.fim_middle]},
-        },
+        "prompt": prompt(layout, special),
         **fitted_before,
         "onnx": {"opset": onnx_graph.OPSET},
         "training": trained,
         "evaluation": {},
     }
+
+
+def prompt(layout: LayoutConfig, special: Specials) -> dict:
+    """The manifest's `prompt` for what layout.py builds."""
+    psm = layout.order == "psm"
+    return {
+        **({"order": "psm"} if psm else {}),
+        "total": layout.suffix + layout.prefix + psm,
+        "pseudoTokens": {"max": layout.pseudo},
+        "snippets": {"max": layout.snippets, "before": [special.snippet], "separator": "\n"},
+        "entities": {"max": layout.entities, "before": [special.entities], "separator": " "},
+        "suffix": {"max": layout.suffix, "before": [special.fim_suffix] if psm else [special.fim_prefix, special.fim_suffix]},
+        "prefix": {"max": layout.prefix, "before": [special.fim_prefix] if psm else [special.fim_middle]},
+        **({"middle": {"before": [special.fim_middle]}} if psm else {}),
+    }
+
+
+def bundle_id(files: dict[str, dict]) -> str:
+    lines = "".join(f"{name} {files[name]['sha256']}\n" for name in sorted(files))
+    return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
 def provenance(models: Models, places: Places) -> dict:
@@ -197,8 +209,8 @@ def fitted(out: Path, files: dict[str, dict]) -> dict:
 
 
 def digest(path: Path) -> dict:
-    data = path.read_bytes()
-    return {"sha256": hashlib.sha256(data).hexdigest(), "sizeBytes": len(data)}
+    with path.open("rb") as file:
+        return {"sha256": hashlib.file_digest(file, "sha256").hexdigest(), "sizeBytes": path.stat().st_size}
 
 
 def swap(fresh: Path, target: Path) -> None:

@@ -137,12 +137,14 @@ class Drawing:
         visible = text[d.start : d.cursor] + (after[:350] if d.with_suffix else "")
         names = repo.entities(d, found, visible) if rng.random() < ENTITY_SHARE else None
         ended = d.with_suffix or d.end == len(text)
-        prompt = self.layout.prompt(text[d.start : d.end], after if d.with_suffix else None, names, extra=160, end=ended)
+        prompt = self.layout.prompt(text[d.start : d.end], after if d.with_suffix else None, names, extra=160, end=ended,
+                                    written=d.end - d.cursor)
         whole = len(prompt.body) - 1 - ended
         before = len(self.layout.encode(text[d.start : d.cursor]))
         written = whole - min(whole, before) if d.end > d.cursor else 0
         middle = len(prompt.body) - max(1, written) - ended
-        return Example(prompt, max(1, middle), r, found.astype(np.int32)) if len(prompt.body) > 6 else None
+        first = 1 if self.layout.psm else max(1, middle)
+        return Example(prompt, first, r, found.astype(np.int32)) if len(prompt.body) > (2 if self.layout.psm else 6) else None
 
     def with_defining(self, repo: Repo, d: Draft, middle: str, may: np.ndarray, found: np.ndarray) -> np.ndarray:
         """Puts chunks that define names of the middle in random places among the nodes."""

@@ -49,21 +49,35 @@ class Layout:
     def entities(self, names: list[str]) -> list[int]:
         return [self.specials.entities, *self.encode(" ".join(names))][: self.config.entities]
 
+    @property
+    def psm(self) -> bool:
+        if self.config.order not in ("spm", "psm"):
+            raise SystemExit(f"layout: order is spm or psm, not {self.config.order}")
+        return self.config.order == "psm"
+
     def suffix(self, text: str | None) -> list[int]:
-        """`None` and "" both give the two marks alone: the file ends here, or nothing is known of what follows."""
+        """`None` and "" both give the marks alone: the file ends here, or nothing is known of what follows."""
         ids = self.encode(text[: CHARS_PER_TOKEN * self.config.suffix]) if text else []
-        return [self.specials.fim_prefix, self.specials.fim_suffix, *ids][: self.config.suffix]
+        marks = [self.specials.fim_suffix] if self.psm else [self.specials.fim_prefix, self.specials.fim_suffix]
+        return [*marks, *ids][: self.config.suffix]
 
     def prefix(self, text: str, extra: int = 0) -> list[int]:
         """The last tokens of `text` after the mark; `extra` widens the maximum (for the middle in training)."""
         room = self.config.prefix - 1 + extra
-        return [self.specials.fim_middle, *self.encode(text[-CHARS_PER_TOKEN * room:])[-room:]]
+        mark = self.specials.fim_prefix if self.psm else self.specials.fim_middle
+        return [mark, *self.encode(text[-CHARS_PER_TOKEN * room:])[-room:]]
 
     def prompt(self, before: str, suffix: str | None, entities: list[str] | None = None, snippets: list[str] | None = None,
-               extra: int = 0, end: bool = True) -> Prompt:
-        """[snippets] [entities] [suffix] [prefix+middle] and EOT if `end`."""
+               extra: int = 0, end: bool = True, written: int = 0) -> Prompt:
+        """[snippets] [entities] [suffix] [prefix+middle] and EOT if `end`; of order `psm` [snippets] [entities] [prefix] [suffix]
+        [middle], the last `written` characters of `before` being the middle (`spm` makes no difference between them)."""
         context = self.snippets(snippets) if snippets else []
         context += self.entities(entities) if entities else []
-        context += self.suffix(suffix)
-        body = self.prefix(before, extra)
+        if self.psm:
+            cut = len(before) - written
+            context += self.prefix(before[:cut]) + self.suffix(suffix)
+            body = [self.specials.fim_middle, *self.encode(before[cut:])]
+        else:
+            context += self.suffix(suffix)
+            body = self.prefix(before, extra)
         return Prompt(context, body + [self.specials.eot] if end else body)

@@ -79,7 +79,7 @@ class Examples:
         if rng.random() < config.snippets:
             snippets = repository.snippets(rng, own, before[-900 : -held])
         return self.layout.prompt(before, None if no_suffix else after, entities, snippets,
-                                  extra=rng.choice((0, 0, 32)), end=not no_suffix or e == len(text))
+                                  extra=rng.choice((0, 0, 32)), end=not no_suffix or e == len(text), written=min(held, len(before)))
 
     def batches(self, tokens: int, micro: int = 2_500) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Micro-batches (ids [B, S], targets [B, S]) of one step of about `tokens` tokens."""

@@ -1,10 +1,12 @@
-"""A small builder of ONNX graphs with ONNX Runtime's fused operators (com.microsoft), weights inside the file.
+"""A small builder of ONNX graphs with ONNX Runtime's fused operators (com.microsoft), weights inside the file or, streamed, beside it.
 
 Linear layers come in four precisions: `fp32`; `int8` and `int4`, weights in blocks of 32 with activations quantised per row
 (MatMulNBits, so that cached and full decoding agree); `int8-dynamic`, 8-bit weights per column with one activation scale per
 call (DynamicQuantizeMatMul: faster to prefill, coarser, and its result depends on what else is in the call).
 """
 from __future__ import annotations
+
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -14,6 +16,9 @@ MS = "com.microsoft"
 OPSET = 17
 BLOCK = 32
 FAR = 2**31 - 1
+EXTERNAL_FROM = 4096  # bytes; smaller tensors stay in the graph
+PAGE = 4096  # where a tensor begins in a file of weights, so that it can be mapped
+PIECE_ROWS = 8192  # rows of a matrix that are quantised at a time
 
 
 class Graph:
@@ -93,11 +98,37 @@ class Graph:
         return helper.make_model(graph, opset_imports=opsets, ir_version=8, producer_name="hef-training")
 
 
+class StreamedGraph(Graph):
+    """A graph whose large tensors go to a file beside it as they come: one of them in memory at a time, and no limit of 2 GB."""
+
+    def __init__(self, name: str, weights: Path) -> None:
+        super().__init__(name)
+        self.weights = weights
+        weights.write_bytes(b"")
+
+    def const(self, name: str, value: np.ndarray) -> str:
+        if name in self.known or value.nbytes < EXTERNAL_FROM:
+            return super().const(name, value)
+        self.known.add(name)
+        with self.weights.open("r+b") as file:
+            offset = -(-file.seek(0, 2) // PAGE) * PAGE
+            file.seek(offset)
+            np.ascontiguousarray(value).tofile(file)
+        tensor = TensorProto(name=name, data_type=helper.np_dtype_to_tensor_dtype(value.dtype), dims=value.shape, data_location=TensorProto.EXTERNAL)
+        for key, said in (("location", self.weights.name), ("offset", offset), ("length", value.nbytes)):
+            tensor.external_data.add(key=key, value=str(said))
+        self.initializers.append(tensor)
+        return name
+
+
 def quantize_blocks(weight: np.ndarray, bits: int = 8) -> tuple[np.ndarray, np.ndarray]:
     """[out, in] -> (uint8 [out, in/32, 32 · bits / 8] with zero point 2^(bits-1), low half first; f32 scales [out * in/32])."""
     rows, columns = weight.shape
     if columns % BLOCK:
         raise ValueError(f"int{bits} weights need an input size divisible by {BLOCK}, got {columns}")
+    if rows > PIECE_ROWS:  # a vocabulary: its temporaries would take several times its own memory
+        pieces = [quantize_blocks(weight[at : at + PIECE_ROWS], bits) for at in range(0, rows, PIECE_ROWS)]
+        return np.concatenate([packed for packed, _ in pieces]), np.concatenate([scales for _, scales in pieces])
     blocks = weight.reshape(rows, columns // BLOCK, BLOCK)
     zero = 2 ** (bits - 1)
     scales = np.abs(blocks).max(-1, keepdims=True) / (zero - 1) + 1e-12

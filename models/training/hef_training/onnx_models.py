@@ -5,7 +5,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto as T
 
-from .onnx_graph import FAR, MS, Graph
+from .onnx_graph import BLOCK, FAR, MS, Graph
 
 State = dict[str, np.ndarray]
 QKV = ("q_proj", "k_proj", "v_proj")
@@ -92,8 +92,8 @@ def no_past(g: Graph, x: str, lengths: str) -> tuple[str, str]:
     return g.op("Sub", [lengths, g.const("one32", np.int32(1))]), g.op("Cast", [size], to=T.INT32)
 
 
-def embedder(state: State, config, precision: str, max_tokens: int) -> onnx.ModelProto:
-    g = Graph("embedder")
+def embedder(state: State, config, precision: str, max_tokens: int, g: Graph | None = None) -> onnx.ModelProto:
+    g = g or Graph("embedder")
     ids, lengths = g.input("input_ids", T.INT64, ["B", "S"]), g.input("lengths", T.INT32, ["B"])
     x = g.embedding(ids, "embed_tokens", state["embed_tokens.weight"])
     seqlens, total = no_past(g, x, lengths)
@@ -114,11 +114,7 @@ def fuser(state: State, config, precision: str, dimension: int, arity: int) -> o
     hidden, skip, _ = body(g, x, inner, config, precision, arity, seqlens, total, None)
     rows, _, size = last_rows(g, g.op("Add", [hidden, skip]), counts, config.hidden_size)
     rows = g.linear(g.rms(rows, "norm", inner["norm.weight"], config.rms_norm_eps), "w_out", state["w_out.weight"], state["w_out.bias"], "fp32")
-    index = g.op("Unsqueeze", [g.op("Cast", [g.op("Range", ["zero", size, "one"])], to=T.INT32), g.i64(0)])
-    inside = g.op("Cast", [g.op("Less", [index, g.op("Unsqueeze", [counts, g.i64(1)])])], to=T.FLOAT)
-    summed = g.op("ReduceSum", [g.op("Mul", [children, g.op("Unsqueeze", [inside, g.i64(2)])]), g.i64(1)], keepdims=0)
-    mean = g.op("Div", [summed, g.op("Unsqueeze", [g.op("Cast", [counts], to=T.FLOAT), g.i64(1)])])
-    g.rename(g.unit(g.op("Add", [mean, rows])), "parent")
+    g.rename(g.unit(g.op("Add", [mean(g, children, counts, g.op("Range", ["zero", size, "one"])), rows])), "parent")
     g.output("parent", T.FLOAT, ["B", dimension])
     return g.model()
 
@@ -152,17 +148,53 @@ def llava_projector(state: State) -> onnx.ModelProto:
     return g.model()
 
 
-def token_embedding(table: np.ndarray) -> onnx.ModelProto:
+def mean_fuser(dimension: int) -> onnx.ModelProto:
+    """A fuser without weights: the mean of the children, to unit length."""
+    g = Graph("fuser")
+    children, counts = g.input("children", T.FLOAT, ["B", "N", dimension]), g.input("counts", T.INT32, ["B"])
+    size = g.op("Gather", [g.op("Shape", [children]), g.const("one", np.int64(1))], axis=0)
+    g.rename(g.unit(mean(g, children, counts, g.op("Range", [g.const("zero", np.int64(0)), size, "one"]))), "parent")
+    g.output("parent", T.FLOAT, ["B", dimension])
+    return g.model()
+
+
+def mean(g: Graph, children: str, counts: str, positions: str) -> str:
+    """[B, d]: mean of the first `counts` of children [B, N, d]; `positions` is 0 … N - 1."""
+    index = g.op("Unsqueeze", [g.op("Cast", [positions], to=T.INT32), g.i64(0)])
+    inside = g.op("Cast", [g.op("Less", [index, g.op("Unsqueeze", [counts, g.i64(1)])])], to=T.FLOAT)
+    summed = g.op("ReduceSum", [g.op("Mul", [children, g.op("Unsqueeze", [inside, g.i64(2)])]), g.i64(1)], keepdims=0)
+    return g.op("Div", [summed, g.op("Unsqueeze", [g.op("Cast", [counts], to=T.FLOAT), g.i64(1)])])
+
+
+def shared_embedding(served: onnx.ModelProto, vocab: int, hidden: int, bits: int) -> onnx.ModelProto:
+    """The token embedding as rows of the generator's quantised head, in the file where that lies: tied weights exist once."""
+    stored = {tensor.name: tensor for tensor in served.graph.initializer}
     g = Graph("token-embedding")
+    ids = g.input("input_ids", T.INT64, ["B", "S"])
+    for name, source, shape in (("table", "lm_head_q", [vocab, hidden * bits // 8]), ("scales", "lm_head_s", [vocab, hidden // BLOCK])):
+        tensor = T()
+        tensor.CopyFrom(stored[source])
+        tensor.name = name
+        tensor.dims[:] = shape
+        g.initializers.append(tensor)
+    rows = g.op("GatherBlockQuantized", ["table", ids, "scales"], domain=MS, bits=bits, block_size=BLOCK, gather_axis=0, quantize_axis=1)
+    g.rename(rows, "embeddings")
+    g.output("embeddings", T.FLOAT, ["B", "S", hidden])
+    return g.model()
+
+
+def token_embedding(table: np.ndarray, g: Graph | None = None) -> onnx.ModelProto:
+    g = g or Graph("token-embedding")
     ids = g.input("input_ids", T.INT64, ["B", "S"])
     g.rename(g.embedding(ids, "embed_tokens", table), "embeddings")
     g.output("embeddings", T.FLOAT, ["B", "S", table.shape[1]])
     return g.model()
 
 
-def generator(state: State, head: np.ndarray, config, precision: str, max_positions: int) -> onnx.ModelProto:
-    """`state` of Qwen2Model, `head` [V, hidden] (the tied embedding or lm_head)."""
-    g = Graph("generator")
+def generator(state: State, head: np.ndarray, config, precision: str, max_positions: int, g: Graph | None = None,
+              head_precision: str | None = None) -> onnx.ModelProto:
+    """`state` of Qwen2Model, `head` [V, hidden] (the tied embedding or lm_head); `head_precision`: where not that of the layers."""
+    g = g or Graph("generator")
     kv, dim = config.num_key_value_heads, head_dim(config)
     x = g.input("inputs_embeds", T.FLOAT, [1, "S", config.hidden_size])
     seqlens, total = g.input("seqlens_k", T.INT32, [1]), g.input("total_length", T.INT32, [])
@@ -174,7 +206,7 @@ def generator(state: State, head: np.ndarray, config, precision: str, max_positi
     hidden, skip, presents = body(g, x, state, config, precision, max_positions, seqlens, total, pasts)
     rows = g.op("Slice", [g.op("Add", [hidden, skip]), start, g.i64(FAR), g.i64(1)])
     rows = g.rms(rows, "norm", state["norm.weight"], config.rms_norm_eps)
-    g.rename(g.linear(rows, "lm_head", head, None, precision), "logits")
+    g.rename(g.linear(rows, "lm_head", head, None, head_precision or precision), "logits")
     g.output("logits", T.FLOAT, [1, "S_logits", head.shape[0]])
     size = g.op("Slice", [g.op("Shape", [x]), g.i64(1), g.i64(2), g.i64(0)])
     end = g.op("Reshape", [g.op("Cast", [total], to=T.INT64), g.i64(1)])

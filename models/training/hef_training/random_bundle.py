@@ -13,18 +13,16 @@ from pathlib import Path
 
 import onnx
 import torch
-from onnx import TensorProto as T
 
 from . import export, generator, onnx_models
 from .config import Recipe
 from .embedder import Embedder
 from .fuser import Fuser
-from .onnx_graph import BLOCK, MS, Graph
+from .onnx_graph import EXTERNAL_FROM
 from .projector import Projector
 
 WEIGHTS = "weights.bin"
 BITS = {"int8": 8, "int4": 4}  # of weights quantised in blocks
-EXTERNAL_FROM = 4096  # bytes; smaller tensors stay in the graph
 
 
 class RandomModels(export.Models):
@@ -52,21 +50,6 @@ def fill_up(document: dict, size: int) -> int:
     return first
 
 
-def shared_embedding(served: onnx.ModelProto, vocab: int, hidden: int, bits: int) -> onnx.ModelProto:
-    """The token embedding as rows of the generator's quantised head, in the file where that lies."""
-    stored = {tensor.name: tensor for tensor in served.graph.initializer}
-    g = Graph("token-embedding")
-    ids = g.input("input_ids", T.INT64, ["B", "S"])
-    for name, source, shape in (("table", "lm_head_q", [vocab, hidden * bits // 8]), ("scales", "lm_head_s", [vocab, hidden // BLOCK])):
-        tensor = T(name=name, data_type=stored[source].data_type, dims=shape, data_location=T.EXTERNAL)
-        tensor.external_data.extend(stored[source].external_data)
-        g.initializers.append(tensor)
-    rows = g.op("GatherBlockQuantized", ["table", ids, "scales"], domain=MS, bits=bits, block_size=BLOCK, gather_axis=0, quantize_axis=1)
-    g.rename(rows, "embeddings")
-    g.output("embeddings", T.FLOAT, ["B", "S", hidden])
-    return g.model()
-
-
 def save(model: onnx.ModelProto, path: Path, weights: str) -> onnx.ModelProto:
     """Writes a graph with its large tensors in a file beside it; returns the graph as written."""
     onnx.save_model(model, str(path), save_as_external_data=True, location=weights, size_threshold=EXTERNAL_FROM)
@@ -84,7 +67,7 @@ def write_models(models: RandomModels, folder: Path, precision: str) -> str:
     served = save(onnx_models.generator(export.arrays(g.model), table, g.config, precision, recipe.generator.max_positions),
                   folder / "generator.onnx", WEIGHTS)
     if precision in BITS:
-        shared = shared_embedding(served, *table.shape, BITS[precision])
+        shared = onnx_models.shared_embedding(served, *table.shape, BITS[precision])
         onnx.save(shared, str(folder / "token-embedding.onnx"))
         return precision
     save(onnx_models.token_embedding(table), folder / "token-embedding.onnx", "token-embedding.bin")
