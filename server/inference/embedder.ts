@@ -11,7 +11,7 @@ import type { Embedder } from './types.ts';
 
 export interface EmbedderOptions {
 	session: ModelSession;
-	entry: Manifest['embedder'];
+	entry: Pick<Manifest['embedder'], 'dimension' | 'maxTokens' | 'append' | 'query'>;
 	/** Most texts in one run, at least 1. */
 	batchSize: number;
 }

@@ -2,9 +2,16 @@ import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { HefError } from '../../server/base/errors.ts';
-import { loadBundle, resolveBundle } from '../../server/inference/bundle.ts';
-import { UNCALIBRATED } from '../../server/inference/manifest.ts';
-import { copyTinyBundle, editManifest, fixturesFolder, type ManifestJson, tinyBundleFolder } from '../support/tiny-bundle.ts';
+import { describeBundle, loadBundle, resolveBundle } from '../../server/inference/bundle.ts';
+import { NO_PROJECTOR, UNCALIBRATED } from '../../server/inference/manifest.ts';
+import {
+	copyTinyBundle,
+	editManifest,
+	fixturesFolder,
+	type ManifestJson,
+	shippedBundleFolder,
+	tinyBundleFolder,
+} from '../support/tiny-bundle.ts';
 
 /** The error that loading a damaged copy gives. */
 async function errorAfter(damage: (folder: string) => Promise<void>): Promise<HefError> {
@@ -129,6 +136,40 @@ describe('damage is named', () => {
 		expect(error.message).toContain('projectors.hef.outputDimension is 48, but generator.hiddenSize is 32: they must be equal');
 		expect(error.message).toContain('generator.stopTokens: 99999 lies outside of generator.vocabSize 384');
 		expect(error.message).toMatch(/generator\.maxPositions 640 leaves no room after the longest prompt, \d+ tokens/);
+	});
+
+	test('an order that is not known, and marks that do not belong to it', async () => {
+		const edited = async (prompt: object) => (await errorAfterEdit((manifest) => Object.assign(manifest.prompt, prompt))).message;
+		expect(await edited({ order: 'msp' })).toContain('prompt.order: is one of spm, psm, got "msp"');
+		expect(await edited({ order: 'psm' })).toContain("prompt.middle: order 'psm' needs the marks that begin the middle, as its before");
+		expect(await edited({ order: 'psm', middle: { before: [] } })).toContain("prompt.middle: order 'psm' needs the marks");
+		expect(await edited({ middle: { before: [5] } })).toContain("prompt.middle: belongs to order 'psm'");
+		expect(await edited({ order: 'psm', middle: { before: [5000] } })).toContain(
+			'prompt.middle.before: 5000 lies outside of generator.vocabSize 384',
+		);
+		expect(await edited({ file: { before: [4], text: '' } })).toContain('prompt.file.text: expected a text, got ""');
+		const each = { before: [700], text: '{path}' };
+		expect(await edited({ snippets: { max: 9, before: [], each } })).toContain(
+			'prompt.snippets.each.before: 700 lies outside of generator.vocabSize',
+		);
+		expect(await edited({ total: 1, order: 'psm', middle: { before: [5] } })).toContain('prompt.total 1 leaves less than half');
+	});
+
+	test('an embedder whose own tokenizer is not listed, or too small for its marks', async () => {
+		const withTokenizer = (tokenizer: object) => (manifest: ManifestJson) => Object.assign(manifest.embedder, { tokenizer });
+		const error = await errorAfterEdit(withTokenizer({ file: 'other.json', vocabSize: 384 }));
+		expect(error.message).toContain("embedder.tokenizer.file: 'other.json' is not listed in files");
+		const small = await errorAfterEdit(withTokenizer({ file: 'tokenizer.json', vocabSize: 1 }));
+		expect(small.message).toContain("lies outside of the embedder's vocabulary, 1");
+	});
+
+	test('without projectors it is a bundle, and says what it does without', async () => {
+		await using copy = await copyTinyBundle();
+		await editManifest(copy.folder, (manifest) => delete manifest.projectors);
+		const bundle = await loadBundle(copy.folder);
+		expect(bundle.manifest.projectors).toEqual({});
+		expect(describeBundle(bundle).notices).toContain(NO_PROJECTOR);
+		expect(describeBundle(await loadBundle(shippedBundleFolder)).notices).toBeUndefined();
 	});
 
 	test('a total that leaves too little of the prefix window', async () => {

@@ -55,6 +55,14 @@ test('a generated line that was not taken costs no second cache', () => {
 	expect(read(pool, other)).toBe(299);
 });
 
+test('a suffix that every keystroke reads again costs no second cache', () => {
+	const pool = new KvPool(shape, { most: 2, retyped: 100 });
+	const other = prompt('b', 300);
+	read(pool, other);
+	for (const typed of ['p', 'q', 'r']) expect(read(pool, prompt('a', 300, typed, 100))).toBe(typed === 'p' ? 0 : 300);
+	expect(read(pool, other)).toBe(299);
+});
+
 test('the cache used longest ago makes room', () => {
 	const pool = new KvPool(shape, { most: 3 });
 	for (const name of ['a', 'b', 'c', 'd']) read(pool, prompt(name, 200));
