@@ -7,7 +7,7 @@ of it (`full`); `end_to_end` adds the fuser. The embedder stays frozen. On CUDA 
 
 The prompt is this package's: `<|fim_prefix|><|fim_suffix|>suffix<|fim_middle|>prefix`, the SPM form of fill-in-the-middle, so that
 typing appends to the KV cache. Qwen2.5-Coder was trained on prefix-suffix-middle: `lora` and `full` learn the form, `projector`
-has to live with what the model makes of it. Entities stand behind `<|repo_name|>`, snippets behind `<|file_sep|>`.
+has to live with what the model makes of it, or keeps the published order with `layout: { order: psm }`. Entities stand behind `<|repo_name|>`, snippets behind `<|file_sep|>`.
 
 Deliberately lacks: LlavaCode's projector for such bundles, and graphs of more than 2 GB (a generator of
 1.5 B parameters fits in `int8` or `int4`, not in `fp32`).

@@ -117,9 +117,10 @@ def fresh(world: config.Places) -> config.Places:
     return other
 
 
-@pytest.mark.parametrize("regime", ["projector", "full"])
-def test_other_regimes_train(world, regime: str) -> None:
+@pytest.mark.parametrize(("regime", "order"), [("projector", "psm"), ("full", "spm")])
+def test_other_regimes_train(world, regime: str, order: str) -> None:
     recipe, places = toy_recipe(regime, end_to_end=False), fresh(world)
+    recipe.layout.order = order
     for name in ("corpus", "chunks"):
         if not (places.work / name).exists():
             (places.work / name).symlink_to(world.work / name)

@@ -23,6 +23,8 @@ const LONG_PREFIX = 6000;
 const FEWEST_TOKENS = 4;
 /** Where a bundle of this shape keeps the generator's weights. */
 const WEIGHTS = 'weights.bin';
+/** A keystroke that reads more has read the text after the cursor again. */
+const FEW_POSITIONS = 8;
 /** Behind each keystroke. */
 const BARE_RUNS = 5;
 
@@ -41,7 +43,8 @@ export async function largeBundleBars(context: LatencyContext): Promise<Bar[]> {
 
 async function barsOf(bundle: Bundle, cursor: Cursor, { quick }: LatencyContext): Promise<Bar[]> {
 	const { typed, cold, added, keptMb } = await typeWith(bundle, cursor, quick ? 3 : 16);
-	const name = `0.5 B shape, ${bundle.manifest.generator.precision}`;
+	const { generator, prompt } = bundle.manifest;
+	const name = `0.5 B shape, ${generator.precision}${prompt.order === 'psm' ? ', psm' : ''}`;
 	const p50 = (value: (keystroke: Keystroke) => number) => median(typed.map(value));
 	const ms = (value: (keystroke: Keystroke) => number) => `${p50(value).toFixed(1)} ms`;
 	const weightsMb = sizeMb(bundle, [bundle.manifest.generator.file, WEIGHTS]);
@@ -53,6 +56,7 @@ async function barsOf(bundle: Bundle, cursor: Cursor, { quick }: LatencyContext)
 			limit: { relation: '≤', value: 1.5 },
 			note: `${ms(lineMs)} / ${ms(floorMs)}; ${p50(({ newPositions }) => newPositions)} new positions a keystroke`,
 		},
+		...wordBars(name, typed),
 		{
 			what: `${name}: decoding`,
 			values: typed.map((keystroke) => 1000 / stepMs(keystroke)),
@@ -69,6 +73,22 @@ async function barsOf(bundle: Bundle, cursor: Cursor, { quick }: LatencyContext)
 			what: `${name}: resident memory that the models add / size of their files`,
 			values: [added.allMb / sizeMb(bundle)],
 			note: `${Math.round(added.allMb)} MB, ${Math.round(added.ownMb)} of them no mapped files, for ${Math.round(sizeMb(bundle))} MB of files; ${Math.round(keptMb)} MB stay when the models are unloaded`,
+		},
+	];
+}
+
+/** Of order `psm`, what it costs that the suffix is read again: with the first key behind a word, not inside one. */
+function wordBars(name: string, typed: readonly Keystroke[]): Bar[] {
+	const begun = typed.filter(({ newPositions }) => newPositions > FEW_POSITIONS);
+	const inside = typed.filter(({ newPositions }) => newPositions <= FEW_POSITIONS);
+	if (begun.length === 0 || inside.length === 0) return [];
+	const [more, less] = [median(begun.map(lineMs)), median(inside.map(lineMs))];
+	const positions = median(begun.map(({ newPositions }) => newPositions));
+	return [
+		{
+			what: `${name}: ${TOKENS} tokens, keystroke behind a word / inside one`,
+			values: [more / less],
+			note: `${more.toFixed(0)} / ${less.toFixed(0)} ms; ${positions} new positions behind a word; ${begun.length} and ${inside.length} keystrokes`,
 		},
 	];
 }
