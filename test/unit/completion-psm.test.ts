@@ -27,7 +27,7 @@ const layout: PromptLayout = {
 	entities: { max: 24, before: [NAMES], separator: '\n' },
 	file: { before: [FILE], text: '{path}\n' },
 	prefix: { max: 300, before: [FIM_PREFIX] },
-	suffix: { max: 40, before: [FIM_SUFFIX] },
+	suffix: { max: 100, before: [FIM_SUFFIX] },
 	middle: { before: [FIM_MIDDLE] },
 };
 const FOLDER = '/home/me/shop';
@@ -184,10 +184,14 @@ test('inside a word typing reads nothing again, and behind it the suffix, but no
 });
 
 test('typing in one file leaves the cache of another one alone', async () => {
-	const other = CODE.replace('load', 'unload');
+	// Longer than what is not worth a cache of its own.
+	const lines = Array.from({ length: 12 }, (_, i) => `const limit${i} = openStore('${i}').size;\n`).join('');
+	const long = `${lines}${CODE}${lines}`;
+	const other = long.replaceAll('limit', 'count');
 	const there = { uri: 'file:///home/me/shop/src/other.ts', path: 'src/other.ts', context: 'none' } as const;
 	await complete(other, there);
-	for (const typed of ['p', 'pu', 'puz', 'puzz', 'puzzl', 'puzzle']) await complete(CODE.replace('$0', `${typed}$0`), { context: 'none' });
+	for (const typed of ['p', 'p(', 'p(a, b', 'p(a, b, c', 'p(a, b, c, d', 'p(a, b, c, d, e', 'p(a, b, c, d, e, f'])
+		await complete(long.replace('$0', `${typed}$0`), { context: 'none' });
 	const { report, prompt } = await complete(other.replace('$0', 'x$0'), there);
 	expect(prompt.length - (report?.tokens.reused ?? 0)).toBeLessThanOrEqual((report?.tokens.suffix ?? 0) + 2);
 });
