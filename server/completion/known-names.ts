@@ -42,7 +42,7 @@ export interface KnownNames {
 }
 
 /** Spellings that are kept from one ranking to the next, some 200 bytes each. */
-const NAMES_KEPT = 20_000;
+const NAMES_KEPT = 10_000;
 
 export function createKnownNames(): KnownNames {
 	const names = new Map<string, KnownName>();

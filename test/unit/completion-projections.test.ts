@@ -86,3 +86,17 @@ test('closing ends the work under way', async () => {
 	await projecting.settled();
 	expect(turns).toBe(1);
 });
+
+test('of a large folder a part is projected ahead', async () => {
+	let projected = 0;
+	const projecting = createProjecting({
+		view: { nodes: () => Array.from({ length: 20_000 }, (_, n) => `node-${n}` as NodeId), settled: async () => {} },
+		async project(some) {
+			projected += some.length;
+			return true;
+		},
+	});
+	projecting.follow();
+	await projecting.settled();
+	expect(projected).toBe(6000);
+});
