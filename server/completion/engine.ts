@@ -71,6 +71,9 @@ export interface CompletionEngine {
 	forget(uri: string): void;
 }
 
+/** Positions that are read at a time while nobody waits: whoever comes waits for the end of such a run. */
+const IDLE_PIECE = 32;
+
 interface Generated {
 	decoded: Decoded;
 	prefilled: Prefilled;
@@ -243,7 +246,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const context = await gatherer.gather(contextQuery(split, windows, request), true);
 		if (cancellation.aborted) return;
 		const generator = await models.generator();
-		await generator.prefill(promptOf(windows, context, request).parts, cancellation);
+		await generator.prefill(promptOf(windows, context, request).parts, cancellation, IDLE_PIECE);
 	};
 
 	const isHeld = (request: CompletionRequest, split: Split): boolean =>

@@ -110,7 +110,7 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize, ret
 		vocabSize,
 		maxPositions,
 		stopTokens: new Set(entry.stopTokens),
-		async prefill(prompt, cancellation) {
+		async prefill(prompt, cancellation, most = Number.POSITIVE_INFINITY) {
 			const cells = prompt.flatMap(cellsOf);
 			invariant(cells.length > 0, 'a prompt has at least one position');
 			return alone(cells.length, async () => {
@@ -118,7 +118,7 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize, ret
 				if (cancellation.aborted) return undefined;
 				const reused = pool.select(cells, cells.length - 1);
 				for (let start = reused; ; ) {
-					const end = Math.min(start + pieceSize(), cells.length);
+					const end = Math.min(start + Math.min(pieceSize(), most), cells.length);
 					const embeddings = await embeddingsOf(prompt, start, end, hiddenSize, tokenEmbedding);
 					const logits = await extend(cells.slice(start, end), embeddings, end - start - 1);
 					if (end === cells.length) return { logits, positions: end, reused };

@@ -65,8 +65,11 @@ export interface Generator {
 	readonly vocabSize: number;
 	readonly maxPositions: number;
 	readonly stopTokens: ReadonlySet<number>;
-	/** Runs the prompt, reusing the longest common prefix with any prompt that is kept. Undefined when cancelled between pieces. */
-	prefill(prompt: readonly PromptPart[], cancellation: Cancellation): Promise<Prefilled | undefined>;
+	/**
+	 * Runs the prompt, reusing the longest common prefix with any prompt that is kept. Undefined when cancelled between pieces.
+	 * @param most positions of one piece, where they should be smaller than the provider's: whoever cancels waits for one at most
+	 */
+	prefill(prompt: readonly PromptPart[], cancellation: Cancellation, most?: number): Promise<Prefilled | undefined>;
 	/** Appends one token and returns the logits `[vocabSize]` after it. */
 	decode(token: number): Promise<Float32Array>;
 	/** Appends tokens and returns the logits after each, `[tokens.length][vocabSize]`. */

@@ -167,6 +167,15 @@ describe.each([
 		expectSame(logits, await anew(prompt));
 	});
 
+	test('smaller pieces let a cancellation in sooner and read the same', async () => {
+		const prompt = [tokens(code.slice(0, 200))];
+		generator.truncate(0);
+		expect(await generator.prefill(prompt, abortedAtLook(3), 32)).toBeUndefined();
+		const { logits, reused } = (await generator.prefill(prompt, neverCancelled, 32)) as Prefilled;
+		expect(reused).toBe(2 * 32);
+		expectSame(logits, await anew(prompt));
+	});
+
 	test('a prefill that is cancelled before it starts forgets nothing that is still right', async () => {
 		await anew([tokens(code.slice(0, 200))]);
 		expect(await generator.prefill([tokens(code.slice(0, 210))], { aborted: true })).toBeUndefined();

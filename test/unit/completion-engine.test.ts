@@ -208,6 +208,27 @@ describe('the next line', () => {
 		const answer = await complete(second, { ...typed, fresh: true });
 		expect(answer?.tokens.generated).toBeGreaterThan(0);
 	});
+
+	test('a place is prepared in short runs, so that whoever comes waits for little', async () => {
+		await complete(CODE, { fresh: true });
+		engine.forget('file:///workspace/session.ts');
+		let looks = 0;
+		const cancellation = {
+			get aborted() {
+				looks++;
+				return false;
+			},
+		};
+		await engine.prepare(request(second, typed), cancellation);
+		const { pseudo, entities, suffix, prefix } = (await complete(second, typed))?.tokens ?? {
+			pseudo: 0,
+			entities: 0,
+			suffix: 0,
+			prefix: 0,
+		};
+		expect(pseudo + entities + suffix + prefix).toBeGreaterThan(100);
+		expect(looks).toBeGreaterThan((pseudo + entities + suffix + prefix) / 32);
+	});
 });
 
 test('a cancelled request answers nothing and leaves the next one right', async () => {
