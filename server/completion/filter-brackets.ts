@@ -70,6 +70,23 @@ export function cutClosersThatFollow(candidate: Candidate): Candidate {
 	return { ...candidate, text: text.slice(0, at).trimEnd() };
 }
 
+/** Lines that end inside of a bracket that they opened go, back to where all are closed; where that is nowhere, all but the first. */
+export function cutOpenBrackets(candidate: Candidate): Candidate {
+	const { text, linePrefix } = candidate;
+	const first = text.indexOf('\n', /^\s*/.exec(text)?.[0].length);
+	if (first === -1) return candidate;
+	let end = text.length;
+	while (end > first && leavesOpen(text.slice(0, end), linePrefix)) end = text.lastIndexOf('\n', end - 1);
+	return { ...candidate, text: text.slice(0, end) };
+}
+
+/** Whether lines behind `linePrefix` open a bracket, or a string of several lines, that they do not close. */
+function leavesOpen(lines: string, linePrefix: string): boolean {
+	const open = openersOf(linePrefix);
+	walk(`${lines}\n`, open, () => {});
+	return open.some(({ at }) => at >= 0);
+}
+
 /** The innermost bracket that is open at the end of the text, and the indentation of its line. */
 function openerBefore(prefix: string): { character: string; indentation: number } | undefined {
 	const near = prefix.slice(prefix.length > REACH ? prefix.indexOf('\n', prefix.length - REACH) + 1 : 0);
@@ -94,11 +111,15 @@ interface Closer {
 /** The closers of a text behind `linePrefix` that do not belong to openers of its own. */
 function outerClosers(text: string, linePrefix: string): Closer[] {
 	const closers: Closer[] = [];
-	const open = scan(linePrefix).open.map(({ character }) => ({ character, at: -1 }));
-	walk(text, open, (at, opener) => {
+	walk(text, openersOf(linePrefix), (at, opener) => {
 		if (!opener || opener.at < 0) closers.push({ at, opener });
 	});
 	return closers;
+}
+
+/** What is open before a text, in front of its first character. */
+function openersOf(linePrefix: string): Bracket[] {
+	return scan(linePrefix).open.map(({ character }) => ({ character, at: -1 }));
 }
 
 /** Those that nothing but white space stands before. */

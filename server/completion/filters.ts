@@ -4,7 +4,7 @@
  *
  * Deliberately lacks: confidence, and everything that is decided before a model runs (`gates.ts`).
  */
-import { cutClosersThatFollow, joinWithRestOfLine } from './filter-brackets.ts';
+import { cutClosersThatFollow, cutOpenBrackets, joinWithRestOfLine } from './filter-brackets.ts';
 import { adoptIndentation } from './filter-indentation.ts';
 import { cutRepetition, refuseDuplicate } from './filter-repetition.ts';
 
@@ -36,6 +36,7 @@ const FILTERS: readonly Filter[] = [
 	dropSecondSpace,
 	refuseEmpty,
 	cutRepetition,
+	cutOpenBrackets,
 	refuseDuplicate,
 	joinWithRestOfLine,
 	cutClosersThatFollow,

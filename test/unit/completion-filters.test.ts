@@ -1,6 +1,6 @@
 /** One golden table for each filter: the document with `$0` at the cursor, what was generated, what is left of it. */
 import { describe, expect, test } from 'vitest';
-import { cutClosersThatFollow, joinWithRestOfLine } from '../../server/completion/filter-brackets.ts';
+import { cutClosersThatFollow, cutOpenBrackets, joinWithRestOfLine } from '../../server/completion/filter-brackets.ts';
 import { adoptIndentation } from '../../server/completion/filter-indentation.ts';
 import { cutRepetition, refuseDuplicate } from '../../server/completion/filter-repetition.ts';
 import {
@@ -123,6 +123,20 @@ describe('the rest of the line', () => {
 		['is no place for nothing new', 'call($0)', ')', ') +1'],
 	])('%s', (_, document, text, expected) => {
 		expect(outcome(joinWithRestOfLine, document, text)).toBe(expected);
+	});
+});
+
+describe('lines that end inside of a bracket of their own', () => {
+	test.each([
+		['go', 'f() {$0', lines('', '\ta();', '\tb({', '\t\tc,'), lines('', '\ta();')],
+		['go but for the first', 'f() {$0', lines('', '\treturn {', '\t\tc,'), lines('', '\treturn {')],
+		['stay as one line', 'f() {$0', '\treturn {', '\treturn {'],
+		['stay where what stands before opened it', 'call($0', lines('a,', '  b,'), lines('a,', '  b,')],
+		['stay where they close it, and what stands before', 'call($0', lines('a, [', '  b,', '])'), lines('a, [', '  b,', '])')],
+		['go with a template', 'f() {$0', lines('', '\ta();', '\tb(`x', 'y'), lines('', '\ta();')],
+		['do not know an apostrophe', 'f() {$0', lines('', "\t// don't", '\ta();'), lines('', "\t// don't", '\ta();')],
+	])('%s', (_, document, text, expected) => {
+		expect(outcome(cutOpenBrackets, document, text)).toBe(expected);
 	});
 });
 
