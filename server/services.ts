@@ -66,8 +66,8 @@ export interface Services {
 	 */
 	openFolder(folder: string, options: OpenOptions): Promise<void>;
 	closeFolder(folder: string): Promise<void>;
-	/** Whether the file may be indexed and completed (ignore rules, secrets). */
-	includes(folder: string, path: string): boolean;
+	/** Whether the file may be indexed and completed (ignore rules, secrets); `named` says what kind it is where its path does not. */
+	includes(folder: string, path: string, named?: string): boolean;
 	/** Indexes changed files; resolves when they are published. */
 	update(folder: string, paths: readonly string[], reason: string): Promise<void>;
 	/** Compares the folder with the disk and indexes what differs; resolves when it is published. */
@@ -235,7 +235,7 @@ export function createServices(options: ServicesOptions): Services {
 			folders.delete(folder);
 			await Promise.all([indexing.closeFolder(folder), completion.closeFolder(folder)]);
 		},
-		includes: (folder, path) => folders.get(folder)?.workspace?.includes(path) ?? !looksSecret(path),
+		includes: (folder, path, named) => folders.get(folder)?.workspace?.includes(path, named) ?? !looksSecret(path),
 		async update(folder, paths, reason) {
 			await indexing.request(folder, { paths, reason });
 			await completion.settled();

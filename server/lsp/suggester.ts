@@ -65,7 +65,7 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 		if (!settings.enabled) return { suppressed: 'off' };
 		if (settings.languages[document.languageId] === false) return { suppressed: 'languageOff' };
 		if (!services) return { suppressed: 'notReady', notes: [session.state.message] };
-		return services.includes(folder ?? '', path) ? services : { suppressed: 'excluded' };
+		return services.includes(folder ?? '', path, pathWithEnding(path, document)) ? services : { suppressed: 'excluded' };
 	};
 
 	const refuse = (document: TextDocument, suppressed: string, notes: string[] = []): CompletionReport => {

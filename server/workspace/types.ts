@@ -33,8 +33,11 @@ export interface Workspace {
 	/** Current state of one path; undefined when it is gone, ignored or no regular file. */
 	stat(path: string): Promise<SourceFile | undefined>;
 	read(path: string): Promise<SourceText>;
-	/** Whether the file may be indexed and completed. */
-	includes(path: string): boolean;
+	/**
+	 * Whether the file may be indexed and completed.
+	 * @param named the name that says what kind of file it is, where its own has no ending. Default the path
+	 */
+	includes(path: string, named?: string): boolean;
 	/**
 	 * Calls back with batches of changed relative paths (changed, created or gone; ignore files and `.git/HEAD` among them),
 	 * and from then on judges paths by the rules of that moment. Resolves when it sees changes; the returned function stops.

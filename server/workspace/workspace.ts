@@ -34,7 +34,8 @@ export async function createWorkspace(folderPath: string, options: WorkspaceOpti
 	const folder = resolve(folderPath);
 	const filter = await createPathFilter({ folder, exclude: [...exclude, ...cacheRule(folder, cacheFolder)], useGlobalGitExcludes });
 
-	const includes = (path: string): boolean => isInside(path) && sourceKindOf(path) !== undefined && !filter.ignores(path, false);
+	const includes = (path: string, named = path): boolean =>
+		isInside(path) && sourceKindOf(named) !== undefined && !filter.ignores(path, false);
 	let root = realPath(folder) ?? folder;
 	/** Whether no link on the way leads elsewhere. The folder itself may have been put elsewhere. */
 	const isReal = (path: string): boolean => {

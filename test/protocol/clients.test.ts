@@ -136,13 +136,15 @@ describe('documents', () => {
 		}
 	});
 
-	test('one without a name of its own has the ending of its language', async () => {
-		const { client, fake } = await start();
+	test('one without a name of its own has the ending of its language, also where that says whether it is source', async () => {
+		const { client, fake } = await start({ includes: (_, path, named) => named === `${path}.py` });
 		client.open('untitled:Untitled-1', 'x', 'python');
 		client.open('vscode-notebook-cell:/w/app/nb.ipynb#W0sZmlsZQ%3D%3D', 'x', 'python');
 		await client.inlineCompletion('untitled:Untitled-1', at(0, 1));
 		await client.inlineCompletion('vscode-notebook-cell:/w/app/nb.ipynb#W0sZmlsZQ%3D%3D', at(0, 1));
-		expect(fake.requests.map(({ path }) => path)).toEqual(['Untitled-1.py', 'nb.ipynb.py']);
+		client.open('file:///w/app/bin/tool', 'x', 'python');
+		await client.inlineCompletion('file:///w/app/bin/tool', at(0, 1));
+		expect(fake.requests.map(({ path }) => path)).toEqual(['Untitled-1.py', 'nb.ipynb.py', 'bin/tool.py']);
 	});
 
 	test('a folder taken away and given back at once is open in the end', async () => {

@@ -11,7 +11,7 @@ export type FakeComplete = (request: CompletionRequest, signal?: AbortSignal) =>
 export interface FakeOptions {
 	complete?: FakeComplete;
 	recall?: (request: CompletionRequest) => CompletionReport | undefined;
-	includes?: (folder: string, path: string) => boolean;
+	includes?: (folder: string, path: string, named?: string) => boolean;
 	/** Thrown by the start, while it is set. */
 	startError?: Error | undefined;
 	/** Opening a folder waits for it. */
@@ -123,7 +123,7 @@ function servicesOf(fake: FakeServices): Services {
 			called('close', folder);
 			open.delete(folder);
 		},
-		includes: (folder, path) => options.includes?.(folder, path) ?? true,
+		includes: (folder, path, named) => options.includes?.(folder, path, named) ?? true,
 		update: async (folder, paths, reason) => called('update', folder, paths.join(','), reason),
 		async reconcile(folder, reason) {
 			called('reconcile', folder, reason);

@@ -46,9 +46,10 @@ describe('the VS Code client', () => {
 			expect([command, enablement !== undefined]).toEqual([command, serverCommands.includes(command)]);
 	});
 
-	test('restricts only settings that exist', () => {
-		const known = Object.keys(manifest.contributes.configuration.properties);
-		for (const name of manifest.capabilities.untrustedWorkspaces.restrictedConfigurations) expect(known).toContain(name);
+	test('lets a workspace that is not trusted name no program, file or folder, and delete nothing', () => {
+		const restricted = ['bundle', 'cacheBudgetBytes', 'cacheFolder', 'executionProvider', 'serverPath'].map((name) => `hef.${name}`);
+		expect(manifest.capabilities.untrustedWorkspaces.restrictedConfigurations).toEqual(restricted);
+		for (const name of restricted) expect(Object.keys(manifest.contributes.configuration.properties)).toContain(name);
 	});
 });
 

@@ -31,6 +31,12 @@ test.each([
 	expect(looksSecret(path)).toBe(expected);
 });
 
+test('a file without an ending is source by the name given for it, and never one that is ignored', async () => {
+	const workspace = await open(temporaryFolder({ '.gitignore': 'tool\n', ...named('bin/run', 'bin/tool', '.env') }));
+	expect(['bin/run', 'bin/tool', '.env'].map((path) => workspace.includes(path, `${path}.py`))).toEqual([true, false, false]);
+	expect(workspace.includes('bin/run')).toBe(false);
+});
+
 describe('which files are source', () => {
 	test('in path order, with size and time', async () => {
 		const workspace = await open(temporaryFolder(named('b.ts', 'a/b.ts', 'a.ts', 'Makefile', 'photo.png', 'noname')));
