@@ -1,5 +1,7 @@
 /** `textDocument/completion` for editors without inline completion: the suggestion as one entry of the editor's list. */
+import type { CompletionItem } from 'hef-shared';
 import { CompletionItemKind, type CompletionList, CompletionTriggerKind, InsertTextFormat, InsertTextMode } from 'vscode-languageserver';
+import type { TextDocument } from 'vscode-languageserver-textdocument';
 import { guarded, signalOf } from './guard.ts';
 import type { ServerState } from './server.ts';
 
@@ -15,23 +17,33 @@ export function registerCompletion(state: ServerState): void {
 			const before = documents.get(textDocument.uri)?.getText({ start: { line: position.line, character: 0 }, end: position }) ?? '';
 			// The entry replaces the word before the cursor too: editors filter entries by it.
 			const word = /[\p{L}\p{N}_$]*$/u.exec(before)?.[0] ?? '';
-			const items = suggestion.report.items.map(({ insertText, range }) => ({
-				label: firstLine(word + insertText),
-				kind: CompletionItemKind.Text,
-				detail: 'HEF',
-				sortText: explicit ? '0' : '~',
-				filterText: word + firstLine(insertText),
-				insertTextFormat: InsertTextFormat.PlainText,
-				// The text carries its own indentation.
-				insertTextMode: InsertTextMode.asIs,
-				textEdit: {
-					newText: word + insertText,
-					range: { start: { line: range.start.line, character: range.start.character - word.length }, end: range.end },
-				},
-			}));
+			const items = suggestion.report.items
+				.map((item) => withoutWhatFollows(item, documents.get(textDocument.uri)))
+				.map(({ insertText, range }) => ({
+					label: firstLine(word + insertText),
+					kind: CompletionItemKind.Text,
+					detail: 'HEF',
+					sortText: explicit ? '0' : '~',
+					filterText: word + firstLine(insertText),
+					insertTextFormat: InsertTextFormat.PlainText,
+					// The text carries its own indentation.
+					insertTextMode: InsertTextMode.asIs,
+					textEdit: {
+						newText: word + insertText,
+						range: { start: { line: range.start.line, character: range.start.character - word.length }, end: range.end },
+					},
+				}));
 			return { isIncomplete: true, items };
 		}),
 	);
+}
+
+/** Some editors leave what stands behind the cursor where it is (Neovim's own completion): what can stay there does. */
+function withoutWhatFollows(item: CompletionItem, document: TextDocument | undefined): CompletionItem {
+	const { insertText, range } = item;
+	const follows = document?.getText(range) ?? '';
+	if (follows === '' || !insertText.endsWith(follows)) return item;
+	return { ...item, insertText: insertText.slice(0, -follows.length), range: { start: range.start, end: range.start } };
 }
 
 function firstLine(text: string): string {

@@ -195,10 +195,17 @@ describe('completion list', () => {
 		return (await client.completion(URI, position))?.items[0];
 	};
 
-	test('the range spans the word before the cursor and what the text replaces', async () => {
+	test('what stands behind the cursor stays there where it can, for editors that do not replace it', async () => {
 		expect(await list('f(ab$0)', 'c)', 1)).toMatchObject({
-			filterText: 'abc)',
-			textEdit: { newText: 'abc)', range: { start: at(0, 2), end: at(0, 5) } },
+			label: 'abc',
+			textEdit: { newText: 'abc', range: { start: at(0, 2), end: at(0, 4) } },
+		});
+	});
+
+	test('the range spans the word before the cursor and what the text replaces', async () => {
+		expect(await list('f(ab$0)', 'c);', 1)).toMatchObject({
+			filterText: 'abc);',
+			textEdit: { newText: 'abc);', range: { start: at(0, 2), end: at(0, 5) } },
 		});
 		expect(await list('// 😀 𝒳a$0', 'b')).toMatchObject({ label: '𝒳ab', textEdit: { range: { start: at(0, 6), end: at(0, 9) } } });
 	});
