@@ -75,14 +75,14 @@ export class Roles {
 		}
 	}
 
-	/** A large index that has to be read through first is long in opening. */
+	/** A large index that has to be read through first is long in opening, which is what a claim that was taken says. */
 	#keepRenewing(claim: Claim): () => void {
 		let cancel = () => {};
 		const again = () => {
 			claim.renew({ state: OPENING, pending: 0 });
 			cancel = this.#options.clock.schedule(RENEW_MS, again);
 		};
-		again();
+		cancel = this.#options.clock.schedule(RENEW_MS, again);
 		return () => cancel();
 	}
 

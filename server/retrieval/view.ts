@@ -70,6 +70,8 @@ export interface WorkspaceViewOptions {
 	bundleId?: string;
 	/** Nodes of the index that a snapshot already holds. Default 0. */
 	savedNodes?: number;
+	/** Takes the place of `vectorIndex`, which is empty, as soon as it is read, while files are; none when it holds nothing. */
+	snapshot?: Promise<GraphIndex | undefined>;
 	pause?: Pause;
 	clock?: Clock;
 	logger?: Logger;
@@ -94,8 +96,8 @@ export function createWorkspaceView(options: WorkspaceViewOptions): WorkspaceVie
 }
 
 /**
- * Opens the environment at `storePath` and begins to load it: the last snapshot can be searched at once, the rest follows
- * in the background ({@link WorkspaceView.settled}).
+ * Opens the environment at `storePath` and begins to load it: the last snapshot can be searched at once, the files are
+ * read beside it and in the background ({@link WorkspaceView.settled}).
  * @throws HefError `cache-unavailable` when there is no store
  */
 export async function openWorkspaceView(options: {
@@ -110,18 +112,20 @@ export async function openWorkspaceView(options: {
 	const store = openStoreReader({ path: storePath, ...bundle });
 	const hierarchy = createHierarchy({ spaceId: bundle.spaceId });
 	const snapshotFolder = join(storePath, 'hnsw');
-	const loaded = await loadHnswIndex(snapshotFolder, { dimension: bundle.dimension });
-	const vectorIndex = loaded ?? createHnswIndex({ dimension: bundle.dimension });
+	const snapshot = loadHnswIndex(snapshotFolder, { dimension: bundle.dimension });
+	const vectorIndex = createHnswIndex({ dimension: bundle.dimension });
 	const tuned = bundle.bundleId === undefined ? {} : { bundleId: bundle.bundleId };
-	const view = new StoreView({ store, hierarchy, vectorIndex, snapshotFolder, savedNodes: loaded?.size ?? 0, ...tuned, ...rest });
+	const view = new StoreView({ store, hierarchy, vectorIndex, snapshotFolder, snapshot, ...tuned, ...rest });
 	view.apply('all').catch((error: unknown) => options.logger?.error(`loading the index of ${storePath}: ${messageOf(error)}`));
+	await snapshot;
 	return view;
 }
 
 class StoreView implements WorkspaceView {
 	readonly #store: StoreReader;
 	readonly #hierarchy: Hierarchy;
-	readonly #index: GraphIndex;
+	#index: GraphIndex;
+	readonly #snapshotTaken: Promise<void> | undefined;
 	readonly #options: WorkspaceViewOptions;
 	readonly #clock: Clock;
 	readonly #paths = new PathIndex();
@@ -147,6 +151,9 @@ class StoreView implements WorkspaceView {
 		this.#index = options.vectorIndex;
 		this.#clock = options.clock ?? systemClock;
 		this.#changedSinceSave = options.vectorIndex.size - (options.savedNodes ?? 0);
+		this.#snapshotTaken = options.snapshot?.then((index) => this.#takeSnapshot(index));
+		// Whoever applies the first change is told.
+		this.#snapshotTaken?.catch(() => {});
 	}
 
 	get generation(): number {
@@ -256,6 +263,7 @@ class StoreView implements WorkspaceView {
 		const gone = new Set(this.#paths);
 		await this.#readFiles(this.#store.files(), gone);
 		await this.#readFiles([...gone].map((path) => [path, undefined] as const));
+		await this.#snapshotTaken;
 		// What a snapshot holds beyond the hierarchy is out of date.
 		if (this.#index.size + this.#wanted.size === this.#hierarchy.nodeCount) return;
 		for (const id of [...this.#index.ids()]) {
@@ -290,6 +298,13 @@ class StoreView implements WorkspaceView {
 			this.#index.remove(id);
 			this.#changed();
 		}
+	}
+
+	#takeSnapshot(index: GraphIndex | undefined): void {
+		if (!index) return;
+		this.#index = index;
+		for (const id of this.#wanted) if (index.has(id)) this.#wanted.delete(id);
+		this.#generation++;
 	}
 
 	#want(id: NodeId): void {
