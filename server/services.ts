@@ -50,7 +50,7 @@ export interface OpenOptions {
 	watch: boolean;
 	/** Globs beside the built-in list. */
 	exclude: readonly string[];
-	/** Opening also waits until vectors were looked for that damage took. Default false: that is done when the rest is. */
+	/** Opening also waits until vectors were looked for that damage took. Default false: that is done later. */
 	thorough?: boolean;
 }
 

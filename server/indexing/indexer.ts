@@ -26,8 +26,11 @@ import { describeIndex } from './status.ts';
 import { StoredIndex } from './stored-index.ts';
 import { compareFolder, lookAt, type Suspect } from './survey.ts';
 import { type Indexer, type IndexerOptions, type IndexRequest, LAST_UPDATE_KEY } from './types.ts';
-import { isNoNews, Update } from './update.ts';
+import { CHECK_REASON, isNoNews, Update } from './update.ts';
 import { type WorkItem, WorkList } from './work-list.ts';
+
+/** How long after a start that is answered soon vectors are looked for. */
+export const VERIFY_AFTER_MS = 2000;
 
 /** An indexer that does nothing until it is asked; what the store holds it reads with the first request. */
 export function createIndexer(options: IndexerOptions): Indexer {
@@ -55,6 +58,7 @@ class FolderIndexer implements Indexer {
 	#clearing = false;
 	/** Vectors are to be looked for once nothing else waits. */
 	#mustVerify = false;
+	#cancelVerifying = () => {};
 	/** Inner nodes whose vectors were found missing. */
 	#missingNodes: NodeId[] = [];
 
@@ -108,6 +112,7 @@ class FolderIndexer implements Indexer {
 	}
 
 	report(): WorkspaceReport {
+		if (!this.#working && this.#stored.isRead) this.#stored.growTree();
 		return describeIndex(this.#options, {
 			state: this.activity().state,
 			error: this.#error,
@@ -141,6 +146,7 @@ class FolderIndexer implements Indexer {
 	}
 
 	async close(): Promise<void> {
+		this.#cancelVerifying();
 		this.#gatekeeper.stop();
 		await this.idle();
 		this.#requests.fail(new Error('the index was closed'));
@@ -183,7 +189,7 @@ class FolderIndexer implements Indexer {
 			const suspects =
 				paths === 'all' ? await compareFolder(workspace, this.#stored.known) : await lookAt(paths, workspace, this.#stored.known);
 			if (paths === 'all' && !this.#stored.isVerified) {
-				if (soon) this.#mustVerify = true;
+				if (soon) this.#verifyLater();
 				else suspects.push(...(await this.#findDamage()));
 			}
 			const distinct = new Map(suspects.map(({ path, file }) => [path, file]));
@@ -195,8 +201,18 @@ class FolderIndexer implements Indexer {
 		}
 	}
 
+	/** Not while everything else starts: on two cores the one would wait for the other. */
+	#verifyLater(): void {
+		this.#cancelVerifying();
+		this.#cancelVerifying = this.#options.clock.schedule(VERIFY_AFTER_MS, () => {
+			this.#mustVerify = true;
+			this.#start();
+		});
+	}
+
 	/** Answers whoever need not wait for it, and looks for what damage took. */
 	async #verify(): Promise<void> {
+		this.#update.counters.addReason(CHECK_REASON);
 		this.#requests.settle(this.#update.report());
 		// The answer leaves before the thread is busy again.
 		await nextTurn();
@@ -205,6 +221,7 @@ class FolderIndexer implements Indexer {
 	}
 
 	async #findDamage(): Promise<Suspect[]> {
+		this.#cancelVerifying();
 		this.#mustVerify = false;
 		const { files, nodes } = await this.#stored.findDamage(() => this.#gatekeeper.checkpoint());
 		this.#missingNodes = nodes;
@@ -272,13 +289,14 @@ class FolderIndexer implements Indexer {
 
 	async #finish(): Promise<void> {
 		const { store, events } = this.#options;
-		this.#stored.growTree();
 		const report = this.#update.report();
 		if (!isNoNews(report) || !this.#lastUpdate) {
 			await store.write({ meta: [[LAST_UPDATE_KEY, JSON.stringify(report)]] });
 			this.#lastUpdate = report;
 		}
-		await this.#tidyUp();
+		// What is unneeded is known once all is.
+		if (this.#stored.isVerified) await this.#tidyUp();
+		await this.#update.closeDonors();
 		this.#working = false;
 		events.updated(report);
 		this.#requests.settle(report);
@@ -291,10 +309,10 @@ class FolderIndexer implements Indexer {
 
 	async #tidyUp(): Promise<void> {
 		const { store, isOverBudget = () => false } = this.#options;
+		this.#stored.growTree();
 		const isOver = isOverBudget();
 		const removed = await this.#garbage.collect(() => this.#gatekeeper.checkpoint(), isOver);
 		if (isOver && removed > 0) await store.compact();
-		await this.#update.closeDonors();
 	}
 
 	/** Keeps the vectors that are ready: they are named by content, so they are right whatever comes next. */

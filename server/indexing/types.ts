@@ -59,7 +59,7 @@ export interface IndexRequest {
 	paths: readonly string[] | 'all';
 	/** What asks: `start`, `save`, `watch`, `command`, … */
 	reason: string;
-	/** Answered before vectors are looked for that damage took, which is done once after a start. Default: after that. */
+	/** Vectors that damage took, which are looked for once after a start, are looked for a moment after the answer. Default: before it. */
 	soon?: boolean;
 }
 

@@ -103,8 +103,10 @@ export class Update {
 	}
 }
 
+/** The search for damage after a start. */
+export const CHECK_REASON = 'check';
 /** What asks by itself, as against the user or a start. */
-const UNASKED: ReadonlySet<string> = new Set(['save', 'watch', 'focus', 'missed', 'open', 'rules']);
+const UNASKED: ReadonlySet<string> = new Set([CHECK_REASON, 'save', 'watch', 'focus', 'missed', 'open', 'rules']);
 
 /** A look that nobody asked for and that found nothing does not hide what the last update did. */
 export function isNoNews({ reason, filesChanged, chunksEmbedded, nodesFused, nodesRemoved }: UpdateReport): boolean {
