@@ -58,16 +58,20 @@ async function load() {
 	return { models, chunker: createChunker({ countTokens: models.embedderTokenizer.count, logger }) };
 }
 const loaded = singleFlight(load);
+/** What is loaded that nobody waits for: a thread that ends in the middle of it takes the process down. */
+let loadingAhead: Promise<unknown> = Promise.resolve();
+let disposed = false;
+function loadAhead(what: () => Promise<unknown>): void {
+	// Whoever asks is told of a failure.
+	if (!disposed) loadingAhead = Promise.allSettled([loadingAhead, what()]);
+}
 /** How long after a request the first save need not wait for that. */
 const LOAD_AFTER_MS = 1000;
 
 async function open({ folder, exclude, watch }: FolderOptions): Promise<OpenFolder> {
 	const { spaceId, manifest } = bundle;
-	// A first build needs them at once.
-	if (existingStorePath(workspaceCacheFolder(data.cacheFolder, folder)) === undefined)
-		loaded()
-			.then(({ models }) => models.embedder())
-			.catch(() => {});
+	const isFirstBuild = existingStorePath(workspaceCacheFolder(data.cacheFolder, folder)) === undefined;
+	if (isFirstBuild) loadAhead(async () => (await loaded()).models.embedder());
 	const workspace = await createWorkspace(folder, { exclude, cacheFolder: data.cacheFolder, logger });
 	const index = await openFolderIndex({
 		folder,
@@ -170,8 +174,7 @@ const methods: Local<IndexingWorkerMethods> = {
 		try {
 			return await index.request(request);
 		} finally {
-			// Whoever asks is told of a failure.
-			systemClock.schedule(LOAD_AFTER_MS, () => loaded().catch(() => {}));
+			systemClock.schedule(LOAD_AFTER_MS, () => loadAhead(loaded));
 		}
 	},
 	async prioritise(folder, paths) {
@@ -195,7 +198,9 @@ const methods: Local<IndexingWorkerMethods> = {
 		return index.report();
 	},
 	async dispose() {
+		disposed = true;
 		await Promise.all([...closing.values(), ...[...folders.keys()].map(close)]);
+		await loadingAhead;
 		await (await loaded.current)?.models.dispose();
 	},
 };

@@ -118,6 +118,14 @@ test('clear gives the store a new place, and the next request fills it', async (
 	expect((await client.request(folder, { paths: 'all', reason: 'clear' })).chunksEmbedded).toBe(built.chunksEmbedded);
 });
 
+test('a thread that is asked to end while it loads ahead does so first: ended in the middle, it takes the process down', async () => {
+	for (let i = 0; i < 4; i++) {
+		const { client, end } = start(temporaryFolder());
+		await client.openFolder({ folder: temporaryFolder(), exclude: [], watch: false });
+		await end();
+	}
+});
+
 test('two folders are indexed side by side; a closed one is not open any more', async () => {
 	const folders = [temporaryFolder(files()), temporaryFolder({ 'a.py': 'x = 1\n' })] as const;
 	const { client } = start(temporaryFolder());
