@@ -62,6 +62,7 @@ export function serve({ connection, version, createServices }: LanguageServerOpt
 		throw new ResponseError(ErrorCodes.MethodNotFound, `unknown request ${method}`);
 	});
 	connection.onInitialize((params): InitializeResult => {
+		if (state) throw new ResponseError(ErrorCodes.InvalidRequest, 'initialize a second time');
 		state = createState({ connection, documents, logger, version, createServices, params });
 		start = registerFeatures(state, params);
 		return { capabilities: serverCapabilities(params.capabilities), serverInfo: { name: 'hef-language-server', version } };

@@ -43,6 +43,15 @@ describe('initialize', () => {
 		await expect.poll(() => fake.calls).toEqual(['open /w/app']);
 	});
 
+	test('a second time is refused, and the first goes on', async () => {
+		const { client, fake } = await start();
+		const params = { processId: null, rootUri: null, capabilities: {} };
+		await expect(client.connection.sendRequest('initialize', params)).rejects.toMatchObject({ code: ErrorCodes.InvalidRequest });
+		client.open(URI, 'x');
+		expect(await client.inlineCompletion(URI, at(0, 1))).toHaveLength(1);
+		expect(fake.starts).toHaveLength(1);
+	});
+
 	test('a request before it is told so', async () => {
 		const { client } = create();
 		await expect(client.status()).rejects.toMatchObject({ code: ErrorCodes.ServerNotInitialized });
