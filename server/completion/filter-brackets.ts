@@ -119,7 +119,7 @@ function outerClosers(text: string, linePrefix: string): Closer[] {
 
 /** What is open before a text, in front of its first character. */
 function openersOf(linePrefix: string): Bracket[] {
-	return scan(linePrefix).open.map(({ character }) => ({ character, at: -1 }));
+	return scan(linePrefix.slice(-REACH)).open.map(({ character }) => ({ character, at: -1 }));
 }
 
 /** Those that nothing but white space stands before. */
