@@ -205,6 +205,8 @@ class FolderIndexer implements Indexer {
 	#verifyLater(): void {
 		this.#cancelVerifying();
 		this.#cancelVerifying = this.#options.clock.schedule(VERIFY_AFTER_MS, () => {
+			// What stopped the work stays in the status until somebody asks again, who then waits for this too.
+			if (this.#error !== undefined) return;
 			this.#mustVerify = true;
 			this.#start();
 		});

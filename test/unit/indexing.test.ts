@@ -527,6 +527,20 @@ describe('failures', () => {
 		expect(look).not.toHaveBeenCalled();
 	});
 
+	test('they are not looked for after a failure, which stays in the status', async () => {
+		const first = await setUp({ files: project() });
+		await first.index();
+		const clock = createManualClock();
+		const embedder = async (): Promise<never> => Promise.reject(new HefError('bundle-invalid', 'no such model'));
+		const second = await setUp({ workspace: first.workspace, store: first.store, options: { clock, embedder } });
+		second.workspace.write('src/new.py', lines(2, 'new'));
+		await expect(second.indexer.request({ paths: 'all', reason: 'start', soon: true })).rejects.toThrow('no such model');
+		await second.indexer.idle();
+		clock.advance(VERIFY_AFTER_MS);
+		await second.indexer.idle();
+		expect(second.indexer.report()).toMatchObject({ state: 'error', message: 'no such model' });
+	});
+
 	test('a save right after such a start changes the tree that is stored, and no vector but its own is made', async () => {
 		const first = await setUp({ files: project() });
 		await first.index();
