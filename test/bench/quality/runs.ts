@@ -19,7 +19,7 @@ export type Results = ReadonlyMap<string, Result>;
 
 const ALL = 'none-copy,snippets-copy,llavacode-copy,hef-copy,hef-entities-copy,none,snippets,hef,copy';
 const CONTEXTS = 'none-copy,snippets-copy,hef-copy,none,snippets,hef,copy';
-const EVERYDAY = 'none,hef,copy,none-copy,hef-copy';
+const EVERYDAY = 'none,hef,hef-search,copy,none-copy,hef-copy';
 const [LINE, API, XFILE, DAILY] = ['repoeval-line.jsonl', 'repoeval-api.jsonl', 'xfile-dev.jsonl', 'everyday-dev.jsonl'] as const;
 const ABLATION = ['--modes', 'hef-entities-copy,none-copy', '--mid', '--limit', '126'];
 
