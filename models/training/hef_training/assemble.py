@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import onnx
@@ -60,8 +61,18 @@ def run(generator: Path, embedder: Path | None, shipped: Path, out: Path, precis
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     size = sum(entry["sizeBytes"] for entry in files.values())
-    print(f"assemble: {out} {document['id']}, {generator.name} in {precision}, {size / 1e6:.0f} MB, licence {document['licence']}\n"
+    print(f"assemble: {out} {document['id']}, {generator.name} in {precision}, {size / 1e6:.0f} MB, licence {document['licence']}{peak()}\n"
           f"Use it: hef-language-server doctor --bundle {out}, or the setting hef.bundle", flush=True)
+
+
+def peak() -> str:
+    """What was needed at most, where the system tells."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return ""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return f", {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9:.1f} GB of memory at most"
 
 
 def write_generator(weights: published.Weights, config, precision: str, folder: Path) -> str:
