@@ -57,13 +57,14 @@ function joinWithWords(candidate: Candidate, rest: string): Candidate {
  */
 export function cutClosersThatFollow(candidate: Candidate): Candidate {
 	const { text, prefix, suffix, replaces } = candidate;
-	const at = replaces > 0 ? undefined : scan(text).unmatched;
-	if (at === undefined) return candidate;
+	const unmatched = replaces > 0 ? [] : scan(text).unmatched;
+	if (unmatched.length === 0) return candidate;
 	const opener = openerBefore(prefix);
+	// A closer of another kind is the model's mistake, and closes nothing.
+	const at = unmatched.find((each) => OPENER_OF[text.charAt(each)] === opener?.character);
 	const following = suffix.slice(0, REACH);
-	const closer = scan(following).unmatched;
-	if (!opener || closer === undefined || following[closer] !== text[at] || OPENER_OF[text.charAt(at)] !== opener.character)
-		return candidate;
+	const [closer] = scan(following).unmatched;
+	if (!opener || at === undefined || closer === undefined || following[closer] !== text[at]) return candidate;
 	const closingLine = following.slice(following.lastIndexOf('\n', closer) + 1, closer);
 	if (!following.slice(0, closer).includes('\n') || closingLine.trim() !== '') return candidate;
 	if (indentationOf(`${closingLine}x`) !== opener.indentation) return candidate;
@@ -133,12 +134,12 @@ function leading(text: string, closers: readonly Closer[]): Closer[] {
 	return closers.slice(0, first === -1 ? closers.length : first);
 }
 
-/** Brackets that the text leaves open, and where the first closes that the text did not open. Those in strings do not count. */
-function scan(text: string): { open: Bracket[]; unmatched: number | undefined } {
+/** Brackets that the text leaves open, and where those close that the text did not open. Those in strings do not count. */
+function scan(text: string): { open: Bracket[]; unmatched: number[] } {
 	const open: Bracket[] = [];
-	let unmatched: number | undefined;
+	const unmatched: number[] = [];
 	walk(text, open, (at, opener) => {
-		if (!opener) unmatched ??= at;
+		if (!opener) unmatched.push(at);
 	});
 	return { open, unmatched };
 }

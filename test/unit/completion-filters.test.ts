@@ -143,6 +143,12 @@ describe('lines that end inside of a bracket of their own', () => {
 describe('a closer in the lines below', () => {
 	test.each([
 		['closes the block already', lines('function f() {$0', '}', 'rest();'), lines('', '\treturn 1;', '}'), lines('', '\treturn 1;')],
+		[
+			'closes the block already, whatever else the text closes',
+			lines('f() {$0', '}'),
+			lines('', '\tgo(a), b);', '}'),
+			lines('', '\tgo(a), b);'),
+		],
 		['closes the call already', lines('run(', '\ta,', '\t$0', ');'), lines('b,', ');'), 'b,'],
 		[
 			'closes an outer block, not this one',
