@@ -30,7 +30,10 @@ ${[property('Engine', engines.vscode), property('ExtensionKind', extensionKind.j
   </Metadata>
   <Installation><InstallationTarget Id="Microsoft.VisualStudio.Code" /></Installation>
   <Dependencies />
-  <Assets><Asset Type="Microsoft.VisualStudio.Code.Manifest" Path="extension/package.json" Addressable="true" /></Assets>
+  <Assets>
+    <Asset Type="Microsoft.VisualStudio.Code.Manifest" Path="extension/package.json" Addressable="true" />
+    <Asset Type="Microsoft.VisualStudio.Services.Content.Details" Path="extension/README.md" Addressable="true" />
+  </Assets>
 </PackageManifest>
 `;
 /** Files without an extension are named one by one, as the format wants it. */
@@ -50,6 +53,7 @@ const files = [
 	['extension/package.json', Buffer.from(JSON.stringify(published, null, 2))],
 	['extension/dist/extension.cjs', read('dist/extension.cjs')],
 	['extension/LICENSE', read('../LICENSE')],
+	['extension/README.md', read('README.md')],
 	...(withServer ? serverFiles().map(([path, content]) => [`extension/${path}`, content]) : []),
 ];
 const archive = zip([...files, ['[Content_Types].xml', Buffer.from(contentTypesOf(files.map(([path]) => path)))]]);
