@@ -231,6 +231,7 @@ def train(config: LlavaConfig, model, places: Places, layout: Layout, folder: Pa
     torch.manual_seed(config.seed)
     scale = model.model.embed_tokens.weight.std().item()
     projector = LlavaProjector(sources[0].vectors.shape[1], model.config.hidden_size, scale)
+    begin_anew_for_another(model, folder)
     trainer = Trainer(projector, config, folder, minutes)
     rng = random.Random(config.seed + trainer.step)
     stops = [tokenizer.EOT, *sorted(tokenizer.newline_ids(layout.tokenizer))]
@@ -263,8 +264,17 @@ def train(config: LlavaConfig, model, places: Places, layout: Layout, folder: Pa
 
     trainer.run(step, (lambda: measure(model, projector, *held)) if held[1] else None)
     projector.load_state_dict(trainer.average)
-    (folder / "generator.json").write_text(json.dumps({"digest": digest(model)}))
     return projector.eval()
+
+
+def begin_anew_for_another(model: torch.nn.Module, folder: Path) -> None:
+    """A projector goes with the generator that it was trained against: the checkpoint of another one's is no beginning."""
+    note = folder / "generator.json"
+    own = {"digest": digest(model)}
+    if note.exists() and json.loads(note.read_text()) != own:
+        (folder / "checkpoint.pt").unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(own))
 
 
 def run(recipe: Recipe, places: Places, minutes: float | None) -> None:

@@ -105,6 +105,16 @@ def test_a_projector_of_another_generator_is_left_out(trained, capsys) -> None:
         path.write_text(right)
 
 
+def test_a_checkpoint_is_gone_on_with_for_the_same_generator_alone(tmp_path) -> None:
+    one, other = torch.nn.Linear(2, 2), torch.nn.Linear(2, 2)
+    llavacode.begin_anew_for_another(one, tmp_path)
+    (tmp_path / "checkpoint.pt").write_text("of one")
+    llavacode.begin_anew_for_another(one, tmp_path)
+    assert (tmp_path / "checkpoint.pt").exists()
+    llavacode.begin_anew_for_another(other, tmp_path)
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
 @needs_server
 def test_the_server_serves_both_projectors(trained, tmp_path) -> None:
     _, places, folder = trained
