@@ -10,8 +10,11 @@
  */
 import { type Branch, createDecoding, type Decoded, type DecodeOptions } from './decode.ts';
 
-/** Beginnings that are decoded to their end at most. More than this find no more lines. */
-const MOST_BRANCHES = 4;
+/**
+ * Beginnings that are decoded to their end at most. Each costs a few runs of the generator; one finds most of the lines and four
+ * nearly all that there are to find (models/training/LOG.md).
+ */
+const MOST_BRANCHES = 2;
 /** Least probability of a token at which a branch begins, 0–1. */
 const LEAST_PROBABILITY = 0.02;
 

@@ -19,6 +19,7 @@ export type Results = ReadonlyMap<string, Result>;
 
 const ALL = 'none-copy,snippets-copy,llavacode-copy,hef-copy,hef-entities-copy,none,snippets,hef,copy';
 const CONTEXTS = 'none-copy,snippets-copy,hef-copy,none,snippets,hef,copy';
+const ENTITIES = 'none-copy,hef-copy,hef-entities-copy,none,hef,copy';
 const EVERYDAY = 'none,hef,hef-search,copy,none-copy,hef-copy';
 const [LINE, API, XFILE, DAILY] = ['repoeval-line.jsonl', 'repoeval-api.jsonl', 'xfile-dev.jsonl', 'everyday-dev.jsonl'] as const;
 const ABLATION = ['--modes', 'hef-entities-copy,none-copy', '--mid', '--limit', '126'];
@@ -33,8 +34,8 @@ export const RUNS: readonly Run[] = [
 	tabled('line-suffix', 'RepoEval-style lines, with suffix', LINE, CONTEXTS, '--limit', '320'),
 	tabled('api-prefix', 'RepoEval-style API lines, prefix only', API, CONTEXTS, '--limit', '240', '--no-suffix'),
 	tabled('xfile-suffix', 'Cross-file lines, with suffix', XFILE, ALL),
-	tabled('xfile-prefix', 'Cross-file lines, prefix only', XFILE, ALL, '--no-suffix'),
-	tabled('xfile-mid', 'Cross-file lines, cursor before the first name of another file', XFILE, ALL, '--mid'),
+	tabled('xfile-prefix', 'Cross-file lines, prefix only', XFILE, CONTEXTS, '--no-suffix'),
+	tabled('xfile-mid', 'Cross-file lines, cursor before the first name of another file', XFILE, ENTITIES, '--mid'),
 	tabled('everyday-suffix', 'Everyday lines, with suffix', DAILY, EVERYDAY, '--limit', '400'),
 	tabled('everyday-prefix', 'Everyday lines, prefix only', DAILY, EVERYDAY, '--limit', '400', '--no-suffix'),
 	tabled('everyday-mid', 'Everyday lines, cursor at a random column', DAILY, EVERYDAY, '--limit', '400', '--mid'),
