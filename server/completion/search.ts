@@ -3,7 +3,7 @@
  * not. Decodes greedily, then goes back to the places where another beginning is still more probable than the best whole line
  * (branch and bound; a longer text is never more probable than its beginning).
  *
- * Guarantees: the line is at least as probable as the greedy one; equal prompts give equal lines; cancellation and the time
+ * Guarantees: the line is at least as probable as the greedy one, where that has anything in it; equal prompts give equal lines; cancellation and the time
  * budget hold as in `decode.ts`. A sure line costs nothing: no other beginning is as probable.
  * Deliberately lacks: blocks, whose many lines no few branches cover, and any judgement but probability. Weights for length,
  * for agreement between lines and for where a line was found made no more lines right (models/training/LOG.md).
@@ -24,23 +24,23 @@ export async function decodeMostProbable(options: DecodeOptions): Promise<Decode
 	const first = await decoding.follow([]);
 	let best = first.decoded;
 	const branches = first.branches;
-	// What a limit ended is not a line: any line is better.
-	const bound = () => (isWhole(best) ? best.sumLogProb : Number.NEGATIVE_INFINITY);
+	// What a limit ended is not a line, and an empty one is nothing to suggest: any line is better.
+	const bound = () => (isLine(best) ? best.sumLogProb : Number.NEGATIVE_INFINITY);
 	for (let tried = 0; tried < MOST_BRANCHES && !isInterrupted(best); tried++) {
 		const branch = takeMostProbable(branches);
 		if (!branch || branch.logProb <= bound()) break;
 		const { decoded, branches: more } = await decoding.follow(branch.beginning, bound());
 		if (decoded.reason === 'cancelled') return decoded;
 		if (decoded.reason === 'time') break;
-		if (isWhole(decoded)) best = decoded;
+		if (isLine(decoded)) best = decoded;
 		branches.push(...more);
 	}
 	return best;
 }
 
-/** Whether a line came to its end. One that was decoded behind a bound is then above it. */
-function isWhole({ reason }: Decoded): boolean {
-	return reason === 'stopToken' || reason === 'stopRule';
+/** Whether a line with something in it came to its end. One that was decoded behind a bound is then above it. */
+function isLine({ reason, text }: Decoded): boolean {
+	return (reason === 'stopToken' || reason === 'stopRule') && text.trim() !== '';
 }
 
 function isInterrupted({ reason }: Decoded): boolean {

@@ -69,6 +69,14 @@ test('finds a branch of a branch', async () => {
 	expect(await decodeMostProbable(scripted(script).options)).toMatchObject({ text: 'by' });
 });
 
+test('an empty line is nothing to suggest: the most probable one with something in it is found, if there is any', async () => {
+	const script: Script = { '': { [END]: 0.5, a: 0.3, b: 0.2 }, a: { 1: 0.5, 2: 0.5 }, b: { x: 1 } };
+	expect(await decodeGreedily(scripted(script).options)).toMatchObject({ text: '' });
+	expect(await decodeMostProbable(scripted(script).options)).toMatchObject({ text: 'bx' });
+	expect(await decodeMostProbable(scripted({ '': { a: 0.6, [END]: 0.4 }, a: { 1: 0.5, 2: 0.5 } }).options)).toMatchObject({ text: 'a1' });
+	expect(await decodeMostProbable(scripted({ '': { [END]: 1 } }).options)).toMatchObject({ text: '' });
+});
+
 test('a line that no other beginning can beat costs no run more', async () => {
 	const script: Script = { '': { a: 0.7, b: 0.3 }, a: { b: 0.9, c: 0.1 } };
 	const greedy = scripted(script);

@@ -83,7 +83,8 @@ function readResult(run: Run): Result {
 
 /** @throws Error when the command fails */
 async function evaluate(run: Run, cache: string): Promise<void> {
-	const own = run.arguments.map((each, i) => (given.limit !== undefined && run.arguments[i - 1] === '--limit' ? given.limit : each));
+	const most = Number(given.limit ?? Number.POSITIVE_INFINITY);
+	const own = run.arguments.map((each, i) => (run.arguments[i - 1] === '--limit' ? String(Math.min(Number(each), most)) : each));
 	const limit = given.limit === undefined || own.includes('--limit') ? [] : ['--limit', given.limit];
 	const plot = run.shows === 'k' && given.plot !== undefined ? ['--plot', given.plot] : [];
 	const input = ['--data', join(places.benchmarks, run.data), '--repos', places.repos, '--bundle', folder, '--cache', cache];

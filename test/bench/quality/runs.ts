@@ -30,15 +30,15 @@ const tabled = (name: string, title: string, data: string, modes: string, ...res
 });
 
 export const RUNS: readonly Run[] = [
-	tabled('line-prefix', 'RepoEval-style lines, prefix only', LINE, ALL, '--limit', '320', '--no-suffix'),
-	tabled('line-suffix', 'RepoEval-style lines, with suffix', LINE, CONTEXTS, '--limit', '320'),
+	tabled('line-prefix', 'RepoEval-style lines, prefix only', LINE, ALL, '--limit', '300', '--no-suffix'),
+	tabled('line-suffix', 'RepoEval-style lines, with suffix', LINE, CONTEXTS, '--limit', '300'),
 	tabled('api-prefix', 'RepoEval-style API lines, prefix only', API, CONTEXTS, '--limit', '240', '--no-suffix'),
-	tabled('xfile-suffix', 'Cross-file lines, with suffix', XFILE, ALL),
-	tabled('xfile-prefix', 'Cross-file lines, prefix only', XFILE, CONTEXTS, '--no-suffix'),
-	tabled('xfile-mid', 'Cross-file lines, cursor before the first name of another file', XFILE, ENTITIES, '--mid'),
-	tabled('everyday-suffix', 'Everyday lines, with suffix', DAILY, EVERYDAY, '--limit', '400'),
-	tabled('everyday-prefix', 'Everyday lines, prefix only', DAILY, EVERYDAY, '--limit', '400', '--no-suffix'),
-	tabled('everyday-mid', 'Everyday lines, cursor at a random column', DAILY, EVERYDAY, '--limit', '400', '--mid'),
+	tabled('xfile-suffix', 'Cross-file lines, with suffix', XFILE, ALL, '--limit', '300'),
+	tabled('xfile-prefix', 'Cross-file lines, prefix only', XFILE, CONTEXTS, '--limit', '300', '--no-suffix'),
+	tabled('xfile-mid', 'Cross-file lines, cursor before the first name of another file', XFILE, ENTITIES, '--limit', '300', '--mid'),
+	tabled('everyday-suffix', 'Everyday lines, with suffix', DAILY, EVERYDAY, '--limit', '300'),
+	tabled('everyday-prefix', 'Everyday lines, prefix only', DAILY, EVERYDAY, '--limit', '300', '--no-suffix'),
+	tabled('everyday-mid', 'Everyday lines, cursor at a random column', DAILY, EVERYDAY, '--limit', '300', '--mid'),
 	{ name: 'k', title: 'Budget of pseudo-tokens', data: XFILE, arguments: [...ABLATION, '--k', '1,5,10,20,32,64'], shows: 'k' },
 	{
 		...{ name: 'levels', title: 'Levels that retrieval may return', data: XFILE, shows: 'levels' },
