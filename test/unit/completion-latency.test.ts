@@ -66,8 +66,8 @@ test('a keystroke reads its own positions, and as many as it generates', async (
 	const typed = await ask(`${START}q`);
 	const { generated = 0 } = typed?.tokens ?? {};
 	expect(generated).toBeGreaterThan(0);
-	// The token under the cursor is read again, since its end has moved.
-	expect(positions.reduce((sum, read) => sum + read, 0)).toBeLessThanOrEqual(generated + 8);
+	// The token under the cursor is read again, since its end has moved; the search follows two other beginnings at most.
+	expect(positions.reduce((sum, read) => sum + read, 0)).toBeLessThanOrEqual(3 * (generated + 8));
 	expect(others).toEqual([]);
 });
 
