@@ -27,8 +27,6 @@ interface Growth {
 	insertMs: number[];
 	/** Load of the machine after each part. */
 	loads: number[];
-	/** Of each group of queries, when all nodes are there. */
-	recalls?: number[];
 }
 
 interface Plan {
@@ -48,8 +46,7 @@ async function retrievalAmongMany({ quick, progress, arguments: { graphs } }: Be
 	const queries = Array.from({ length: QUERIES }, (_, i) => vectorAt(nodes + i));
 	const plan: Plan = { nodes, options: { dimension: DIMENSION, graphCapacity }, vectorAt, queries, folder: graphs, progress };
 	const { index, growth } = await grown(plan);
-	const recalls = growth.recalls ?? (await recallsOf(index, plan));
-	if (graphs !== undefined) writeFigures(graphs, { ...growth, recalls });
+	const recalls = await recallsOf(index, plan);
 	const batches = Array.from({ length: 7 }, () => median(queries.map((query) => timeOf(() => index.search(query, K)))));
 	const note = `${nodes.toLocaleString('en')} nodes, d = ${DIMENSION}, ${Math.ceil(nodes / graphCapacity)} graphs, ${QUERIES} queries`;
 	const insertMs = Float64Array.from(growth.insertMs).sort();
