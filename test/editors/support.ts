@@ -25,8 +25,7 @@ export function findProgram(name: string): string | undefined {
 export function editorTest(name: string, missing: string | undefined, run: () => Promise<void>): void {
 	if (missing === undefined) return void test(name, { timeout: 180_000 }, run);
 	console.warn(`skipped: ${name}: ${missing} (bash test/editors/setup.sh installs it)`);
-	// The editor is not installed here; the name says which, and the line above how to install it.
-	test.skip(`${name} (${missing})`, () => {});
+	test.skip(`${name} (${missing})`, () => {}); // reason: the editor is not installed; the name says which
 }
 
 /** The nth fenced block of a section of README.md, with this checkout's path and settings that show every suggestion. */

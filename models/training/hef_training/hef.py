@@ -196,7 +196,8 @@ def run(recipe: Recipe, places: Places, config: HefConfig, minutes: float | None
     keep = uwl.Filter(recipe, places, layout, repos) if config.uwl_threshold else None
     mixture = Mixture(config, Drawing(repos, layout, embedder, config, seed, keep), plain, recipe.layout.pseudo, seed)
     learned = fuser if config.end_to_end else None
-    contrast, searched = contrasts(repos, places, recipe, layout, 80), contrasts(held_repos, places, recipe, layout, 60)
+    contrast = contrasts(repos, places, recipe, layout, 80) if learned is not None and config.contrast else []
+    searched = contrasts(held_repos, places, recipe, layout, 60)
     rng = random.Random(seed)
     print(f"hef: {sum(len(r.table.level) for r in repos)} nodes of {len(repos)} repositories, {len(held)} examples held out", flush=True)
 
@@ -213,7 +214,7 @@ def run(recipe: Recipe, places: Places, config: HefConfig, minutes: float | None
                 value, _ = generator.loss(model.generator, model.hidden(vectors, ids), targets, weights)
             (value / whole).backward()
             total += value.item()
-        if learned is not None and config.contrast:
+        if contrast:
             apart, _ = contrastive_batch(fuser, rng, [data for _, data in contrast], config.contrast_batch, recipe.fuser_train.temperature)
             (config.contrast * apart).backward()
         return {"loss": total / whole.item()}, sum(ids.numel() for _, ids, _, _ in parts)
