@@ -115,9 +115,11 @@ class HefConfig(TrainConfig):
     chunks: int = 300_000  # repositories are taken, those of middle size first, up to this many chunks
     before_weight: float = 0.3  # weight of prefix tokens in the loss; the middle has weight one
     projector_hidden: int = 512
-    no_nodes: float = 0.4  # share of the tokens without pseudo-tokens, so that `none` stays in distribution
+    no_nodes: float = 0.4  # share of the tokens in pre-training prompts without pseudo-tokens, so that `none` stays in distribution
+    bare: float = 0.2  # share of the steps whose examples lose their nodes: else nodes say "the middle ends with a line" and little more
     rebuild: float = 0.15  # share of the tokens in chunks that are written out with their own node among others
     oracle: float = 0.4  # share of examples with a chunk that defines a name of the middle put among the nodes
+    entities: float = 0.6  # share of examples with entity names
     short_prefix: float = 0.5  # share of examples whose prefix is cut short, so that pseudo-tokens matter
     end_to_end: bool = False  # the fuser learns too; starts from the averaged weights of stage "hef" where there are any
     stage: str = "hef"  # folder of the checkpoint

@@ -115,12 +115,13 @@ def bag_map(table: torch.Tensor, layout: Layout, repos: list[Repo], sample: int 
 
 
 @torch.no_grad()
-def measure(model: HefModel, repos: list[Repo], held: list[Example]) -> dict[str, float]:
-    """Loss on the middles (nats a token): with nodes, without, with wrong nodes."""
+def measure(model: HefModel, repos: list[Repo], held: list[Example], eot: int) -> dict[str, float]:
+    """Loss on the text of the middles (nats a token, without the end): with nodes, without, with wrong nodes."""
     sums = {"hef": 0.0, "none": 0.0, "wrong": 0.0}
     count = 0
     for batch in by_length(held, lambda e: len(e.prompt.context) + len(e.prompt.body), 3000):
         ids, targets, weights = tensors(batch, 0.0)
+        weights = weights * (targets != eot)
         for name, vectors in (("hef", stacked(batch, repos)), ("none", None), ("wrong", stacked(batch, repos, 1))):
             with lm.bf16():
                 value, n = generator.loss(model.generator, model.hidden(vectors, ids), targets, weights)
@@ -140,6 +141,7 @@ class Mixture:
         config, budget = self.config, self.config.tokens_per_step
         size = lambda e: len(e.prompt.context) + len(e.prompt.body) + len(e.nodes)  # noqa: E731
         k = self.pseudo if self.rng.random() < 0.75 else self.rng.choice((4, 10, 20))
+        k = 0 if self.rng.random() < config.bare else k
         retrieved = self.fill(lambda: self.drawing.next(), budget * (1 - config.no_nodes - config.rebuild), size, k)
         few = self.rng.choice((1, 2, 4, 8, self.pseudo))
         rebuilt = self.fill(lambda: self.drawing.rebuilding(few), budget * config.rebuild, size, few)
@@ -219,4 +221,4 @@ def run(recipe: Recipe, places: Places, config: HefConfig, minutes: float | None
             (config.contrast * apart).backward()
         return {"loss": total / whole.item()}, sum(ids.numel() for _, ids, _, _ in parts)
 
-    trainer.run(step, (lambda: {**measure(model, held_repos, held), **composition(fuser, searched)}) if held else None)
+    trainer.run(step, (lambda: {**measure(model, held_repos, held, layout.specials.eot), **composition(fuser, searched)}) if held else None)

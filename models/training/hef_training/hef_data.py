@@ -25,7 +25,6 @@ from .tokens import TokenisedFiles
 
 QUERY_TOKENS = 512
 PER_FILE = 12
-ENTITY_SHARE = 0.6
 
 @dataclass
 class Example:
@@ -114,15 +113,17 @@ class Drawing:
             made = draft(self.rng, self.repos[r].chunks, self.config.short_prefix)
             if made and made.cursor > 20:
                 drafts.append((r, made))
+        self.queue += self.at(drafts)
+        if self.keep:
+            self.queue = self.keep(self.queue)
+
+    def at(self, drafts: list[tuple[int, Draft]]) -> list[Example]:
+        """The examples of these places, each (repository, draft), without those that cannot be one."""
         rows = [self.repos[r].tokens.before(d.file, d.cursor, QUERY_TOKENS) for r, d in drafts]
         with torch.no_grad():
             queries = embed_rows(self.embedder, [row if len(row) else self.repos[0].tokens.ids[:1] for row in rows], QUERY)
-        for (r, d), query in zip(drafts, queries):
-            example = self.example(r, d, query)
-            if example:
-                self.queue.append(example)
-        if self.keep:
-            self.queue = self.keep(self.queue)
+        made = (self.example(r, d, query) for (r, d), query in zip(drafts, queries))
+        return [example for example in made if example]
 
     def example(self, r: int, d: Draft, query: torch.Tensor) -> Example | None:
         repo, rng = self.repos[r], self.rng
@@ -135,7 +136,7 @@ class Drawing:
         if rng.random() < self.config.oracle:
             found = self.with_defining(repo, d, text[d.cursor : d.end], may, found)
         visible = text[d.start : d.cursor] + (after[:350] if d.with_suffix else "")
-        names = repo.entities(d, found, visible) if rng.random() < ENTITY_SHARE else None
+        names = repo.entities(d, found, visible) if rng.random() < self.config.entities else None
         ended = d.with_suffix or d.end == len(text)
         prompt = self.layout.prompt(text[d.start : d.end], after if d.with_suffix else None, names, extra=160, end=ended,
                                     written=d.end - d.cursor)

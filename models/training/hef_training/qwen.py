@@ -213,13 +213,15 @@ def loss(models: QwenModels, vectors: torch.Tensor | None, tensors: tuple[torch.
 
 @torch.no_grad()
 def measure(models: QwenModels, tables: list[nodes.NodeTable], held: list[Example], where: torch.device) -> dict[str, float]:
-    """Loss on the held-out middles (nats a token): with nodes, without, with another repository's."""
+    """Loss on the text of the held-out middles (nats a token, without the end): with nodes, without, with another repository's."""
     sums, count = {"hef": 0.0, "none": 0.0, "wrong": 0.0}, 0.0
     for batch in by_length(held, length, MICRO_TOKENS):
+        ids, targets, weights = hef.tensors(batch, 0.0)
+        text = ids, targets, weights * (targets != models.layout.specials.eot)
         own = [(e.repo, e.nodes) for e in batch]
         other = [((r + 1) % len(tables), n % len(tables[(r + 1) % len(tables)].level)) for r, n in own]
         for name, rows in (("hef", own), ("none", None), ("wrong", other)):
-            value, n = loss(models, end_to_end.cached(tables, rows) if rows else None, hef.tensors(batch, 0.0), where)
+            value, n = loss(models, end_to_end.cached(tables, rows) if rows else None, text, where)
             sums[name] += value.item()
         count += float(n)
     return {f"held_out_{name}": value / count for name, value in sums.items()}
@@ -251,7 +253,8 @@ def run(recipe: Recipe, places: Places, minutes: float | None) -> None:
         drawn = Drawing(held_repos, models.layout, models.embedder, dataclasses.replace(recipe.hef, oracle=0.0), 3)
         held = [drawn.next() for _ in range(config.held_out)]
     plain = lm.Examples(training_repositories(places), models.layout, recipe.lm, seed + 1000)
-    settings = dataclasses.replace(recipe.hef, tokens_per_step=config.tokens_per_step)
+    bare = 0.0 if config.regime == "projector" else recipe.hef.bare  # examples without nodes have nothing to say about the projector
+    settings = dataclasses.replace(recipe.hef, tokens_per_step=config.tokens_per_step, bare=bare)
     mixture = hef.Mixture(settings, Drawing(repos, models.layout, models.embedder, settings, seed), plain, recipe.layout.pseudo, seed)
     print(f"qwen: {sum(p.numel() for p in parts.parameters()) / 1e6:.2f} M trainable parameters, {len(repos)} repositories", flush=True)
 
@@ -264,7 +267,7 @@ def run(recipe: Recipe, places: Places, minutes: float | None) -> None:
             end_to_end.refresh(tables + held_tables, models.fuser)
         batches, without = mixture.step()
         work = [(b, hef.tensors(b, settings.before_weight)) for b in batches]
-        if config.regime != "projector":  # prompts without nodes have nothing to say about the projector
+        if config.regime != "projector":  # nor have prompts without
             work += [(None, (ids, targets, torch.full(targets.shape, settings.before_weight))) for ids, targets in without]
         whole = sum((weights * (targets != IGNORE)).sum() for _, (_, targets, weights) in work)
         total = 0.0

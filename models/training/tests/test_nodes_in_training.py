@@ -1,14 +1,15 @@
 """The one-layer embedder's short cut, token slices, and what the `hef` stage's examples promise."""
 import dataclasses
+import json
 import random
 
 import numpy as np
 import pytest
 import torch
 
-from hef_training import fuser_train, hef, nodes, onnx_embedder, runtime, tokenizer
+from hef_training import evaluate, fuser_train, generator, hef, lm, nodes, onnx_embedder, runtime, tokenizer
 from hef_training.config import ModelConfig
-from hef_training.data import pad
+from hef_training.data import pad, training_repositories
 from hef_training.embedder import END, Embedder
 from hef_training.export import arrays
 from hef_training.fuser_train import trained_embedder
@@ -140,3 +141,43 @@ def test_small_directories_over_the_open_file_are_left_out(drawing: Drawing) -> 
     assert not may[repo.table.file == own].any()
     root = [i for i, (level, path) in enumerate(zip(repo.table.level, repo.table.path)) if level == "repository" and path == ""]
     assert may[root].all() == (repo.table.chunks[root[0]] >= nodes.MIN_DIRECTORY_CHUNKS)
+
+
+def test_some_steps_take_the_nodes_from_lines_that_keep_everything_else(trained, drawing: Drawing) -> None:
+    recipe, places, _ = trained
+    plain = lm.Examples(training_repositories(places), drawing.layout, recipe.lm, 1)
+    for bare in (0.0, 1.0):
+        config = dataclasses.replace(recipe.hef, bare=bare, rebuild=0.0, no_nodes=0.3)
+        mixture = hef.Mixture(config, drawing, plain, drawing.layout.config.pseudo, 3)
+        batches = [batch for _ in range(3) for batch in mixture.step()[0]]
+        assert batches and {len(example.nodes) == 0 for batch in batches for example in batch} == {bare == 1.0}
+        model = hef.HefModel(recipe)
+        ids, _, _ = hef.tensors(batches[0], 0.3)
+        assert model.hidden(hef.stacked(batches[0], drawing.repos), ids).shape[:2] == ids.shape
+
+
+def test_evaluation_tells_what_nodes_say_of_a_line_from_where_it_ends(trained, drawing: Drawing, capsys) -> None:
+    recipe, places, _ = trained
+    model = hef.HefModel(recipe).eval()
+    examples = evaluate.lines(drawing, drawing.repos, 100, True, 12)
+    assert len(examples) == 12
+    text, end = evaluate.costs(model, None, examples, tokenizer.EOT)
+    ids, targets, weights = hef.tensors(examples, 0.0)
+    whole, _ = generator.loss(model.generator, model.hidden(None, ids), targets, weights)
+    assert (text.sum() + end.sum()).item() == pytest.approx(whole.item(), rel=2e-2)  # bf16 against fp32
+    assert (end > 0).all()  # all end with their line
+    with torch.no_grad():
+        model.projector.forward = lambda vectors: torch.zeros(*vectors.shape[:2], recipe.generator.hidden)
+    same = evaluate.gains(model, drawing.repos, examples, tokenizer.EOT)
+    assert same["nodes, text"] == same["nodes of another repository, text"]  # nodes that say nothing are worth the same
+
+
+def test_the_step_evaluate_prints_one_document(trained, capsys) -> None:
+    recipe, places, _ = trained
+    evaluate.run(recipe, places, 6)
+    out = capsys.readouterr().out
+    printed = json.loads(out[out.index("{\n") :])
+    assert printed["chunk behind one node"]["own"] > 0
+    lines = printed["short prefix, with suffix"]
+    assert lines["lines"] == 6 and lines["nodes, end"][1] >= 0
+    assert printed["short prefix, no suffix"]["nodes, end"] == [0, 0]  # nothing ends there
