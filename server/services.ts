@@ -175,9 +175,10 @@ export function createServices(options: ServicesOptions): Services {
 		const { watch, exclude, thorough = false } = opened.options;
 		delete opened.failure;
 		try {
+			const indexed = indexing.openFolder({ folder, watch, exclude });
+			indexed.catch(() => {});
 			opened.workspace = await createWorkspace(folder, { exclude, cacheFolder, logger });
-			if (folders.get(folder) !== opened) return;
-			const { storePath } = await indexing.openFolder({ folder, watch, exclude });
+			const { storePath } = await indexed;
 			if (folders.get(folder) !== opened) return;
 			const prioritised = indexing.prioritise(folder, documents.get(folder) ?? []);
 			const viewed = completion.openFolder({ folder, storePath });

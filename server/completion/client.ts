@@ -60,7 +60,7 @@ export function createCompletionClient(options: CompletionClientOptions): Comple
 	const { logger, died = () => {}, ...workerData } = options;
 	const worker = startWorker<CompletionClientEvents, CompletionWorkerMethods, CompletionWorkerEvents>({
 		name: 'completion',
-		url: new URL('../workers/completion.js', import.meta.url),
+		url: new URL('../workers/completion.cjs', import.meta.url),
 		workerData,
 		handlers: { log: (level, message) => logger[level](message) },
 		logger,

@@ -18,7 +18,7 @@ export function createIndexingClient(options: IndexingClientOptions): IndexingCl
 	const { logger, events, host, died = () => {}, ...workerData } = options;
 	const { remote, dispose } = startWorker<IndexingEvents & IndexingHost, IndexingWorkerMethods, object>({
 		name: 'indexing',
-		url: new URL('../workers/indexing.js', import.meta.url),
+		url: new URL('../workers/indexing.cjs', import.meta.url),
 		workerData,
 		handlers: { ...events, ...host, log: (level, message) => logger[level](message) },
 		logger,

@@ -4,9 +4,9 @@
  */
 import { chunkId, contentHash, type SpaceId } from '../base/ids.ts';
 import type { Chunker } from '../chunking/types.ts';
-import { type FileRecord, MAX_PATH_BYTES, type StoreReader } from '../store/types.ts';
+import { type FileRecord, type FileSummary, MAX_PATH_BYTES, type StoreReader } from '../store/types.ts';
 import type { SkipReason, SourceFile, Workspace } from '../workspace/types.ts';
-import type { KnownFile, KnownFiles } from './known-files.ts';
+import type { KnownFiles } from './known-files.ts';
 
 export interface RecordContext {
 	workspace: Pick<Workspace, 'stat' | 'read'>;
@@ -80,7 +80,7 @@ function recordWithContent(path: string, hash: FileRecord['contentHash'], { know
 }
 
 /** A file that was never indexed and never will be says as little as one whose content is known. */
-export function saysTheSame(record: FileRecord, known: KnownFile | undefined): boolean {
+export function saysTheSame(record: FileRecord, known: FileSummary | undefined): boolean {
 	if (!known) return record.skipped !== undefined;
 	return record.contentHash === known.contentHash && record.skipped === known.skipped;
 }

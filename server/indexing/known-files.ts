@@ -1,19 +1,17 @@
 /** What the store holds of every file, small enough to keep in memory, and by content. */
 import type { ContentHash } from '../base/ids.ts';
-import type { FileRecord } from '../store/types.ts';
+import type { FileSummary } from '../store/types.ts';
 import type { SourceFile } from '../workspace/types.ts';
 
-export type KnownFile = Pick<FileRecord, 'contentHash' | 'sizeBytes' | 'mtimeMs' | 'skipped'>;
-
 export class KnownFiles {
-	readonly #files = new Map<string, KnownFile>();
+	readonly #files = new Map<string, FileSummary>();
 	readonly #byContent = new Map<ContentHash, string>();
 
 	get size(): number {
 		return this.#files.size;
 	}
 
-	get(path: string): KnownFile | undefined {
+	get(path: string): FileSummary | undefined {
 		return this.#files.get(path);
 	}
 
@@ -21,7 +19,7 @@ export class KnownFiles {
 		return this.#files.keys();
 	}
 
-	set(path: string, record: FileRecord | null): void {
+	set(path: string, record: FileSummary | null): void {
 		if (record === null) {
 			this.#files.delete(path);
 			return;

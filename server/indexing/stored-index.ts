@@ -1,6 +1,6 @@
 /**
- * What the store holds of a folder, read no sooner than it is needed: its files before anything else, the tree over them when
- * something changes, and the vectors, each of which is looked for once, last.
+ * What the store holds of a folder, read no sooner than it is needed: which files there are before anything else, their chunks and
+ * the tree over them when something changes, and the vectors, each of which is looked for once, last.
  *
  * Guarantees: after {@link StoredIndex.distrust} everything is read again; a store that is empty when it is read has lost nothing.
  */
@@ -27,8 +27,10 @@ export class StoredIndex {
 	readonly #options: StoredIndexOptions;
 	/** Nothing was read yet, or memory may be ahead of the store after a failed write. */
 	#mustRead = true;
-	/** Files were read that the tree does not have. */
+	/** The tree is not that of the files that were read. */
 	#mustGrow = false;
+	/** Files that the tree had when it was last that of the store. */
+	#inTree: readonly string[] = [];
 	#verified = false;
 
 	constructor(options: StoredIndexOptions) {
@@ -57,13 +59,11 @@ export class StoredIndex {
 	/** Reads which files there are, if that is not known. */
 	async read(): Promise<void> {
 		if (!this.#mustRead) return;
-		const { store, hierarchy } = this.#options;
-		for (const path of this.known.paths()) hierarchy.setFile(path, null);
+		if (!this.#mustGrow) this.#inTree = [...this.known.paths()];
 		this.known.clear();
 		let count = 0;
-		for (const [path, record] of store.files()) {
-			this.known.set(path, record);
-			hierarchy.setFile(path, record.chunks);
+		for (const [path, summary] of this.#options.store.summaries()) {
+			this.known.set(path, summary);
 			if (++count % FILES_PER_TURN === 0) await nextTurn();
 		}
 		this.#mustGrow = true;
@@ -73,7 +73,12 @@ export class StoredIndex {
 
 	/** Makes the tree that of the files that were read. To be called before anything else is put into it. */
 	growTree(): void {
-		if (this.#mustGrow) this.#options.hierarchy.commit();
+		if (!this.#mustGrow) return;
+		const { store, hierarchy } = this.#options;
+		for (const path of this.#inTree) hierarchy.setFile(path, null);
+		for (const [path, { chunks }] of store.chunks()) hierarchy.setFile(path, chunks);
+		hierarchy.commit();
+		this.#inTree = [];
 		this.#mustGrow = false;
 	}
 

@@ -20,7 +20,7 @@ import { createHierarchy } from '../hierarchy/hierarchy.ts';
 import type { Hierarchy, HierarchyDelta, Occurrence } from '../hierarchy/types.ts';
 import { openStoreReader } from '../store/lmdb-store.ts';
 import { tunedBundles } from '../store/tuned.ts';
-import type { FileRecord, StoreReader } from '../store/types.ts';
+import type { FileChunks, FileRecord, StoreReader } from '../store/types.ts';
 import { createHnswIndex, loadHnswIndex } from '../vector-index/hnsw-index.ts';
 import { measureRecall } from '../vector-index/recall.ts';
 import type { GraphIndex, Hit, SearchOptions } from '../vector-index/types.ts';
@@ -261,7 +261,7 @@ class StoreView implements WorkspaceView {
 
 	async #readAll(): Promise<void> {
 		const gone = new Set(this.#paths);
-		await this.#readFiles(this.#store.files(), gone);
+		await this.#readFiles(this.#store.chunks(), gone);
 		await this.#readFiles([...gone].map((path) => [path, undefined] as const));
 		await this.#snapshotTaken;
 		// What a snapshot holds beyond the hierarchy is out of date.
@@ -273,7 +273,7 @@ class StoreView implements WorkspaceView {
 		}
 	}
 
-	async #readFiles(files: Iterable<readonly [path: string, record: FileRecord | undefined]>, gone?: Set<string>): Promise<void> {
+	async #readFiles(files: Iterable<readonly [path: string, record: FileChunks | undefined]>, gone?: Set<string>): Promise<void> {
 		let uncommitted = 0;
 		for (const [path, record] of files) {
 			if (this.#closed) return;

@@ -3,8 +3,9 @@
  *
  * - `dist/start.js`, what runs before the answer to `initialize`. What is imported later stays a module of its own, and so does
  *   `base/errors`: an error has the same class on both sides.
- * - `dist/workers/`, one file for each worker thread, and beside them what they share and what they import later. Modules that
- *   start a program beside themselves stay where they are.
+ * - `dist/workers/`, one file for each worker thread. Modules that start a program beside themselves stay where they are. They are
+ *   CommonJS, as the libraries that they load are: what Node does to import one of those as a module takes longer than the worker's
+ *   own start.
  *
  * With `--watch` it goes on whenever a source changes.
  */
@@ -56,13 +57,16 @@ const workers = {
 	...common,
 	entryPoints: { completion: 'completion/worker.ts', indexing: 'indexing/worker.ts' },
 	outdir: 'dist/workers',
-	splitting: true,
+	outExtension: { '.js': '.cjs' },
+	format: 'cjs',
+	define: { 'import.meta.url': 'urlOfBundle' },
+	banner: { js: "const urlOfBundle = require('node:url').pathToFileURL(__filename).href;" },
 	// Native, or read from disk beside themselves.
 	external: ['lmdb', 'onnxruntime-node', 'hnswlib-node', 'web-tree-sitter', '@vscode/tree-sitter-wasm'],
 	plugins: [leaveModules('dist/workers', (file) => STARTS_A_PROGRAM.has(file))],
 };
 
-// Their names change with their content.
+// Nothing of an earlier version stays.
 rmSync(join(folder, workers.outdir), { recursive: true, force: true });
 if (process.argv.includes('--watch')) {
 	for (const options of [start, workers]) await (await context(options)).watch();

@@ -8,7 +8,7 @@
 import { crc32 } from 'node:zlib';
 import { type ContentHash, hashText, type NodeId, type SpaceId } from '../base/ids.ts';
 import { fromFloat16, toFloat16 } from './float16.ts';
-import type { FileRecord, StoredChunk } from './types.ts';
+import type { FileChunks, FileRecord, FileSummary, StoredChunk } from './types.ts';
 
 const CRC_BYTES = 4;
 const TAG_BYTES = 8;
@@ -86,10 +86,50 @@ export function encodeRecord(key: Buffer, record: FileRecord): Buffer {
 
 export function decodeRecord(key: Buffer, value: Buffer): FileRecord | undefined {
 	if (!isSealed(key, value)) return undefined;
-	const headerEnd = CRC_BYTES + 4 + value.readUInt32LE(CRC_BYTES);
-	const header = JSON.parse(value.toString('utf8', CRC_BYTES + 4, headerEnd)) as RecordHeader;
+	const header = headerOf(value);
+	return { ...summaryOf(header), chunks: chunksOf(value), entities: header.entities.map(([name, line]) => ({ name, line })) };
+}
+
+/** The header as {@link encodeRecord} writes it for a file that was not passed over, up to its entities, which are most of it. */
+const HEADER_START = /^\{"hash":"([0-9a-f]+)","size":(\d+),"mtime":([0-9.e+-]+),"entities":\[/;
+const HEADER_START_BYTES = 120;
+const HEADER_END = ']}';
+
+/** Of most files without a look at their entities. */
+export function decodeSummary(key: Buffer, value: Buffer): FileSummary | undefined {
+	if (!isSealed(key, value)) return undefined;
+	const end = headerEndOf(value);
+	const [, hash, size, mtime] =
+		value.toString('latin1', end - HEADER_END.length, end) === HEADER_END
+			? (HEADER_START.exec(value.toString('latin1', CRC_BYTES + 4, Math.min(end, CRC_BYTES + 4 + HEADER_START_BYTES))) ?? [])
+			: [];
+	if (hash === undefined) return summaryOf(headerOf(value));
+	return { contentHash: hash as ContentHash, sizeBytes: Number(size), mtimeMs: Number(mtime) };
+}
+
+/** Of most files without a look at anything else. */
+export function decodeChunks(key: Buffer, value: Buffer): FileChunks | undefined {
+	if (!isSealed(key, value)) return undefined;
+	const chunks = chunksOf(value);
+	const { skipped } = chunks.length > 0 ? {} : headerOf(value);
+	return { chunks, ...(skipped === undefined ? {} : { skipped }) };
+}
+
+function summaryOf({ hash, size, mtime, skipped }: RecordHeader): FileSummary {
+	return { contentHash: hash, sizeBytes: size, mtimeMs: mtime, ...(skipped === undefined ? {} : { skipped }) };
+}
+
+function headerEndOf(value: Buffer): number {
+	return CRC_BYTES + 4 + value.readUInt32LE(CRC_BYTES);
+}
+
+function headerOf(value: Buffer): RecordHeader {
+	return JSON.parse(value.toString('utf8', CRC_BYTES + 4, headerEndOf(value))) as RecordHeader;
+}
+
+function chunksOf(value: Buffer): StoredChunk[] {
 	const chunks: StoredChunk[] = [];
-	for (let at = headerEnd; at < value.length; at += CHUNK_BYTES) {
+	for (let at = headerEndOf(value); at < value.length; at += CHUNK_BYTES) {
 		chunks.push({
 			id: value.toString('hex', at, at + 16) as NodeId,
 			startOffset: value.readUInt32LE(at + 16),
@@ -98,9 +138,7 @@ export function decodeRecord(key: Buffer, value: Buffer): FileRecord | undefined
 			endLine: value.readUInt32LE(at + 28),
 		});
 	}
-	const entities = header.entities.map(([name, line]) => ({ name, line }));
-	const { hash, size, mtime, skipped } = header;
-	return { contentHash: hash, sizeBytes: size, mtimeMs: mtime, chunks, entities, ...(skipped === undefined ? {} : { skipped }) };
+	return chunks;
 }
 
 /** Metadata is text, with its checksum in front: eight hexadecimal digits. */

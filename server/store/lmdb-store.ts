@@ -8,36 +8,19 @@
  * Deliberately lacks: caching (LMDB maps the file), eviction (the indexer decides what is garbage), and any trust in what
  * the file holds.
  */
-import { existsSync, mkdirSync, realpathSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, realpathSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
-import { HefError, messageOf } from '../base/errors.ts';
-import { hashText, type NodeId, type SpaceId } from '../base/ids.ts';
+import { HefError } from '../base/errors.ts';
+import { hashText, type SpaceId } from '../base/ids.ts';
 import { FOLDER_FILE } from './cache-folder.ts';
-import {
-	decodeRecord,
-	decodeVector,
-	encodeRecord,
-	encodeVector,
-	isIntactVector,
-	META_PREFIX,
-	nodeIdOf,
-	nodeKey,
-	sealText,
-	spaceTag,
-	unsealText,
-} from './codec.ts';
-import {
-	cacheError,
-	type Environment,
-	newestEnvironment,
-	openEnvironment,
-	openNewest,
-	replaceByCompact,
-	replaceByEmpty,
-} from './environment.ts';
+import { encodeRecord, encodeVector, META_PREFIX, nodeKey, sealText } from './codec.ts';
+import { cacheError, type Environment, newestEnvironment, openNewest, replaceByCompact, replaceByEmpty } from './environment.ts';
+import { LmdbReader } from './lmdb-reader.ts';
 import { noteOpened, noteRest, noteUnrest } from './rest.ts';
-import { type FileRecord, MAX_PATH_BYTES, type Store, type StoreBatch, type StoreReader } from './types.ts';
+import { MAX_PATH_BYTES, type Store, type StoreBatch } from './types.ts';
+
+export { openStoreReader } from './lmdb-reader.ts';
 
 /**
  * Part of what is written; raised too when the rules change by which definitions are found. Under another number records and
@@ -47,8 +30,6 @@ import { type FileRecord, MAX_PATH_BYTES, type Store, type StoreBatch, type Stor
 const SCHEMA_VERSION = '3';
 /** How long LMDB may take to say why a commit failed. */
 const COMMIT_ERROR_MS = 1000;
-/** Entries fetched at a time while iterating, so that no read transaction outlives a turn of the event loop. */
-const BATCH_ENTRIES = 256;
 
 export interface StoreOptions {
 	/** The workspace's own cache folder, as from {@link workspaceCacheFolder}; made when missing. */
@@ -107,89 +88,6 @@ export { problemWith } from './environment.ts';
 /** The {@link Store.path} of what a workspace's cache folder holds; undefined when it was never indexed. */
 export function existingStorePath(folder: string): string | undefined {
 	return newestEnvironment(folder);
-}
-
-/**
- * Opens the environment at a {@link Store.path} for reading, from any thread or process.
- * @throws HefError `cache-unavailable` when there is none
- */
-export function openStoreReader(options: { path: string; spaceId: SpaceId; dimension: number }): StoreReader {
-	if (!existsSync(join(options.path, 'data.mdb'))) throw cacheError(options.path, new Error('there is no index'));
-	try {
-		return new LmdbReader(options, openEnvironment(options.path));
-	} catch (error) {
-		throw cacheError(options.path, error);
-	}
-}
-
-class LmdbReader implements StoreReader {
-	protected environment: Environment;
-	protected readonly tag: Buffer;
-	readonly #dimension: number;
-
-	constructor(options: { spaceId: SpaceId; dimension: number }, environment: Environment) {
-		this.tag = spaceTag(options.spaceId);
-		this.#dimension = options.dimension;
-		this.environment = environment;
-	}
-
-	getFile(path: string): FileRecord | undefined {
-		const key = Buffer.from(path, 'utf8');
-		if (key.length === 0 || key.length > MAX_PATH_BYTES) return undefined;
-		const value = read(() => this.environment.files, key);
-		return value && decodeRecord(key, value);
-	}
-
-	*files(): Iterable<readonly [path: string, record: FileRecord]> {
-		for (const key of keysOf(() => this.environment.files)) {
-			const path = key.toString('utf8');
-			const record = this.getFile(path);
-			if (record) yield [path, record];
-		}
-	}
-
-	getVector(id: NodeId): Float32Array | undefined {
-		const key = nodeKey(id);
-		const value = read(() => this.environment.vectors, key);
-		return value && decodeVector(key, this.tag, this.#dimension, value);
-	}
-
-	hasVector(id: NodeId): boolean {
-		const key = nodeKey(id);
-		const value = read(() => this.environment.vectors, key);
-		return value !== undefined && isIntactVector(key, this.tag, this.#dimension, value);
-	}
-
-	*vectorIds(): Iterable<NodeId> {
-		for (const key of keysOf(() => this.environment.vectors)) yield nodeIdOf(key);
-	}
-
-	vectorCount(): number {
-		const { entryCount } = (orMiss(() => this.environment.vectors.getStats()) ?? {}) as { entryCount?: number };
-		return entryCount ?? 0;
-	}
-
-	getMeta(key: string): string | undefined {
-		const name = META_PREFIX + key;
-		const value = orMiss(() => this.environment.root.get(name));
-		return value === undefined ? undefined : unsealText(name, value);
-	}
-
-	refresh(): void {
-		this.environment.root.resetReadTxn();
-	}
-
-	sizeBytes(): number {
-		try {
-			return statSync(join(this.environment.path, 'data.mdb')).size;
-		} catch {
-			return 0;
-		}
-	}
-
-	async close(): Promise<void> {
-		await this.environment.root.close();
-	}
 }
 
 class LmdbStore extends LmdbReader implements Store {
@@ -332,34 +230,4 @@ function pathKey(path: string): Buffer {
 	if (key.length === 0 || key.length > MAX_PATH_BYTES)
 		throw new RangeError(`path: expected 1 to ${MAX_PATH_BYTES} bytes, got ${key.length}`);
 	return key;
-}
-
-/** A read that LMDB refuses because a page is damaged is a miss like any other. */
-function orMiss<T>(read: () => T): T | undefined {
-	try {
-		return read();
-	} catch (error) {
-		if (/MDB_/.test(messageOf(error))) return undefined;
-		throw error;
-	}
-}
-
-/**
- * A value, valid until the next read. LMDB reuses one buffer whose length is a property set by hand, which `subarray` of
- * newer Node versions (24) does not read: the value ends here, or it would run into bytes of older ones.
- */
-function read(database: () => Environment['files'], key: Buffer): Buffer | undefined {
-	const value = orMiss(() => database().getBinaryFast(key));
-	return value?.subarray(0, value.length);
-}
-
-function* keysOf(database: () => Environment['files']): Iterable<Buffer> {
-	let after: Buffer | undefined;
-	for (;;) {
-		const range = after ? { start: after, exclusiveStart: true } : {};
-		const keys = orMiss(() => [...database().getKeys({ ...range, limit: BATCH_ENTRIES })].map((key) => Buffer.from(key))) ?? [];
-		yield* keys;
-		if (keys.length < BATCH_ENTRIES) return;
-		after = keys.at(-1);
-	}
 }

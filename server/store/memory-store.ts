@@ -22,11 +22,15 @@ export function createMemoryStore(options: { recovered?: readonly string[] } = {
 		for (const [key, value] of batch.meta ?? []) put(meta, key, value);
 	};
 
+	const sorted = () => [...files].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+
 	return {
 		path: '',
 		recovered: options.recovered ?? [],
 		getFile: (path) => structuredClone(files.get(path)),
-		files: () => [...files].sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))),
+		files: sorted,
+		summaries: sorted,
+		chunks: sorted,
 		getVector: (id) => vectors.get(id)?.slice(),
 		hasVector: (id) => vectors.has(id),
 		vectorIds: () => [...vectors.keys()],

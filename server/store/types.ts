@@ -22,6 +22,12 @@ export interface FileRecord {
 	skipped?: string;
 }
 
+/** What a comparison with the disk needs of a file. */
+export type FileSummary = Pick<FileRecord, 'contentHash' | 'sizeBytes' | 'mtimeMs' | 'skipped'>;
+
+/** What the hierarchy needs of a file. */
+export type FileChunks = Pick<FileRecord, 'chunks' | 'skipped'>;
+
 /** One atomic change. A path longer than {@link MAX_PATH_BYTES} throws RangeError. */
 export interface StoreBatch {
 	files?: Iterable<readonly [path: string, record: FileRecord | null]>;
@@ -38,6 +44,9 @@ export interface StoreReader {
 	getFile(path: string): FileRecord | undefined;
 	/** All files, in UTF-8 byte order of their paths. Safe to interleave with writes; later writes may or may not show. */
 	files(): Iterable<readonly [path: string, record: FileRecord]>;
+	/** {@link files} with less of each, in a fraction of the time. */
+	summaries(): Iterable<readonly [path: string, summary: FileSummary]>;
+	chunks(): Iterable<readonly [path: string, file: FileChunks]>;
 	/** The vector, at half precision or better; undefined when it is absent or does not pass its checksum (a miss). */
 	getVector(id: NodeId): Float32Array | undefined;
 	/** Whether {@link getVector} would answer a vector. */

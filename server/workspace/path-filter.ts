@@ -8,19 +8,22 @@
  * Deliberately lacks: any look at files other than ignore files. Those are read when a folder is first asked about and kept
  * until `refresh`.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ignore, { type Ignore } from 'ignore';
 import { DEFAULT_RULES, SECRET_RULES } from './builtin-rules.ts';
 import { type GitExcludes, type RuleFile, readGitExcludes, ruleLines } from './git-excludes.ts';
+import { namedBy } from './named-by-rules.ts';
 import type { PathFilter } from './types.ts';
 
 /** Ignore files that a folder may hold. */
 export const IGNORE_FILES = { git: '.gitignore', hef: '.hefignore' } as const;
 
 export interface RefreshableFilter extends PathFilter {
-	/** Forgets what was read from ignore files. */
+	/** Forgets what was read from ignore files and asks git anew. */
 	refresh(): Promise<void>;
+	/** Forgets what was read from ignore files in the folder. */
+	forgetInner(): void;
 }
 
 export interface PathFilterOptions {
@@ -35,14 +38,16 @@ export interface PathFilterOptions {
 interface DirectoryRules {
 	git: readonly RuleFile[];
 	hef: readonly RuleFile[];
-	matcher: Ignore;
+	matcher: Matcher;
 }
+
+type Matcher = Pick<Ignore, 'ignores'>;
 
 /** File systems of other platforms do not tell cases apart; nor does git there. */
 const IGNORE_CASE = process.platform === 'win32' || process.platform === 'darwin';
 
 export async function createPathFilter(options: PathFilterOptions): Promise<RefreshableFilter> {
-	const secrets = ignore({ ignorecase: true }).add(SECRET_RULES);
+	const secrets = matcherOf(SECRET_RULES, true);
 	const readOuter = async (): Promise<GitExcludes> => {
 		const outer = await readGitExcludes(options.folder, { useGlobal: options.useGlobalGitExcludes });
 		const ignoresFolder = outer.prefix !== '' && newMatcher(outer.ruleFiles).ignores(`${outer.prefix}/`);
@@ -80,18 +85,35 @@ export async function createPathFilter(options: PathFilterOptions): Promise<Refr
 			outer = await readOuter();
 			directories = new Map();
 		},
+		forgetInner() {
+			directories = new Map();
+		},
 	};
 }
 
 /** Whether the name alone says that a file holds secrets; for files outside of any workspace folder. */
 export function looksSecret(path: string): boolean {
-	return ignore.isPathValid(path) && ignore({ ignorecase: true }).add(SECRET_RULES).ignores(path);
+	return ignore.isPathValid(path) && matcherOf(SECRET_RULES, true).ignores(path);
 }
 
-function newMatcher(files: readonly RuleFile[]): Ignore {
-	const matcher = ignore({ ignorecase: IGNORE_CASE });
-	for (const { directory, lines } of files) matcher.add(lines.map((line) => anchor(line, directory)));
-	return matcher;
+function newMatcher(files: readonly RuleFile[]): Matcher {
+	return matcherOf(
+		files.flatMap(({ directory, lines }) => lines.map((line) => anchor(line, directory))),
+		IGNORE_CASE,
+	);
+}
+
+/** Few paths have a name that any rule is about, so the rules are not asked about the others. */
+function matcherOf(rules: readonly string[], ignorecase: boolean): Matcher {
+	const isNamed = namedBy(rules);
+	let matcher: Ignore | undefined;
+	return {
+		ignores(path) {
+			if (!isNamed(path)) return false;
+			matcher ??= ignore({ ignorecase }).add(rules);
+			return matcher.ignores(path);
+		},
+	};
 }
 
 /** A pattern of an ignore file in `directory`, written for the root. */
@@ -106,6 +128,8 @@ function anchor(line: string, directory: string): string {
 }
 
 function readRules(path: string): string[] {
+	// Most folders have none, and an exception takes ten times as long.
+	if (!existsSync(path)) return [];
 	try {
 		return ruleLines(readFileSync(path, 'utf8'));
 	} catch {

@@ -29,13 +29,18 @@ export interface WorkspaceOptions {
 	clock?: Clock;
 }
 
+/** How long the first list believes what git was asked for it: that takes as long as listing some thousand files. */
+const FRESH_MS = 1000;
+
 export async function createWorkspace(folderPath: string, options: WorkspaceOptions = {}): Promise<Workspace> {
 	const { exclude = [], cacheFolder, useGlobalGitExcludes = true, logger = silentLogger, clock = systemClock } = options;
 	const folder = resolve(folderPath);
 	const filter = await createPathFilter({ folder, exclude: [...exclude, ...cacheRule(folder, cacheFolder)], useGlobalGitExcludes });
 
-	const includes = (path: string, named = path): boolean =>
-		isInside(path) && sourceKindOf(named) !== undefined && !filter.ignores(path, false);
+	/** For paths that are known to stay in the folder. */
+	const isSource = (path: string, named = path): boolean => sourceKindOf(named) !== undefined && !filter.ignores(path, false);
+	const includes = (path: string, named = path): boolean => isInside(path) && isSource(path, named);
+	let outerFreshUntilMs = clock.elapsed() + FRESH_MS;
 	let root = realPath(folder) ?? folder;
 	/** Whether no link on the way leads elsewhere. The folder itself may have been put elsewhere. */
 	const isReal = (path: string): boolean => {
@@ -49,8 +54,10 @@ export async function createWorkspace(folderPath: string, options: WorkspaceOpti
 		folder,
 		includes,
 		async list() {
-			await filter.refresh();
-			return listFiles({ folder, entersFolder: (path) => !filter.ignores(path, true), includesFile: includes, logger });
+			if (clock.elapsed() < outerFreshUntilMs) filter.forgetInner();
+			else await filter.refresh();
+			outerFreshUntilMs = 0;
+			return listFiles({ folder, entersFolder: (path) => !filter.ignores(path, true), includesFile: (path) => isSource(path), logger });
 		},
 		async stat(path) {
 			return includes(path) && isReal(path) ? statFile(folder, path) : undefined;

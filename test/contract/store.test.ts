@@ -105,6 +105,30 @@ describe.each(drivers)('%s store', (_, create) => {
 		expect([...store.files()].map(([path]) => path)).toEqual(sorted);
 	});
 
+	test('summaries and chunks of the files say what the records say', async () => {
+		const store = await create();
+		const files = Array.from({ length: 600 }, (_, i) => [`dir/${i}.ts`, { ...record(`${i}`), mtimeMs: 1e12 + i / 3 }] as const);
+		const odd: [string, FileRecord][] = [
+			['binary.ts', { ...record('b'), chunks: [], entities: [], skipped: 'binary' }],
+			['empty.ts', { ...record('e'), chunks: [], entities: [], mtimeMs: 0 }],
+			['names.ts', { ...record('n'), entities: [{ name: '","skipped":"binary"}', line: 3 }] }],
+			['old.ts', { ...record('o'), mtimeMs: -1.5e-7, sizeBytes: 2 ** 40 }],
+		];
+		await store.write({ files: [...files, ...odd] });
+		const all = [...store.files()];
+		expect(all).toHaveLength(604);
+		for (const [i, [path, summary]] of [...store.summaries()].entries()) {
+			const [expectedPath, { contentHash, sizeBytes, mtimeMs, skipped }] = all[i] as (typeof all)[number];
+			expect([path, { ...summary }]).toMatchObject([expectedPath, { contentHash, sizeBytes, mtimeMs }]);
+			expect(summary.skipped).toBe(skipped);
+		}
+		for (const [i, [path, file]] of [...store.chunks()].entries()) {
+			const [expectedPath, { chunks, skipped }] = all[i] as (typeof all)[number];
+			expect([path, file.chunks, file.skipped]).toEqual([expectedPath, chunks, skipped]);
+		}
+		expect([[...store.summaries()].length, [...store.chunks()].length]).toEqual([604, 604]);
+	});
+
 	test('lists the ids of vectors', async () => {
 		const store = await create();
 		const ids = Array.from({ length: 700 }, (_, i) => id(`v${i}`));
