@@ -55,8 +55,9 @@ function placed(task: () => Promise<void>): Promise<void> {
 
 const logger = loggerOf((level, message) => emit('log', level, message));
 
+const bundle = bundleOf(data.bundle);
+
 async function load() {
-	const bundle = bundleOf(data.bundle);
 	const { executionProvider, threads, unloadAfterMs, cacheFolder } = data;
 	const models = await createModels(bundle, { executionProvider, threads, unloadAfterMs, cacheFolder, logger });
 	const workspace = (folder: string) => {
@@ -64,11 +65,11 @@ async function load() {
 		return open && { ...open, copies: open.copies?.index };
 	};
 	const engine = createCompletionEngine({ bundle, models, workspace, copy: data.copy, now: () => performance.now() });
-	return { bundle, models, engine };
+	return { models, engine };
 }
+/** Asked for by whoever needs a model or tokens; to open a folder takes neither. */
 const loaded = singleFlight(load);
-// Whoever asks is told of a failure.
-loaded().catch(() => {});
+const engineOf = async () => (await loaded()).engine;
 
 const turns = createTurns({ clock: systemClock, failed: (error) => logger.warn(`preparing the next completion: ${messageOf(error)}`) });
 /** Shorter than the pause between two keystrokes, longer than a program that replays them needs. */
@@ -88,7 +89,6 @@ async function complete(engine: CompletionEngine, request: CompletionRequest, fl
 }
 
 async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
-	const { bundle, models, engine } = await loaded();
 	const space = { spaceId: bundle.spaceId, bundleId: bundle.bundleId, dimension: bundle.manifest.embedder.dimension };
 	const [view, workspace] = await Promise.all([
 		openWorkspaceView({ storePath, bundle: space, pause: () => gate.idle(), logger }),
@@ -100,7 +100,7 @@ async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
 	const copies = createRepositoryCopies({
 		view,
 		read,
-		tokenizer: data.copy ? createBlockTokenizer(models.tokenizer) : undefined,
+		tokenizer: data.copy ? singleFlight(async () => createBlockTokenizer((await loaded()).models.tokenizer)) : undefined,
 		observe: (path, text) =>
 			names.put(
 				path,
@@ -110,7 +110,7 @@ async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
 		pause: () => gate.idle(),
 		logger,
 	});
-	const project = (nodes: readonly NodeId[]) => engine.projectAhead(nodes, view);
+	const project = async (nodes: readonly NodeId[]) => (await engineOf()).projectAhead(nodes, view);
 	const projecting = createProjecting({ view, project, pause: () => gate.idle(), logger });
 	folders.set(folder, { view, snippets: createSnippetSource({ view, read }), copies, names, projecting });
 	copies.follow('all');
@@ -133,7 +133,7 @@ async function close({ view, copies, projecting }: OpenFolder): Promise<void> {
 const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 	async warmUp() {
 		const started = performance.now();
-		const { bundle, models, engine } = await loaded();
+		const { models, engine } = await loaded();
 		await turns.run(async () => {
 			await models.embedder();
 			await models.projector('hef');

@@ -32,8 +32,8 @@ export interface RepositoryCopiesOptions {
 		settled(): Promise<void>;
 	};
 	read(path: string): Promise<SourceText>;
-	/** Without, texts are observed and not copied from. */
-	tokenizer: BlockTokenizer | undefined;
+	/** Asked for when the first text is to be read. Without, texts are observed and not copied from. */
+	tokenizer: (() => Promise<BlockTokenizer>) | undefined;
 	/** Told each text that was read, and undefined for a file that is gone. */
 	observe?(path: string, text: string | undefined): void;
 	/** Awaited between two turns; resolves when work may go on. */
@@ -80,7 +80,7 @@ export function createRepositoryCopies({
 		}
 	};
 
-	const load = async (path: string, isCopied: boolean): Promise<void> => {
+	const load = async (path: string, isCopied: boolean, blocks: BlockTokenizer | undefined): Promise<void> => {
 		const record = view.file(path);
 		const hash = record && record.skipped === undefined ? record.contentHash : undefined;
 		if (hash !== undefined && held.get(path) === hash) return;
@@ -88,8 +88,8 @@ export function createRepositoryCopies({
 		const source = hash === undefined ? undefined : await read(path);
 		const text = source?.kind === 'text' ? source.text.replaceAll('\r\n', '\n') : undefined;
 		observe?.(path, text);
-		if (tokenizer) {
-			const tokens = text === undefined || !isCopied ? undefined : await inTurns(tokenizer.encodeInTurns(text));
+		if (blocks) {
+			const tokens = text === undefined || !isCopied ? undefined : await inTurns(blocks.encodeInTurns(text));
 			if (closed) return;
 			await inTurns(index.put(path, tokens));
 		}
@@ -119,18 +119,19 @@ export function createRepositoryCopies({
 
 	const loadAll = async (paths: readonly string[] | 'all'): Promise<void> => {
 		await view.settled();
+		const blocks = closed ? undefined : await tokenizer?.();
 		const wanted = paths === 'all' ? await inOrder(new Set([...held.keys(), ...view.paths()])) : paths.map((path) => [path, true] as const);
 		for (const [path, isCopied] of wanted) {
 			await rest();
 			if (closed) return;
-			await load(path, isCopied).catch((error: unknown) => logger.warn(`copying from ${path}: ${messageOf(error)}`));
+			await load(path, isCopied, blocks).catch((error: unknown) => logger.warn(`copying from ${path}: ${messageOf(error)}`));
 		}
 	};
 
 	return {
 		index,
 		follow(paths) {
-			last = last.then(() => loadAll(paths));
+			last = last.then(() => loadAll(paths)).catch((error: unknown) => logger.warn(`copying: ${messageOf(error)}`));
 		},
 		settled: () => last,
 		async close() {

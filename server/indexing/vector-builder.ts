@@ -79,6 +79,8 @@ export class VectorBuilder {
 				if (this.has(node.id) || this.borrow(node.id)) present++;
 				else if (await this.#completeChildren(node.children)) missing.push(node);
 			}
+			// A run is as wide as its largest family: families of one size together waste nothing.
+			missing.sort((a, b) => a.children.length - b.children.length);
 			for (let at = 0; at < missing.length; at += NODES_PER_RUN) await this.#runFuser(missing.slice(at, at + NODES_PER_RUN));
 		}
 		return present;

@@ -1,6 +1,7 @@
 /** The copy model: its index against a naive one, its memory, and how it follows the files. */
 import { describe, expect, test } from 'vitest';
 import type { ContentHash } from '../../server/base/ids.ts';
+import { silentLogger } from '../../server/base/logger.ts';
 import { mostProbable } from '../../server/completion/mixing.ts';
 import { blocksOf, createBlockTokenizer } from '../../server/copying/block-tokens.ts';
 import { createCopySession } from '../../server/copying/copy-model.ts';
@@ -271,7 +272,7 @@ describe('a repository that is followed', () => {
 	};
 
 	test('reads what changed, forgets what is gone, leaves what is the same', async () => {
-		const copies = createRepositoryCopies({ view, read, tokenizer: createBlockTokenizer(tokenizer) });
+		const copies = createRepositoryCopies({ view, read, tokenizer: async () => createBlockTokenizer(tokenizer) });
 		texts.set('a', 'alpha one').set('b', 'beta\r\ntwo').set('c', 'binary');
 		copies.follow('all');
 		await copies.settled();
@@ -307,7 +308,13 @@ describe('a repository that is followed', () => {
 		});
 		const observed: string[] = [];
 		const index = createNgramIndex({ maxTokens: 1000 });
-		const copies = createRepositoryCopies({ view: dated, read, tokenizer: counting, index, observe: (path) => observed.push(path) });
+		const copies = createRepositoryCopies({
+			view: dated,
+			read,
+			tokenizer: async () => counting,
+			index,
+			observe: (path) => observed.push(path),
+		});
 		copies.follow('all');
 		await copies.settled();
 		const taken = [...texts.keys()].filter((path) => index.has(path));
@@ -320,10 +327,41 @@ describe('a repository that is followed', () => {
 		await copies.close();
 	});
 
+	test('asks for tokens when the first text is read, and for what failed with the next change', async () => {
+		texts.clear();
+		texts.set('a', 'alpha one');
+		const [asked, warnings]: [string[], string[]] = [[], []];
+		let fails = true;
+		const copies = createRepositoryCopies({
+			view: {
+				...view,
+				async settled() {
+					asked.push('view');
+				},
+			},
+			read,
+			async tokenizer() {
+				asked.push('tokens');
+				if (fails) throw new Error('there is no vocabulary');
+				return createBlockTokenizer(tokenizer);
+			},
+			logger: { ...silentLogger, warn: (message) => warnings.push(message) },
+		});
+		expect(asked).toEqual([]);
+		copies.follow('all');
+		await copies.settled();
+		expect([asked, warnings, copies.index.has('a')]).toEqual([['view', 'tokens'], ['copying: there is no vocabulary'], false]);
+		fails = false;
+		copies.follow('all');
+		await copies.settled();
+		expect([warnings.length, copies.index.has('a')]).toEqual([1, true]);
+		await copies.close();
+	});
+
 	test('ends early when closed', async () => {
 		texts.clear();
 		for (let i = 0; i < 50; i++) texts.set(`f${i}`, 'some text '.repeat(1000 + i));
-		const copies = createRepositoryCopies({ view, read, tokenizer: createBlockTokenizer(tokenizer) });
+		const copies = createRepositoryCopies({ view, read, tokenizer: async () => createBlockTokenizer(tokenizer) });
 		copies.follow('all');
 		await copies.close();
 		expect(copies.index.tokens).toBe(0);
