@@ -22,6 +22,7 @@ export interface Settings {
 	throttleOnBattery: boolean;
 	unloadAfterMinutes: number;
 	minConfidence: number;
+	alternatives: number;
 	multiLine: MultiLineMode;
 	comments: boolean;
 	copy: boolean;
@@ -96,6 +97,14 @@ export const SETTINGS_SCHEMA = {
 		maximum: 1,
 		default: 0.25,
 		description: 'Suggestions below this confidence are not shown.',
+	},
+	alternatives: {
+		type: 'number',
+		minimum: 1,
+		maximum: 10,
+		default: 3,
+		description:
+			'Suggestions to choose from, at most, when you ask by hand; editors leaf through them. Suggestions while you type are one at a time. 1: no choice.',
 	},
 	multiLine: {
 		type: 'string',

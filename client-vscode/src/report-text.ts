@@ -20,7 +20,10 @@ export function explainText(answer: NonNullable<ExplainResult>): string {
 	const { suppressed, items, notes = [], entities = [] } = answer;
 	const outcome =
 		suppressed === null
-			? items.map(({ insertText, confidence }) => `Suggested with confidence ${confidence.toFixed(2)}:\n\n${fenced(insertText)}`)
+			? items.map(
+					({ insertText, confidence }, i) =>
+						`${i === 0 ? 'Suggested' : 'To choose from besides,'} with confidence ${confidence.toFixed(2)}:\n\n${fenced(insertText)}`,
+				)
 			: [`Nothing was shown. ${REASONS[suppressed] ?? suppressed}`];
 	return sections([
 		'# The last suggestion',

@@ -12,7 +12,7 @@ import { printJson, seconds, table } from './output.ts';
 
 export const completeCommand: Command = {
 	name: 'complete',
-	usage: 'FILE --line L --column C [--context MODE] [--folder DIR] [--multi-line] [--no-copy] [--json]',
+	usage: 'FILE --line L --column C [--context MODE] [--folder DIR] [--multi-line] [--alternatives N] [--no-copy] [--json]',
 	summary: 'one completion; L and C as LSP counts (zero-based, UTF-16)',
 	options: {
 		line: { type: 'string' },
@@ -20,6 +20,7 @@ export const completeCommand: Command = {
 		context: { type: 'string' },
 		folder: { type: 'string' },
 		'multi-line': { type: 'boolean' },
+		alternatives: { type: 'string' },
 		'no-copy': { type: 'boolean' },
 	},
 	async run({ positionals, values, settings }, context) {
@@ -36,10 +37,12 @@ export const completeCommand: Command = {
 		const folder = resolve(typeof values.folder === 'string' ? values.folder : workspaceOf(file));
 		const path = relative(folder, file).replaceAll(sep, '/');
 		if (path.startsWith('../') || isAbsolute(path)) throw new HefError('usage', `--folder ${folder} does not hold ${file}`);
-		const report = await completeOnce(
-			{ file, folder, path, text, offset, mode, multiLine: values['multi-line'] === true, noCopy: values['no-copy'] === true, settings },
-			context,
-		);
+		const flags = {
+			multiLine: values['multi-line'] === true,
+			most: integerOption(values, 'alternatives', 1, 1),
+			noCopy: values['no-copy'] === true,
+		};
+		const report = await completeOnce({ file, folder, path, text, offset, mode, ...flags, settings }, context);
 		if (values.json) printJson(context, report);
 		else context.stdout(describeCompletion(report));
 		return 0;
@@ -77,12 +80,13 @@ interface CompleteOnce {
 	offset: number;
 	mode: CompletionMode;
 	multiLine: boolean;
+	most: number;
 	noCopy: boolean;
 	settings: Settings;
 }
 
 function completeOnce(
-	{ file, folder, path, text, offset, mode, multiLine, noCopy, settings }: CompleteOnce,
+	{ file, folder, path, text, offset, mode, multiLine, most, noCopy, settings }: CompleteOnce,
 	context: CommandContext,
 ): Promise<CompletionReport> {
 	return withIndexedFolder(folder, settings, context, async (services) => {
@@ -102,6 +106,7 @@ function completeOnce(
 			multiLine: multiLine ? 'always' : 'never',
 			explicit: true,
 			minConfidence: 0,
+			most,
 			without: noCopy ? ['copy'] : [],
 		});
 		if (!report) throw new HefError('inference-failed', 'the completion was cancelled');
@@ -110,15 +115,16 @@ function completeOnce(
 }
 
 export function describeCompletion(report: CompletionReport): string {
-	const [item] = report.items;
 	const nodes = report.nodes
 		.slice(0, 8)
 		.map(({ level, path, startLine, endLine, score }) => [score.toFixed(3), level, place(path, startLine, endLine)]);
 	const timings = Object.entries(report.timingsMs).map(([stage, ms]) => `${stage} ${seconds(ms)}`);
+	const suggestions = report.items.map(
+		({ insertText, confidence }, i) =>
+			`${i === 0 ? 'suggestion' : `alternative ${i}`} (confidence ${confidence.toFixed(2)}):\n  ${insertText.replaceAll('\n', '\n  ')}`,
+	);
 	const lines = [
-		item
-			? `suggestion (confidence ${item.confidence.toFixed(2)}):\n  ${item.insertText.replaceAll('\n', '\n  ')}`
-			: `no suggestion: ${report.suppressed}`,
+		...(suggestions.length > 0 ? suggestions : [`no suggestion: ${report.suppressed}`]),
 		`times: ${timings.join(', ')}`,
 		`tokens: ${Object.entries(report.tokens)
 			.map(([segment, n]) => `${segment} ${n}`)

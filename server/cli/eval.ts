@@ -23,7 +23,7 @@ const ROOM_TO_WRITE = 256;
 export const evalCommand: Command = {
 	name: 'eval',
 	usage: `--data FILE.jsonl --repos DIR [--modes none,snippets,hef[-entities][-copy][-speculation][-search],copy] [--variants]
-       [--limit N] [--mid] [--no-suffix] [--no-entities] [--no-copy] [--no-speculation] [--no-search] [--k N,N…]
+       [--limit N] [--mid] [--alternatives N] [--no-suffix] [--no-entities] [--no-copy] [--no-speculation] [--no-search] [--k N,N…]
        [--levels chunk,file,directory,repository] [--reference BUNDLE] [--against BUNDLE] [--workers N]
        [--details FILE.jsonl] [--plot FILE.svg] [--markdown] [--json]`,
 	summary: 'exact match and edit similarity by mode on a benchmark',
@@ -34,6 +34,7 @@ export const evalCommand: Command = {
 		variants: { type: 'boolean' },
 		limit: { type: 'string' },
 		mid: { type: 'boolean' },
+		alternatives: { type: 'string' },
 		'no-suffix': { type: 'boolean' },
 		'no-entities': { type: 'boolean' },
 		'no-copy': { type: 'boolean' },
@@ -57,6 +58,7 @@ export const evalCommand: Command = {
 			cursors: [values.mid ? 'mid' : 'start'],
 			without: values['no-suffix'] ? ['suffix'] : [],
 			lanes: integerOption(values, 'workers', 1, 1),
+			most: integerOption(values, 'alternatives', 1, 1),
 			settings,
 		};
 		const examples = sample(await readExamples(data), integerOption(values, 'limit', 1, Number.MAX_SAFE_INTEGER));

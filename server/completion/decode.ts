@@ -73,12 +73,26 @@ export interface Branch {
 	logProb: number;
 }
 
+/** A way that was taken. */
+export interface Way {
+	decoded: Decoded;
+	/** What it is made of, with what ended it. */
+	choices: readonly Choice[];
+	branches: Branch[];
+}
+
+export interface FollowOptions {
+	/** What is no more probable than this is given up as `beaten`, and is no branch. Default none. */
+	bound?: number;
+	/** Time after which what is there is returned, where that is before the end of the budget. */
+	until?: number;
+	/** How far to go, in place of what the decoding was made with. The end of a line is no event then. */
+	extent?: Pick<DecodeOptions, 'stop' | 'maxNewTokens'>;
+}
+
 export interface Decoding {
-	/**
-	 * Decodes greedily behind choices that were made already.
-	 * @param bound what is no more probable than this is given up as `beaten`, and is no branch. Default none
-	 */
-	follow(beginning: readonly Choice[], bound?: number): Promise<{ decoded: Decoded; branches: Branch[] }>;
+	/** Decodes greedily behind choices that were made already. */
+	follow(beginning: readonly Choice[], options?: FollowOptions): Promise<Way>;
 }
 
 /**
@@ -86,13 +100,16 @@ export interface Decoding {
  * @param least probability of the token at which a branch begins, 0–1. Default 1: there are no branches
  */
 export function createDecoding(options: DecodeOptions, least = 1): Decoding {
-	const { generator, tokenizer, cancellation, copy, forced, maxNewTokens, singleLine } = options;
+	const { generator, tokenizer, cancellation, copy, forced } = options;
 	const deadline = options.now() + options.timeBudgetMs;
 	const reader = createLogitReader(options);
 	const sessionStart = copy?.session.length ?? 0;
-	const lineEnds = singleLine ? lineEndsOf(options) : undefined;
+	const lineEnds = options.singleLine || least < 1 ? lineEndsOf(options) : new Set<number>();
+	/** Of several tokens that end the line none is another way. One that is forced ends no line. */
+	const isOther = (best: Choice, { token }: Choice, { forcedBytes }: TextAfter) =>
+		forcedBytes.length > 0 || !lineEnds.has(best.token) || !lineEnds.has(token);
 
-	const likely = (logits: Float32Array, output: TextAfter) => {
+	const likely = (logits: Float32Array, output: TextAfter, singleLine: boolean) => {
 		const isForced = output.forcedBytes.length > 0;
 		const found = copy?.session.predict();
 		return isForced
@@ -102,43 +119,48 @@ export function createDecoding(options: DecodeOptions, least = 1): Decoding {
 					copy?.weights,
 					{ least },
 				)
-			: likelyTokens(modelDistribution(logits), found, copy?.weights, { least, ...(lineEnds ? { lineEnds } : {}) });
+			: likelyTokens(modelDistribution(logits), found, copy?.weights, { least, ...(singleLine ? { lineEnds } : {}) });
 	};
 
-	const follow = async (beginning: readonly Choice[], bound = Number.NEGATIVE_INFINITY) => {
+	const follow = async (
+		beginning: readonly Choice[],
+		{ bound = Number.NEGATIVE_INFINITY, until = deadline, extent }: FollowOptions = {},
+	): Promise<Way> => {
+		const { stop, maxNewTokens } = extent ?? options;
+		const singleLine = options.singleLine === true && !extent;
 		const output = new TextAfter(forced, tokenizer);
 		const trail = new Trail();
 		const tokens: number[] = [];
 		const branches: Branch[] = [];
 		const result = (reason: StopReason, keep?: number) => {
 			const text = keep === undefined ? output.text : output.text.slice(0, keep);
-			return { decoded: { text, nTokens: tokens.length, ...trail.summary(), reason }, branches };
+			return { decoded: { text, nTokens: tokens.length, ...trail.summary(), reason }, choices: trail.choices, branches };
 		};
 		copy?.session.truncate(sessionStart);
 		while (tokens.length < maxNewTokens) {
 			let choice = beginning[tokens.length];
 			if (!choice) {
 				const logits = tokens.length === 0 ? options.logits : await reader.behind(tokens, maxNewTokens - tokens.length);
-				const [best, ...others] = likely(logits, output);
+				const [best, ...others] = likely(logits, output, singleLine);
 				choice = best;
 				for (const other of others) {
 					const logProb = trail.sumLogProb + other.logProb;
-					if (logProb > bound) branches.push({ beginning: [...trail.choices, other], logProb });
+					if (logProb > bound && isOther(best, other, output)) branches.push({ beginning: [...trail.choices, other], logProb });
 				}
 			}
 			const { token } = choice;
 			trail.add(choice);
 			if (trail.sumLogProb <= bound) return result('beaten');
 			// The last line is complete now, so that the rules decide about it too.
-			if (generator.stopTokens.has(token)) return result('stopToken', options.stop(`${output.text}\n`));
+			if (generator.stopTokens.has(token)) return result('stopToken', stop(`${output.text}\n`));
 			output.push(token);
 			copy?.session.push(token);
 			tokens.push(token);
-			const keep = output.forcedBytes.length > 0 ? undefined : options.stop(output.text);
+			const keep = output.forcedBytes.length > 0 ? undefined : stop(output.text);
 			if (keep !== undefined) return result('stopRule', keep);
 			if (options.isHopeless?.({ nTokens: tokens.length, ...trail.summary() })) return result('hopeless');
 			if (cancellation.aborted) return result('cancelled');
-			if (options.now() > deadline) return result('time');
+			if (options.now() > Math.min(deadline, until)) return result('time');
 		}
 		return result('length');
 	};

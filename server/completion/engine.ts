@@ -10,7 +10,6 @@ import { basename } from 'node:path';
 import type { CompletionReport, StageTimings, TokenCounts } from 'hef-shared';
 import type { Cancellation } from '../base/cancellation.ts';
 import type { NodeId } from '../base/ids.ts';
-import { LineIndex } from '../base/text.ts';
 import { createGrammars } from '../chunking/grammars.ts';
 import { createBlockTokenizer } from '../copying/block-tokens.ts';
 import { type CopySession, createCopySession } from '../copying/copy-model.ts';
@@ -20,16 +19,17 @@ import type { Bundle } from '../inference/bundle.ts';
 import type { Models, Prefilled } from '../inference/types.ts';
 import type { SnippetSource } from '../retrieval/snippets.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
+import { decodeAlternatives } from './alternatives.ts';
 import { createBlockDetector } from './block-start.ts';
 import { createCommentDetector } from './comments.ts';
-import { confidenceOf, featuresOf, highestConfidence } from './confidence.ts';
+import { featuresOf, highestConfidence } from './confidence.ts';
 import { type ContextQuery, createContextGatherer } from './context.ts';
 import { decodeCopies } from './copy-only.ts';
 import { traceCopying } from './copy-trace.ts';
 import { type CopySource, type Decoded, decodeGreedily, scoreText } from './decode.ts';
 import { type DecodeRules, rulesOf } from './decode-rules.ts';
-import { filterCandidate } from './filters.ts';
 import { healPrefix } from './healing.ts';
+import { createJudge, type Judge } from './judge.ts';
 import type { NameUses } from './name-uses.ts';
 import { nextPlace } from './next-place.ts';
 import { buildPrompt, type Context, cutWindows, type Prompt, reservedPositions, type Windows } from './prompt.ts';
@@ -132,7 +132,8 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		forced: string,
 		copied: CopySource | undefined,
 		rules: DecodeRules,
-		search: boolean,
+		{ without, most = 1 }: CompletionRequest,
+		{ shown }: Judge,
 		cancellation: Cancellation,
 	) => {
 		const started = now();
@@ -142,10 +143,13 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const prefilledAt = now();
 		const { logits, positions } = prefilled;
 		const from = { generator, tokenizer: models.tokenizer, logits, positions, forced, copy: copied };
-		const decode = rules.singleLine && search ? decodeMostProbable : decodeGreedily;
-		const decoded = await decode({ ...from, ...rules, cancellation, now });
-		if (decoded.reason === 'cancelled') return undefined;
-		return { decoded, prefilled, prefillMs: prefilledAt - started, decodeMs: now() - prefilledAt };
+		const options = { ...from, ...rules, cancellation, now };
+		const search = !without?.includes('search');
+		const one = rules.singleLine && search ? decodeMostProbable : decodeGreedily;
+		const all = search && (most > 1 || rules.block) ? await decodeAlternatives({ ...options, most, shown }) : [await one(options)];
+		const [decoded] = all;
+		if (!decoded || decoded.reason === 'cancelled') return undefined;
+		return { decoded, all, prefilled, prefillMs: prefilledAt - started, decodeMs: now() - prefilledAt };
 	};
 
 	/** After a completion, so that its times are those of a completion. */
@@ -171,21 +175,6 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		...parts,
 	});
 
-	const judge = (request: CompletionRequest, split: Split, decoded: Decoded): Pick<CompletionReport, 'items' | 'suppressed'> => {
-		const { text, reason } = decoded;
-		if (reason === 'hopeless') return { items: [], suppressed: 'lowConfidence' };
-		const { prefix, linePrefix, suffix } = split;
-		const verdict = filterCandidate({ text, prefix, linePrefix, suffix, complete: reason !== 'length' && reason !== 'time' });
-		if (verdict.kind === 'refuse') return { items: [], suppressed: verdict.reason };
-		// The bundle's weights are those of its generator; relative frequencies are probabilities as they are.
-		const copyAlone = request.context === 'copy';
-		const confidence = copyAlone ? Math.exp(decoded.sumLogProb) : confidenceOf(featuresOf(decoded, split.linePrefix), manifest.confidence);
-		if (request.selected !== undefined && !continuesSelection(split.linePrefix, verdict.text, request.selected))
-			return { items: [], suppressed: 'selectedEntryDiffers' };
-		if (confidence < request.minConfidence && !request.explicit) return { items: [], suppressed: 'lowConfidence' };
-		return { items: [itemAt(request, verdict.text, verdict.replaces, confidence, split.eol)], suppressed: null };
-	};
-
 	/** What the copy model alone would write. */
 	const copyOnly = (request: CompletionRequest, split: Split, cancellation: Cancellation, started: number) => {
 		const { forced, ...texts } = windowsOf(split, request);
@@ -193,7 +182,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const { session } = copySourceAt(texts, request);
 		const decoded = decodeCopies({ session, tokenizer: models.tokenizer, forced, ...rulesOf(request, split, blocks), cancellation });
 		if (decoded.reason === 'cancelled') return undefined;
-		const answer = report(request, judge(request, split, decoded));
+		const answer = report(request, createJudge(request, split, manifest.confidence).judge([decoded]));
 		answer.tokens.generated = decoded.nTokens;
 		Object.assign(answer.timingsMs, { tokenize: tokenized - started, decode: now() - tokenized, total: now() - started });
 		return answer;
@@ -209,7 +198,8 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		// A measured request is cold, whatever ran before it.
 		if (request.fresh) (await models.generator()).truncate(0);
 		const rules = untilHopeless(request, split, rulesOf(request, split, blocks));
-		const generated = await generate(prompt, forced, copied, rules, !request.without?.includes('search'), cancellation);
+		const judge = createJudge(request, split, manifest.confidence);
+		const generated = await generate(prompt, forced, copied, rules, request, judge, cancellation);
 		if (!generated) return undefined;
 		const timingsMs: StageTimings = {
 			tokenize: tokenized - started,
@@ -224,7 +214,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const traced = request.traceCopying ? copySourceAt(texts, request).session : undefined;
 		const evidence = request.gold === undefined ? undefined : await weigh(request.gold, forced, split, generated, traced);
 		const answer = report(request, {
-			...judge(request, split, generated.decoded),
+			...judge.judge(generated.all),
 			...{ nodes, entities, notes, tokens, timingsMs },
 			...(evidence ? { evidence } : {}),
 		});
@@ -278,23 +268,5 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 			gatherer.forget(uri);
 			remembered.forget(uri);
 		},
-	};
-}
-
-/** What the line would read with the suggestion must begin with what it would read with the editor's selected entry. */
-function continuesSelection(linePrefix: string, text: string, selected: string): boolean {
-	const line = linePrefix + text;
-	for (let n = Math.min(selected.length, linePrefix.length); n >= 0; n--) {
-		if (linePrefix.endsWith(selected.slice(0, n))) return line.startsWith(linePrefix + selected.slice(n));
-	}
-	return false;
-}
-
-function itemAt(request: CompletionRequest, text: string, replaces: number, confidence: number, eol: string) {
-	const lines = new LineIndex(request.text);
-	return {
-		insertText: text.replaceAll('\n', eol),
-		range: { start: lines.positionAt(request.offset), end: lines.positionAt(request.offset + replaces) },
-		confidence,
 	};
 }

@@ -8,7 +8,7 @@
  * Deliberately lacks: blocks, whose many lines no few branches cover, and any judgement but probability. Weights for length,
  * for agreement between lines and for where a line was found made no more lines right (models/training/LOG.md).
  */
-import { type Branch, createDecoding, type Decoded, type DecodeOptions } from './decode.ts';
+import { type Branch, createDecoding, type Decoded, type DecodeOptions, type Decoding, type Way } from './decode.ts';
 
 /**
  * Beginnings that are decoded to their end at most. Each costs a few runs of the generator; one finds most of the lines and four
@@ -16,40 +16,59 @@ import { type Branch, createDecoding, type Decoded, type DecodeOptions } from '.
  */
 const MOST_BRANCHES = 2;
 /** Least probability of a token at which a branch begins, 0–1. */
-const LEAST_PROBABILITY = 0.02;
+export const LEAST_PROBABILITY = 0.02;
 
 /** @param options of a single line */
 export async function decodeMostProbable(options: DecodeOptions): Promise<Decoded> {
-	const decoding = createDecoding(options, LEAST_PROBABILITY);
-	const first = await decoding.follow([]);
-	let best = first.decoded;
-	const branches = first.branches;
-	// What a limit ended is not a line, and an empty one is nothing to suggest: any line is better.
-	const bound = () => (isLine(best) ? best.sumLogProb : Number.NEGATIVE_INFINITY);
-	for (let tried = 0; tried < MOST_BRANCHES && !isInterrupted(best); tried++) {
-		const branch = takeMostProbable(branches);
-		if (!branch || branch.logProb <= bound()) break;
-		const { decoded, branches: more } = await decoding.follow(branch.beginning, bound());
-		if (decoded.reason === 'cancelled') return decoded;
-		if (decoded.reason === 'time') break;
-		if (isLine(decoded)) best = decoded;
-		branches.push(...more);
-	}
-	return best;
+	return (await findMostProbable(createDecoding(options, LEAST_PROBABILITY))).best.decoded;
 }
 
-/** Whether a line with something in it came to its end. One that was decoded behind a bound is then above it. */
-function isLine({ reason, text }: Decoded): boolean {
+/** What a search found besides. */
+export interface Found {
+	best: Way;
+	/** Lines that were followed and are less probable. */
+	others: Way[];
+	/** Beginnings that were not. */
+	branches: Branch[];
+}
+
+/**
+ * @param decoding of a single line, with branches
+ * @param least log-probability of what `others` and `branches` are wanted for. Default: they are not
+ */
+export async function findMostProbable(decoding: Decoding, least = Number.POSITIVE_INFINITY): Promise<Found> {
+	const first = await decoding.follow([]);
+	const { branches } = first;
+	const others: Way[] = [];
+	let best = first;
+	// What a limit ended is not a line, and an empty one is nothing to suggest: any line is better.
+	const bound = () => (isLine(best.decoded) ? best.decoded.sumLogProb : Number.NEGATIVE_INFINITY);
+	for (let tried = 0; tried < MOST_BRANCHES && !isInterrupted(best.decoded); tried++) {
+		const branch = takeMostProbable(branches, bound());
+		if (!branch) break;
+		const way = await decoding.follow(branch.beginning, { bound: Math.min(bound(), least) });
+		if (way.decoded.reason === 'cancelled') return { best: way, others, branches };
+		if (way.decoded.reason === 'time') break;
+		const isBetter = isLine(way.decoded) && way.decoded.sumLogProb > bound();
+		others.push(isBetter ? best : way);
+		if (isBetter) best = way;
+		branches.push(...way.branches);
+	}
+	return { best, others, branches };
+}
+
+/** Whether a line with something in it came to its end. */
+export function isLine({ reason, text }: Decoded): boolean {
 	return (reason === 'stopToken' || reason === 'stopRule') && text.trim() !== '';
 }
 
-function isInterrupted({ reason }: Decoded): boolean {
+export function isInterrupted({ reason }: Decoded): boolean {
 	return reason === 'cancelled' || reason === 'time';
 }
 
-/** Removes it; the first of equals. */
-function takeMostProbable(branches: Branch[]): Branch | undefined {
+/** Removes it, if it is more probable than `bound`; the first of equals. */
+export function takeMostProbable(branches: Branch[], bound: number): Branch | undefined {
 	let best = 0;
 	for (const [i, { logProb }] of branches.entries()) if (logProb > (branches[best] as Branch).logProb) best = i;
-	return branches.splice(best, 1)[0];
+	return (branches[best]?.logProb ?? Number.NEGATIVE_INFINITY) > bound ? branches.splice(best, 1)[0] : undefined;
 }

@@ -14,6 +14,12 @@ export const endOfLine: StopRule = (text) => {
 	return newline === -1 ? undefined : newline;
 };
 
+/** Ends before the first line break behind something visible. */
+export const endOfFirstLine: StopRule = (text) => {
+	const newline = text.indexOf('\n', text.search(/\S|$/));
+	return newline === -1 ? undefined : newline;
+};
+
 /**
  * Ends where a line is indented less than the block, after a closing line at the block's own indentation, or at an empty
  * line that follows one of the block's statements.

@@ -5,7 +5,7 @@
  *
  * Guarantees: what is remembered stays below a number of bytes; the documents asked about last are remembered longest.
  */
-import type { CompletionReport } from 'hef-shared';
+import type { CompletionItem, CompletionReport } from 'hef-shared';
 import { LRUCache } from 'lru-cache';
 import { hashText } from '../base/ids.ts';
 import { LineIndex } from '../base/text.ts';
@@ -18,12 +18,12 @@ interface Remembered {
 	suffixHash: string;
 	settings: string;
 	answer: CompletionReport;
-	/** What it suggests, with `\n` line ends; empty where nothing. */
-	text: string;
+	/** What it suggests, each with `\n` line ends. */
+	texts: string[];
 }
 
 export interface SuggestionCache {
-	/** The rest of a remembered suggestion that the typed text agrees with; its `tokens.generated` is 0. */
+	/** The rest of the remembered suggestions that the typed text agrees with; its `tokens.generated` is 0. */
 	find(request: CompletionRequest, split: Split): CompletionReport | undefined;
 	add(request: CompletionRequest, split: Split, answer: CompletionReport): void;
 	forget(uri: string): void;
@@ -61,7 +61,7 @@ export function createSuggestionCache(budgetBytes = BUDGET_BYTES): SuggestionCac
 				suffixHash: hashText(split.suffix),
 				settings: settingsKey(request),
 				answer,
-				text: answer.items[0]?.insertText.replaceAll(/\r\n?/g, '\n') ?? '',
+				texts: answer.items.map(({ insertText }) => insertText.replaceAll(/\r\n?/g, '\n')),
 			};
 			documents.set(request.uri, [known, ...(documents.get(request.uri) ?? [])].slice(0, PER_DOCUMENT));
 		},
@@ -69,35 +69,36 @@ export function createSuggestionCache(budgetBytes = BUDGET_BYTES): SuggestionCac
 	};
 }
 
-/** Whether the text typed behind the remembered place, if it is that place, is a beginning of the suggestion and leaves a rest. */
-function goesOn({ prefixLength, text }: Remembered, prefix: string): boolean {
+/** Whether the text typed behind the remembered place, if it is that place, is a beginning of a suggestion and leaves a rest. */
+function goesOn({ prefixLength, texts }: Remembered, prefix: string): boolean {
 	if (prefix.length === prefixLength) return true;
-	if (prefix.length < prefixLength || prefix.length - prefixLength >= text.length) return false;
-	return text.startsWith(prefix.slice(prefixLength));
+	const agrees = (text: string) => prefix.length - prefixLength < text.length && text.startsWith(prefix.slice(prefixLength));
+	return prefix.length > prefixLength && texts.some(agrees);
 }
 
-function restOf({ answer, text }: Remembered, request: CompletionRequest, typed: string): CompletionReport {
+function restOf({ answer, texts }: Remembered, request: CompletionRequest, typed: string): CompletionReport {
 	const tokens = { ...answer.tokens, generated: 0 };
-	const [item] = answer.items;
-	if (!item || typed === '') return { ...answer, tokens };
+	if (answer.items.length === 0 || typed === '') return { ...answer, tokens };
 	const start = new LineIndex(request.text).positionAt(request.offset);
-	const replaced = item.range.end.character - item.range.start.character;
-	const range = { start, end: { line: start.line, character: start.character + replaced } };
-	const rest = text.slice(typed.length);
-	// Only what the editor closed by itself is left.
-	if (rest === request.text.slice(request.offset, request.offset + replaced))
-		return { ...answer, tokens, items: [], suppressed: 'repeatsSuffix' };
-	const insertText = rest.replaceAll('\n', eolAt(request.text, request.offset));
-	return { ...answer, tokens, items: [{ ...item, insertText, range }] };
+	const items = answer.items.flatMap((item, i): CompletionItem[] => {
+		const rest = texts[i]?.startsWith(typed) ? texts[i].slice(typed.length) : '';
+		const replaced = item.range.end.character - item.range.start.character;
+		// It does not go on like this, or only what the editor closed by itself is left.
+		if (rest === '' || rest === request.text.slice(request.offset, request.offset + replaced)) return [];
+		const range = { start, end: { line: start.line, character: start.character + replaced } };
+		return [{ ...item, insertText: rest.replaceAll('\n', eolAt(request.text, request.offset)), range }];
+	});
+	return { ...answer, tokens, items, ...(items.length === 0 ? { suppressed: 'repeatsSuffix' } : {}) };
 }
 
-function settingsKey({ context, multiLine, explicit, minConfidence, selected }: CompletionRequest): string {
-	return JSON.stringify([context, multiLine, explicit, minConfidence, selected]);
+function settingsKey({ context, multiLine, explicit, minConfidence, most = 1, selected }: CompletionRequest): string {
+	return JSON.stringify([context, multiLine, explicit, minConfidence, most, selected]);
 }
 
-/** Hashes, timings and counts, the text twice, and the nodes, whose paths are most of an answer. */
-function bytesOf({ answer, text }: Remembered): number {
+/** Hashes, timings and counts, each text twice, and the nodes, whose paths are most of an answer. */
+function bytesOf({ answer, texts }: Remembered): number {
 	const nodes = answer.nodes.reduce((sum, { path }) => sum + 100 + 2 * path.length, 0);
 	const entities = (answer.entities ?? []).reduce((sum, name) => sum + 20 + 2 * name.length, 0);
-	return 1000 + 4 * text.length + nodes + entities;
+	const text = texts.reduce((sum, { length }) => sum + 4 * length, 0);
+	return 1000 + text + nodes + entities;
 }

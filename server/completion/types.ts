@@ -16,6 +16,8 @@ export interface CompletionRequest {
 	multiLine: MultiLineMode;
 	/** Invoked by hand: shown below the confidence threshold too, and in the middle of a line. */
 	explicit: boolean;
+	/** Suggestions to choose from at most. What is beyond the first costs time. Default 1. */
+	most?: number;
 	/** Suggestions below are suppressed as `lowConfidence`. */
 	minConfidence: number;
 	/** Whether to complete inside comments too. Default no. */

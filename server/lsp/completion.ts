@@ -1,4 +1,4 @@
-/** `textDocument/completion` for editors without inline completion: the suggestion as one entry of the editor's list. */
+/** `textDocument/completion` for editors without inline completion: the suggestions as entries of the editor's list. */
 import type { CompletionItem } from 'hef-shared';
 import { CompletionItemKind, type CompletionList, CompletionTriggerKind, InsertTextFormat, InsertTextMode } from 'vscode-languageserver';
 import type { TextDocument } from 'vscode-languageserver-textdocument';
@@ -10,20 +10,21 @@ export function registerCompletion(state: ServerState): void {
 	connection.onCompletion((params, token) =>
 		guarded(state, 'completion', token, async (): Promise<CompletionList | null> => {
 			const { textDocument, position, context } = params;
-			const explicit = context?.triggerKind === CompletionTriggerKind.Invoked;
+			const invoked = context?.triggerKind === CompletionTriggerKind.Invoked;
 			// Editors send "invoked" for every typed word too, so the confidence threshold holds all the same.
-			const suggestion = await suggester.suggest({ uri: textDocument.uri, position, explicit: false }, signalOf(token));
+			const suggestion = await suggester.suggest({ uri: textDocument.uri, position, explicit: false, list: invoked }, signalOf(token));
 			if (suggestion.kind === 'superseded') return null;
 			const before = documents.get(textDocument.uri)?.getText({ start: { line: position.line, character: 0 }, end: position }) ?? '';
 			// The entry replaces the word before the cursor too: editors filter entries by it.
 			const word = /[\p{L}\p{N}_$]*$/u.exec(before)?.[0] ?? '';
 			const items = suggestion.report.items
 				.map((item) => withoutWhatFollows(item, documents.get(textDocument.uri)))
-				.map(({ insertText, range }) => ({
+				.map(({ insertText, range }, i) => ({
 					label: firstLine(word + insertText),
 					kind: CompletionItemKind.Text,
 					detail: 'HEF',
-					sortText: explicit ? '0' : '~',
+					// In their order. None is preselected: that would take Enter and Tab from the entries of other servers.
+					sortText: `${invoked ? '0' : '~'}${i === 0 ? '' : i}`,
 					filterText: word + firstLine(insertText),
 					insertTextFormat: InsertTextFormat.PlainText,
 					// The text carries its own indentation.

@@ -19,6 +19,8 @@ export interface SuggestionQuery {
 	uri: string;
 	position: Position;
 	explicit: boolean;
+	/** Asked for a list of completions by what may be a hand: there is a choice where nothing was typed just before. Default false. */
+	list?: boolean;
 	selected?: string;
 }
 
@@ -45,6 +47,8 @@ export interface SuggesterOptions {
 
 /** An editor that has not asked for so long may have completions switched off: nothing is prepared for it. */
 const ASKING_MS = 60_000;
+/** Editors that ask for a list by themselves do so within half a second of a keystroke. */
+const BY_ITSELF_MS = 1000;
 
 interface UnderWay {
 	version: number;
@@ -55,6 +59,7 @@ interface UnderWay {
 export function createSuggester({ documents, session, debounce, clock }: SuggesterOptions): Suggester {
 	const underWay = new Map<string, UnderWay>();
 	const askedAt = new Map<string, number>();
+	const editedAt = new Map<string, number>();
 	const answers = new Map<string, ExplainResult>();
 	let last: ExplainResult = null;
 
@@ -83,8 +88,12 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 		};
 	};
 
+	const isOlder = (times: Map<string, number>, uri: string, ms: number): boolean =>
+		clock.elapsed() - (times.get(uri) ?? Number.NEGATIVE_INFINITY) > ms;
+
 	const requestAt = (document: TextDocument, offset: number, query: Partial<SuggestionQuery>): CompletionRequest => {
-		const { context, multiLine, minConfidence, comments } = session.settings;
+		const { context, multiLine, minConfidence, comments, alternatives } = session.settings;
+		const isChoice = alternatives > 1 && (query.explicit || (query.list && isOlder(editedAt, document.uri, BY_ITSELF_MS)));
 		const { folder, path } = session.locate(document.uri);
 		return {
 			uri: document.uri,
@@ -97,6 +106,7 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 			explicit: query.explicit ?? false,
 			minConfidence,
 			comments,
+			...(isChoice ? { most: alternatives } : {}),
 			...(query.selected === undefined ? {} : { selected: query.selected }),
 		};
 	};
@@ -157,9 +167,10 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 		edited({ uri, inserted, offset }) {
 			underWay.get(uri)?.controller.abort();
 			debounce.typed(uri);
-			if (inserted !== '' && inserted === answers.get(uri)?.items[0]?.insertText) debounce.accepted(uri);
+			editedAt.set(uri, clock.elapsed());
+			if (inserted !== '' && answers.get(uri)?.items.some(({ insertText }) => insertText === inserted)) debounce.accepted(uri);
 			const document = documents.get(uri);
-			if (!document || offset === undefined || clock.elapsed() - (askedAt.get(uri) ?? Number.NEGATIVE_INFINITY) > ASKING_MS) return;
+			if (!document || offset === undefined || isOlder(askedAt, uri, ASKING_MS)) return;
 			const ready = obstacle(document);
 			if (!('suppressed' in ready)) ready.prepare(requestAt(document, offset, {}));
 		},
@@ -170,6 +181,7 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 			underWay.delete(uri);
 			answers.delete(uri);
 			askedAt.delete(uri);
+			editedAt.delete(uri);
 		},
 	};
 }

@@ -1,9 +1,15 @@
 /** The protocol as an editor sees it: a real client and the server over two streams, with fake services behind. */
 import { COMMANDS, defaultSettings, FOCUS_NOTIFICATION, type StatusChangedParams, type StatusReport } from 'hef-shared';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { CancellationTokenSource, ErrorCodes, type InlineCompletionItem, LSPErrorCodes } from 'vscode-languageserver-protocol/node';
+import {
+	CancellationTokenSource,
+	ErrorCodes,
+	type InlineCompletionItem,
+	InlineCompletionTriggerKind,
+	LSPErrorCodes,
+} from 'vscode-languageserver-protocol/node';
 import { HefError } from '../../server/base/errors.ts';
-import { createFakeServices, type FakeOptions, type FakeServices, reportOf, UPDATE } from '../support/fake-services.ts';
+import { createFakeServices, type FakeComplete, type FakeOptions, type FakeServices, reportOf, UPDATE } from '../support/fake-services.ts';
 import { FULL_CAPABILITIES, type InitializeOptions, type InProcessServer, type LspClient, startInProcess } from '../support/lsp-client.ts';
 
 const URI = 'file:///w/app/src/a.ts';
@@ -108,6 +114,19 @@ describe('inline completion', () => {
 		expect(await client.execute(COMMANDS.accepted, URI)).toBeNull();
 		expect(fake.requests[0]).toMatchObject({ folder: '/w/app', path: 'src/a.ts', offset: 20, explicit: false, context: 'hef' });
 		expect(await client.explain(URI)).toMatchObject({ uri: URI, version: 1, suppressed: null, items: [{ insertText: 'suggested' }] });
+	});
+
+	test('a request by hand has several to choose from, one that nobody asked for has one', async () => {
+		const { client, fake } = await start({ complete: several });
+		client.open(URI, 'x');
+		const invoked = { context: { triggerKind: InlineCompletionTriggerKind.Invoked } };
+		const items = (await client.inlineCompletion(URI, at(0, 1), invoked)) as InlineCompletionItem[];
+		expect(texts(items)).toEqual(['one', 'two', 'three']);
+		expect(items.map(({ command }) => command?.command)).toEqual(Array(3).fill(COMMANDS.accepted));
+		expect(await client.explain(URI)).toMatchObject({ items: [{ insertText: 'one' }, { insertText: 'two' }, { insertText: 'three' }] });
+		const automatic = { context: { triggerKind: InlineCompletionTriggerKind.Automatic } };
+		expect(texts(await client.inlineCompletion(URI, at(0, 1), automatic))).toEqual(['one']);
+		expect(fake.requests.map(({ most }) => most)).toEqual([3, undefined]);
 	});
 
 	test('nothing to suggest is an empty list', async () => {
@@ -279,6 +298,12 @@ describe('inline completion', () => {
 	});
 });
 
+/** As many as were asked for. */
+const several: FakeComplete = async (request) => {
+	const texts = ['one', 'two', 'three'].slice(0, request.most ?? 1);
+	return { ...reportOf('', request), items: texts.flatMap((text) => reportOf(text, request).items) };
+};
+
 describe('completion list', () => {
 	const capabilities = { ...FULL_CAPABILITIES, textDocument: { completion: {} } };
 
@@ -296,6 +321,19 @@ describe('completion list', () => {
 				}),
 			],
 		});
+	});
+
+	test('several entries in their order where the user asks, one after a keystroke', async () => {
+		const { client, fake } = await start({ complete: several }, { capabilities });
+		client.open(URI, 'x.f');
+		const list = await client.completion(URI, at(0, 3));
+		expect(list?.items.map(({ label }) => label)).toEqual(['fone', 'ftwo', 'fthree']);
+		const order = list?.items.map(({ sortText }) => sortText ?? '') ?? [];
+		expect(order).toEqual([...order].sort());
+		expect(new Set(order).size).toBe(3);
+		expect(fake.requests.at(-1)).toMatchObject({ explicit: false, most: 3 });
+		client.change(URI, [{ range: { start: at(0, 3), end: at(0, 3) }, text: 'o' }]);
+		expect((await client.completion(URI, at(0, 4)))?.items).toHaveLength(1);
 	});
 
 	test('a position behind the end of its line is the end of the line', async () => {

@@ -1,5 +1,5 @@
 /** Models that write a given text, so that a test of what becomes of a text does not depend on what a bundle has learnt. */
-import type { Generator, Models } from '../../server/inference/types.ts';
+import type { Generator, Models, Tokenizer } from '../../server/inference/types.ts';
 import { createByteTokenizer, STOP_TOKEN } from './byte-tokenizer.ts';
 
 /** @param nextText what the generator writes after the prompt, asked at each prefill */
@@ -30,6 +30,11 @@ export function createScriptedModels(nextText: () => string): Models {
 		decodeMany: (tokens) => Promise.resolve(tokens.map(() => logits())),
 		truncate() {},
 	};
+	return modelsAround(generator, tokenizer);
+}
+
+/** Models of which only the generator has a part in the test. */
+export function modelsAround(generator: Generator, tokenizer: Tokenizer): Models {
 	const unused = () => Promise.reject(new Error('this model has no part in the test'));
 	return {
 		tokenizer,

@@ -42,7 +42,11 @@ async function run(args: string[], overrides: Partial<CommandContext> = {}) {
 	const settings: Settings[] = [];
 	let disposed = 0;
 	const answer = (request: CompletionRequest): CompletionReport => ({
-		items: [{ insertText: '42;', range: { start: { line: 0, character: 0 }, end: { line: 0, character: 0 } }, confidence: 0.9 }],
+		items: ['42;', '43;', '44;'].slice(0, request.most).map((insertText, i) => ({
+			insertText,
+			range: { start: { line: 0, character: 0 }, end: { line: 0, character: 0 } },
+			confidence: 0.9 - i / 10,
+		})),
 		suppressed: null,
 		nodes: [],
 		tokens: { pseudo: 0, entities: 0, suffix: 2, prefix: 3, generated: 2 },
@@ -132,6 +136,14 @@ describe('complete', () => {
 		expect(JSON.parse(out)).toMatchObject({ items: [{ insertText: '42;' }], context: 'snippets' });
 		expect(requests).toMatchObject([{ offset: 21, path: 'a.ts', folder, context: 'snippets', minConfidence: 0 }]);
 		expect(disposed).toBe(1);
+	});
+
+	test('prints as many to choose from as are asked for', async () => {
+		const place = ['--line', '1', '--column', '6'];
+		expect(JSON.parse((await complete(...place, '--json')).out).items).toHaveLength(1);
+		const { out } = await complete(...place, '--alternatives', '2');
+		expect(out).toContain('suggestion (confidence 0.90):\n  42;\nalternative 1 (confidence 0.80):\n  43;\ntimes:');
+		expect(await complete(...place, '--alternatives', '0')).toMatchObject({ code: 2 });
 	});
 
 	test('a position outside of the document', async () => {

@@ -1,11 +1,14 @@
 /** What becomes of a generated text: remembered, refused with a reason, fitted to the document. The text itself is scripted. */
+import type { CompletionReport } from 'hef-shared';
 import { describe, expect, test } from 'vitest';
 import { neverCancelled } from '../../server/base/cancellation.ts';
 import { createCompletionEngine } from '../../server/completion/engine.ts';
 import type { CompletionRequest } from '../../server/completion/types.ts';
 import { loadBundle } from '../../server/inference/bundle.ts';
+import type { Models } from '../../server/inference/types.ts';
 import { TINY_BUNDLE } from '../support/cli.ts';
-import { createScriptedModels } from '../support/scripted-models.ts';
+import { type Script, scripted as scriptedGenerator } from '../support/scripted-generator.ts';
+import { createScriptedModels, modelsAround } from '../support/scripted-models.ts';
 
 /** An engine whose model always writes the text, and how often it was asked. */
 async function scripted(text: string, now = () => 0) {
@@ -14,6 +17,16 @@ async function scripted(text: string, now = () => 0) {
 		asked++;
 		return text;
 	});
+	return { ...(await engineWith(models, now)), asked: () => asked };
+}
+
+/** An engine whose model writes by a script with probabilities. */
+async function forked(script: Script) {
+	const { options } = scriptedGenerator(script);
+	return (await engineWith(modelsAround(options.generator, options.tokenizer), () => 0)).complete;
+}
+
+async function engineWith(models: Models, now: () => number) {
 	const engine = createCompletionEngine({
 		bundle: await loadBundle(TINY_BUNDLE),
 		models,
@@ -36,7 +49,7 @@ async function scripted(text: string, now = () => 0) {
 		};
 		return engine.complete(request, neverCancelled);
 	};
-	return { complete, engine, asked: () => asked };
+	return { complete, engine };
 }
 
 test('a slow machine cuts what is shown short, and not what is measured', async () => {
@@ -158,6 +171,51 @@ describe('nothing is shown, and the reason is known', () => {
 		const { complete } = await scripted('log(x)');
 		expect(await complete('console.$0', { selected: 'warn' })).toMatchObject({ items: [], suppressed: 'selectedEntryDiffers' });
 		expect(await complete('console.$0', { selected: 'log' })).toMatchObject({ items: [{ insertText: 'log(x)' }] });
+	});
+});
+
+describe('a choice', () => {
+	const script: Script = { '': { a: 0.5, b: 0.3, c: 0.2 } };
+	const byHand = { explicit: true, most: 3 };
+	const texts = (report: CompletionReport | undefined) => report?.items.map(({ insertText }) => insertText);
+
+	test('is there by hand, first what comes without asking, each with its own confidence', async () => {
+		const complete = await forked(script);
+		expect(texts(await complete('$0'))).toEqual(['a']);
+		const report = await complete('$0', byHand);
+		expect(texts(report)).toEqual(['a', 'b', 'c']);
+		const confidences = report?.items.map(({ confidence }) => confidence) ?? [];
+		expect(confidences).toEqual([...confidences].sort((a, b) => b - a));
+		expect(new Set(confidences).size).toBe(3);
+	});
+
+	test('leaves out what the document refuses, also where that is the first', async () => {
+		const calls: Script = { '': { l: 0.5, r: 0.3, m: 0.2 } };
+		for (const text of ['left(value);', 'right(value);', 'middle(value);'])
+			for (let n = 1; n < text.length; n++) calls[text.slice(0, n)] = { [text.charAt(n)]: 1 };
+		const complete = await forked(calls);
+		expect(texts(await complete('$0\nright(value);\n', byHand))).toEqual(['left(value);', 'middle(value);']);
+		expect(await complete('$0\nleft(value);\n')).toMatchObject({ items: [], suppressed: 'repeatsSuffix' });
+		const report = await complete('$0\nleft(value);\n', byHand);
+		expect([texts(report), report?.suppressed]).toEqual([['right(value);', 'middle(value);'], null]);
+	});
+
+	test('is one of what continues the entry that the editor has selected', async () => {
+		const complete = await forked(script);
+		expect(texts(await complete('$0', { ...byHand, selected: 'b' }))).toEqual(['b']);
+		expect(await complete('$0', { ...byHand, selected: 'z' })).toMatchObject({ suppressed: 'selectedEntryDiffers' });
+	});
+
+	test('of a list that nobody asked for by hand has the sure ones alone', async () => {
+		const complete = await forked(script);
+		const all = (await complete('$0', { most: 3 }))?.items ?? [];
+		expect(texts(await complete('$0', { most: 3, minConfidence: all[1]?.confidence ?? 0 }))).toEqual(['a', 'b']);
+	});
+
+	test('is remembered: what is typed leaves those that agree', async () => {
+		const complete = await forked({ '': { a: 1 }, a: { b: 0.6, c: 0.4 } });
+		expect(texts(await complete('$0', byHand))).toEqual(['ab', 'ac']);
+		expect(await complete('a$0', byHand)).toMatchObject({ items: [{ insertText: 'b' }, { insertText: 'c' }], tokens: { generated: 0 } });
 	});
 });
 

@@ -1,51 +1,8 @@
 /** The most probable line, found behind a generator whose probabilities are written down. */
 import { expect, test } from 'vitest';
-import { neverCancelled } from '../../server/base/cancellation.ts';
 import { type DecodeOptions, decodeGreedily } from '../../server/completion/decode.ts';
 import { decodeMostProbable } from '../../server/completion/search.ts';
-import { endOfLine } from '../../server/completion/stop-rules.ts';
-import { createByteTokenizer, STOP_TOKEN } from '../support/byte-tokenizer.ts';
-
-const tokenizer = createByteTokenizer();
-const END = '\u0003';
-
-/** What follows a text, with probabilities that sum to 1; `END` is the stop token. What is not written down ends there. */
-type Script = Record<string, Record<string, number>>;
-
-function scripted(script: Script) {
-	let written: number[] = [];
-	let runs = 0;
-	const logits = (): Float32Array => {
-		const row = new Float32Array(tokenizer.vocabSize).fill(-50);
-		for (const [next, p] of Object.entries(script[tokenizer.decode(written)] ?? { [END]: 1 })) {
-			row[next === END ? STOP_TOKEN : (tokenizer.encode(next)[0] as number)] = Math.log(p);
-		}
-		return row;
-	};
-	const read = (tokens: readonly number[]) => {
-		runs++;
-		return tokens.map((token) => {
-			written.push(token);
-			return logits();
-		});
-	};
-	const options: DecodeOptions = {
-		generator: {
-			vocabSize: tokenizer.vocabSize,
-			maxPositions: 1024,
-			stopTokens: new Set([STOP_TOKEN]),
-			prefill: () => Promise.reject(new Error('not used')),
-			decode: async (token) => read([token])[0] as Float32Array,
-			decodeMany: async (tokens) => read(tokens),
-			truncate(length) {
-				written = written.slice(0, length);
-			},
-		},
-		...{ tokenizer, logits: logits(), positions: 0, forced: '', maxNewTokens: 16, stop: endOfLine, singleLine: true },
-		...{ cancellation: neverCancelled, timeBudgetMs: 1000, now: () => 0 },
-	};
-	return { options, runs: () => runs };
-}
+import { END, type Script, scripted } from '../support/scripted-generator.ts';
 
 /** The likelier beginning goes on in five ways, the other in one. */
 const forked: Script = {

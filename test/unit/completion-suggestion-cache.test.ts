@@ -24,6 +24,14 @@ function add(cache: SuggestionCache, code: string, insertText: string | undefine
 	cache.add(request, splitAt(request.text, request.offset), reportOf(insertText, request));
 }
 
+/** Several to choose from. */
+function addAll(cache: SuggestionCache, code: string, texts: string[], options: Partial<CompletionRequest> = {}): void {
+	const request = requestAt(code, options);
+	const answer = reportOf(texts[0], request);
+	answer.items = texts.flatMap((text) => reportOf(text, request).items);
+	cache.add(request, splitAt(request.text, request.offset), answer);
+}
+
 function find(cache: SuggestionCache, code: string, options: Partial<CompletionRequest> = {}): CompletionReport | undefined {
 	const request = requestAt(code, options);
 	return cache.find(request, splitAt(request.text, request.offset));
@@ -58,7 +66,20 @@ describe('a remembered suggestion', () => {
 		expect(find(cache, 'f(ab$0)')).toMatchObject({ items: [], suppressed: 'repeatsSuffix' });
 	});
 
+	test('of several to choose from those stay that the typed text agrees with', () => {
+		const cache = createSuggestionCache();
+		addAll(cache, 'let a$0', [' = b.c;', ' = b();', ' = b', ': string;']);
+		const all = (code: string) => find(cache, code)?.items.map(({ insertText }) => insertText);
+		expect(all('let a$0')).toEqual([' = b.c;', ' = b();', ' = b', ': string;']);
+		expect(all('let a = $0')).toEqual(['b.c;', 'b();', 'b']);
+		expect(all('let a = b$0')).toEqual(['.c;', '();']);
+		expect(all('let a:$0')).toEqual([' string;']);
+		expect(all('let a;$0')).toBeUndefined();
+		expect(find(cache, 'let a:$0')?.items[0]?.range.start).toEqual({ line: 0, character: 6 });
+	});
+
 	test.each([
+		['number to choose from', { most: 3 }],
 		['mode', { context: 'none' as const }],
 		['lines', { multiLine: 'always' as const }],
 		['threshold', { minConfidence: 0.3 }],

@@ -4,7 +4,7 @@ import { cursorOf } from '../../server/cli/evaluation/examples.ts';
 import { buildReport, type EvalReport } from '../../server/cli/evaluation/report.ts';
 import { plotReport } from '../../server/cli/evaluation/report-plot.ts';
 import { describeReport } from '../../server/cli/evaluation/report-text.ts';
-import type { ExampleScore } from '../../server/cli/evaluation/scores.ts';
+import type { ExampleScore, ModeScore } from '../../server/cli/evaluation/scores.ts';
 import { atThreshold, meanInterval, precisionCoverage, ratioInterval, thresholdFor } from '../../server/cli/evaluation/statistics.ts';
 import { svgDocument } from '../../server/cli/evaluation/svg-chart.ts';
 import { baselinesOf, budgetVariants, levelVariants, parseModes, withAllVariants } from '../../server/cli/evaluation/variants.ts';
@@ -260,6 +260,24 @@ describe('the report', () => {
 			table,
 		);
 		expect(text).toContain('+0.0 (+0.0 to +0.0)');
+	});
+
+	test('says what there was to choose from besides was worth', () => {
+		const right = { prediction: 'x', confidence: 0.2, em: true };
+		const wrong = { ...right, em: false };
+		let missed = 0;
+		const asked = scores.map((score) =>
+			score.mode === 'hef' ? { ...score, alternatives: score.em || missed++ >= 4 ? [wrong] : [wrong, right] } : score,
+		) as ExampleScore[];
+		const { modes } = buildReport({ scores: asked, variants, budget: [], levels: [] });
+		const { em, emAny, offered, n } = modes.hef as ModeScore;
+		expect({ em, n }).toEqual({ em: report.modes.hef?.em, n: 40 });
+		expect(emAny).toBeCloseTo(em + 4 / 40);
+		expect(offered).toBeCloseTo(2 + 4 / 40);
+		expect(modes.none?.emAny).toBeUndefined();
+		const text = describeReport({ ...report, modes }, table);
+		expect(text).toMatch(/^mode +n +EM +EM of any +offered/);
+		expect(describeReport(report, table)).not.toContain('EM of any');
 	});
 
 	test('says which levels were retrieved', () => {

@@ -130,11 +130,39 @@ test('nothing is prepared for a document that no model may see, and each refusal
 	expect(refusals).toEqual(['languageOff', 'off']);
 });
 
-test('an edit that inserts the suggestion is an accept', async () => {
+test('there is a choice for a request by hand, and for a list where nothing was typed just before', async () => {
+	const { ask, type, clock, fake, session } = await setUp();
+	const asked = async (query: Partial<SuggestionQuery>) => {
+		await ask(query);
+		return fake.requests.at(-1);
+	};
+	expect(await asked({})).not.toHaveProperty('most');
+	expect(await asked({ explicit: true })).toMatchObject({ most: 3 });
+	expect(await asked({ list: true })).toMatchObject({ most: 3, explicit: false });
+	type('b');
+	clock.advance(900);
+	expect(await asked({ list: true })).not.toHaveProperty('most');
+	clock.advance(200);
+	expect(await asked({ list: true })).toMatchObject({ most: 3 });
+	session.settings.alternatives = 1;
+	expect(await asked({ explicit: true })).not.toHaveProperty('most');
+});
+
+test('an edit that inserts the suggestion, or another of those to choose from, is an accept', async () => {
 	const { ask, type, accepted } = await setUp();
 	await ask();
 	type('s');
 	expect(accepted).toEqual([]);
 	type('suggested');
 	expect(accepted).toEqual([URI]);
+
+	const several = await setUp({
+		complete: async (request) => {
+			const report = reportOf('one', request);
+			return { ...report, items: [...report.items, ...reportOf('another', request).items] };
+		},
+	});
+	await several.ask({ explicit: true });
+	several.type('another');
+	expect(several.accepted).toEqual([URI]);
 });

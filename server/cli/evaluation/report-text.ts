@@ -55,10 +55,12 @@ export function percent(value: number): string {
 }
 
 function modeTable({ modes }: EvalReport, table: TableWriter): string {
+	const toChoose = Object.values(modes).some(({ emAny }) => emAny !== undefined);
 	const rows = Object.entries(modes).map(([mode, score]) => [
 		mode,
 		score.n,
 		exactMatch(score),
+		...(toChoose ? [score.emAny === undefined ? '–' : percent(score.emAny), score.offered?.toFixed(2) ?? '–'] : []),
 		percent(score.es),
 		percent(score.identifierMatch),
 		logProb(score.deltaLogProb),
@@ -68,7 +70,8 @@ function modeTable({ modes }: EvalReport, table: TableWriter): string {
 		`${percent(score.shown)} %`,
 		percent(score.emOfShown),
 	]);
-	return table(['mode', 'n', 'EM', 'ES', 'identifiers', 'Δ log p', 'TTFT ms', 'total ms', 'p95', 'shown', 'EM of shown'], rows);
+	const choice = toChoose ? ['EM of any', 'offered'] : [];
+	return table(['mode', 'n', 'EM', ...choice, 'ES', 'identifiers', 'Δ log p', 'TTFT ms', 'total ms', 'p95', 'shown', 'EM of shown'], rows);
 }
 
 function ratioTable(ratios: readonly Ratio[], table: TableWriter): string {

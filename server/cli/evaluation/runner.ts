@@ -10,7 +10,7 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { BundleReport, CompletionReport, Settings } from 'hef-shared';
+import type { BundleReport, CompletionItem, CompletionReport, Settings } from 'hef-shared';
 import { HefError, messageOf } from '../../base/errors.ts';
 import type { CompletionRequest } from '../../completion/types.ts';
 import type { Services } from '../../services.ts';
@@ -27,6 +27,8 @@ export interface RunOptions {
 	cursors: readonly ('start' | 'mid')[];
 	/** Parts that all variants go without. */
 	without: readonly 'suffix'[];
+	/** Suggestions asked for at a cursor. Default 1. */
+	most?: number;
 	/** Repositories evaluated at the same time, each with models of its own. Times are then worth little. */
 	lanes: number;
 	settings: Settings;
@@ -131,6 +133,8 @@ async function runRepository(
 		const paths = [...new Set([last?.path ?? example.path, example.path])];
 		await writeFile(join(folder, example.path), cursorOf(example, text, false).saved);
 		await services.update(folder, paths, 'eval');
+		// The copy model reads it too.
+		await services.settled();
 		last = { path: example.path, text };
 		const saved = performance.now();
 		const scores: ExampleScore[] = [];
@@ -175,19 +179,20 @@ async function completeAt(
 			fresh: true,
 			without: [...options.without, ...variant.without],
 			gold: cursor.gold,
+			...(options.most === undefined ? {} : { most: options.most }),
 			...(variant.k === undefined ? {} : { k: variant.k }),
 			...(variant.levels === undefined ? {} : { levels: variant.levels }),
 		};
 		const report = await services.complete(request);
 		for (const note of report?.notes ?? []) notes[`${variant.name}: ${note}`] = (notes[`${variant.name}: ${note}`] ?? 0) + 1;
-		if (report) scores.push(scoreOf(example, variant, at === 'mid', cursor.gold, report));
+		if (report) scores.push(scoreOf(example, variant, at === 'mid', cursor.gold, report, options.most));
 	}
 	return scores;
 }
 
-function scoreOf(example: Example, variant: Variant, mid: boolean, gold: string, report: CompletionReport): ExampleScore {
+function scoreOf(example: Example, variant: Variant, mid: boolean, gold: string, report: CompletionReport, asked = 1): ExampleScore {
 	const { id, repo, kind = '' } = example;
-	const [item] = report.items;
+	const [item, ...others] = report.items;
 	const { timingsMs, evidence, entities, nodes } = report;
 	const needed = variant.context === 'hef' && !variant.without.includes('entities') ? neededName(example) : undefined;
 	return {
@@ -198,10 +203,15 @@ function scoreOf(example: Example, variant: Variant, mid: boolean, gold: string,
 		ttftMs: timingsMs.total - timingsMs.decode,
 		totalMs: timingsMs.total,
 		suppressed: report.suppressed,
+		...(asked > 1 ? { alternatives: others.map(alternativeTo(gold)) } : {}),
 		...(needed === undefined ? {} : { needed: { kind, listed: entities?.includes(needed) === true } }),
 		...(nodes.length === 0 ? {} : { levels: countLevels(nodes) }),
 		...(evidence ? { goldLogProb: evidence.gold.logProb, features: evidence.features } : {}),
 	};
+}
+
+function alternativeTo(gold: string) {
+	return ({ insertText, confidence }: CompletionItem) => ({ prediction: insertText, confidence, em: scoreLine(insertText, gold).em });
 }
 
 function countLevels(nodes: CompletionReport['nodes']): NonNullable<ExampleScore['levels']> {

@@ -27,6 +27,8 @@ export interface ExampleScore extends LineScore {
 	ttftMs: number;
 	totalMs: number;
 	suppressed: string | null;
+	/** What there was to choose from besides, most probable first; absent where it was not asked for. */
+	alternatives?: { prediction: string; confidence: number; em: boolean }[];
 	/** log p(gold) under the generator, natural logarithm; undefined where no generator ran. */
 	goldLogProb?: number;
 	/** How the line uses the name of another file that it needs, and whether the prompt's entities held it. */
@@ -42,6 +44,10 @@ export interface ModeScore {
 	em: number;
 	/** Half width of the 95 % bootstrap interval of `em`. */
 	em95: number;
+	/** Share of the lines where the suggestion or one of the alternatives is exactly right; absent where none were asked for. */
+	emAny?: number;
+	/** Mean number of suggestions to choose from; absent as before. */
+	offered?: number;
 	es: number;
 	identifierMatch: number;
 	ttftMs: { p50: number };
@@ -73,6 +79,7 @@ export function summarizeScores(scores: readonly ExampleScore[], baseline?: read
 		n: scores.length,
 		em: em.value,
 		em95: (em.high - em.low) / 2,
+		...anyOf(scores),
 		es: mean((score) => score.es),
 		identifierMatch: mean((score) => Number(score.identifierMatch)),
 		ttftMs: { p50: summarize(scores.map(({ ttftMs }) => ttftMs)).p50 },
@@ -80,6 +87,16 @@ export function summarizeScores(scores: readonly ExampleScore[], baseline?: read
 		shown: shown.coverage,
 		emOfShown: shown.precision,
 		...(deltas.length > 0 ? { deltaLogProb: meanInterval(deltas.map(({ delta }) => delta)) } : {}),
+	};
+}
+
+function anyOf(scores: readonly ExampleScore[]): Pick<ModeScore, 'emAny' | 'offered'> {
+	const asked = scores.filter(({ alternatives }) => alternatives);
+	if (asked.length === 0) return {};
+	const mean = (value: (score: ExampleScore) => number) => asked.reduce((sum, score) => sum + value(score), 0) / asked.length;
+	return {
+		emAny: mean(({ em, alternatives = [] }) => Number(em || alternatives.some((each) => each.em))),
+		offered: mean(({ suppressed, alternatives = [] }) => Number(suppressed === null) + alternatives.length),
 	};
 }
 

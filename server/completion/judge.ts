@@ -1,0 +1,76 @@
+/** What of the decoded texts is shown: fitted to the document, sure enough, no two of them alike; or the reason for showing none. */
+import type { CompletionItem, CompletionReport } from 'hef-shared';
+import { LineIndex } from '../base/text.ts';
+import type { ConfidenceWeights } from '../inference/manifest.ts';
+import { confidenceOf, featuresOf } from './confidence.ts';
+import type { Decoded } from './decode.ts';
+import { filterCandidate, type Verdict } from './filters.ts';
+import type { Split } from './split.ts';
+import type { CompletionRequest } from './types.ts';
+
+export interface Judge {
+	/** What it reads on screen, white space aside; undefined where it cannot be shown. */
+	shown(decoded: Decoded): string | undefined;
+	/** @param all what was decoded, at least one: the first is the suggestion, the others are there to choose from */
+	judge(all: readonly Decoded[]): Pick<CompletionReport, 'items' | 'suppressed'>;
+}
+
+/** @param weights of the bundle's confidence */
+export function createJudge(request: CompletionRequest, split: Split, weights: ConfidenceWeights): Judge {
+	const lines = new LineIndex(request.text);
+	const fit = ({ text, reason }: Decoded): Verdict => {
+		const { prefix, linePrefix, suffix } = split;
+		return filterCandidate({ text, prefix, linePrefix, suffix, complete: reason !== 'length' && reason !== 'time' });
+	};
+	const confidence = (decoded: Decoded) =>
+		// The bundle's weights are those of its generator; relative frequencies are probabilities as they are.
+		request.context === 'copy' ? Math.exp(decoded.sumLogProb) : confidenceOf(featuresOf(decoded, split.linePrefix), weights);
+
+	const one = (decoded: Decoded, least: number): CompletionItem | string => {
+		if (decoded.reason === 'hopeless') return 'lowConfidence';
+		const verdict = fit(decoded);
+		if (verdict.kind === 'refuse') return verdict.reason;
+		if (request.selected !== undefined && !continuesSelection(split.linePrefix, verdict.text, request.selected))
+			return 'selectedEntryDiffers';
+		const sure = confidence(decoded);
+		if (sure < least) return 'lowConfidence';
+		return {
+			insertText: verdict.text.replaceAll('\n', split.eol),
+			range: { start: lines.positionAt(request.offset), end: lines.positionAt(request.offset + verdict.replaces) },
+			confidence: sure,
+		};
+	};
+
+	return {
+		shown(decoded) {
+			const verdict = fit(decoded);
+			return verdict.kind === 'keep' ? onScreen(verdict.text) : undefined;
+		},
+		judge(all) {
+			const items: CompletionItem[] = [];
+			let suppressed: string | null = null;
+			for (const [i, decoded] of all.entries()) {
+				const item = one(decoded, request.explicit ? (i === 0 ? 0 : LEAST_CONFIDENCE) : request.minConfidence);
+				if (typeof item === 'string') suppressed ??= item;
+				else if (!items.some(({ insertText }) => onScreen(insertText) === onScreen(item.insertText))) items.push(item);
+			}
+			return { items, suppressed: items.length > 0 ? null : suppressed };
+		},
+	};
+}
+
+/** Of what is there to choose from by hand besides the first: of those below one in a hundred is right (models/training/LOG.md). */
+const LEAST_CONFIDENCE = 0.005;
+
+function onScreen(text: string): string {
+	return text.replaceAll(/\s+/g, '');
+}
+
+/** What the line would read with the suggestion must begin with what it would read with the editor's selected entry. */
+function continuesSelection(linePrefix: string, text: string, selected: string): boolean {
+	const line = linePrefix + text;
+	for (let n = Math.min(selected.length, linePrefix.length); n >= 0; n--) {
+		if (linePrefix.endsWith(selected.slice(0, n))) return line.startsWith(linePrefix + selected.slice(n));
+	}
+	return false;
+}
