@@ -30,9 +30,9 @@ export interface Cutter {
 	tokenizer: Tokenizer;
 }
 
-export async function createCutter(): Promise<Cutter> {
-	const bundle = await loadBundle(shippedBundleFolder);
-	const { file, vocabSize } = bundle.manifest.tokenizer;
+export async function createCutter(bundleFolder: string = shippedBundleFolder): Promise<Cutter> {
+	const bundle = await loadBundle(bundleFolder);
+	const { file, vocabSize } = bundle.manifest.embedder.tokenizer;
 	const tokenizer = await loadTokenizer(bundle.path(file), vocabSize);
 	return { tokenizer, chunker: createChunker({ countTokens: tokenizer.count }) };
 }

@@ -2,8 +2,13 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { chunkId, type NodeId } from '../../../server/base/ids.ts';
 import type { CompletionRequest } from '../../../server/completion/types.ts';
+import { createHierarchy } from '../../../server/hierarchy/hierarchy.ts';
+import type { Hierarchy } from '../../../server/hierarchy/types.ts';
+import { VectorBuilder } from '../../../server/indexing/vector-builder.ts';
 import { loadBundle } from '../../../server/inference/bundle.ts';
+import type { Fuser } from '../../../server/inference/types.ts';
 import type { Services } from '../../../server/services.ts';
 import { createCutter } from '../../support/disk-index.ts';
 import { createMonorepo } from '../../support/monorepo.ts';
@@ -24,7 +29,7 @@ async function throughput(context: BenchContext): Promise<Bar[]> {
 	const site = createSite(bundle, 1, 31);
 	const models = await openModels(bundle.folder, { threads: 1 });
 	const embedder = await models.embedder();
-	const { chunker, tokenizer } = await createCutter();
+	const { chunker, tokenizer } = await createCutter(bundle.folder);
 	const services = await site.start(site.cacheFolder());
 	try {
 		await services.openFolder(site.folder, OPEN);
@@ -37,27 +42,38 @@ async function throughput(context: BenchContext): Promise<Bar[]> {
 			mkdirSync(folder);
 			part.writeTo(folder);
 			const texts: string[] = [];
+			const hierarchy = createHierarchy({ spaceId: bundle.spaceId, arity: bundle.manifest.fuser.arity });
 			const sources = part.paths.map((path, file) => ({ path, text: part.text(file) }));
 			const cutBegan = performance.now();
 			for (const { path, text } of sources) {
 				const { chunks } = await chunker.chunk(path, text);
-				for (const { startOffset, endOffset } of chunks) texts.push(text.slice(startOffset, endOffset));
+				const pieces = chunks.map(({ startOffset, endOffset }) => text.slice(startOffset, endOffset));
+				texts.push(...pieces);
+				hierarchy.setFile(
+					path,
+					chunks.map((chunk, i) => ({ ...chunk, id: chunkId(bundle.spaceId, pieces[i] as string) })),
+				);
 			}
 			const encodeBegan = performance.now();
 			const inputs = texts.map((text) => tokenizer.encode(text).slice(0, embedder.maxTokens));
 			const encodeMs = performance.now() - encodeBegan;
 			const cutMs = encodeBegan - cutBegan;
 			await embedder.embed([inputs[0] as number[]]);
+			const vectors = new Map<NodeId, Float32Array>();
 			const rawBegan = performance.now();
-			for (const input of inputs) await embedder.embed([input]);
+			for (const [i, input] of inputs.entries()) {
+				const [vector] = await embedder.embed([input]);
+				vectors.set(chunkId(bundle.spaceId, texts[i] as string), vector as Float32Array);
+			}
 			const rawMs = performance.now() - rawBegan;
+			const fuseMs = await timeFusing(hierarchy, vectors, await models.fuser());
 			const buildBegan = performance.now();
 			await services.openFolder(folder, OPEN);
 			const buildMs = performance.now() - buildBegan;
 			await services.closeFolder(folder);
 			ratios.push(rawMs / buildMs);
 			rates.push(inputs.length / (buildMs / 1000));
-			parts.push({ embedding: rawMs, cutting: cutMs, tokens: encodeMs, all: buildMs, chunks: inputs.length });
+			parts.push({ embedding: rawMs, fusing: fuseMs, cutting: cutMs, tokens: encodeMs, all: buildMs, chunks: inputs.length });
 			progress(`${inputs.length} chunks: embedder alone ${rawMs.toFixed(0)} ms, build ${buildMs.toFixed(0)} ms`);
 		}
 		return [
@@ -67,6 +83,11 @@ async function throughput(context: BenchContext): Promise<Bar[]> {
 				limit: { relation: '≥', value: 0.8 },
 				note: `pairs of ${filesEach} new files, one thread each, ${name}; ${median(rates).toFixed(0)} chunks a second; ${partsOf(parts)}`,
 			},
+			{
+				what: `… if one thread had nothing to do but embed, fuse, parse and cut${suffix}`,
+				values: parts.map(({ embedding, fusing, cutting, tokens }) => embedding / (embedding + fusing + cutting + tokens)),
+				note: `what each of these takes alone, in the same pairs, ${name}`,
+			},
 		];
 	} finally {
 		await services.dispose();
@@ -75,9 +96,28 @@ async function throughput(context: BenchContext): Promise<Bar[]> {
 	}
 }
 
+/** Milliseconds of making all nodes above the chunks whose vectors are given. */
+async function timeFusing(hierarchy: Hierarchy, vectors: ReadonlyMap<NodeId, Float32Array>, fuser: Fuser): Promise<number> {
+	const { addedNodes } = hierarchy.commit();
+	const absent = () => Promise.reject(new Error('every chunk has its vector'));
+	const builder = new VectorBuilder({
+		stored: { getVector: (id) => vectors.get(id), hasVector: (id) => vectors.has(id) },
+		tokenizer: absent,
+		embedder: absent,
+		fuser: async () => fuser,
+		node: (id) => hierarchy.node(id),
+		chunkText: absent,
+		checkpoint: async () => {},
+	});
+	const began = performance.now();
+	await builder.fuse(addedNodes);
+	return performance.now() - began;
+}
+
 /** Milliseconds of one build and, alone, of what it is made of. */
 interface Parts {
 	embedding: number;
+	fusing: number;
 	cutting: number;
 	tokens: number;
 	all: number;
@@ -86,7 +126,7 @@ interface Parts {
 
 function partsOf(parts: readonly Parts[]): string {
 	const ms = (of: (part: Parts) => number) => median(parts.map((part) => of(part) / part.chunks)).toPrecision(2);
-	const alone = `embedder ${ms((part) => part.embedding)}, parsing and cutting ${ms((part) => part.cutting)}, tokens ${ms((part) => part.tokens)}`;
+	const alone = `embedder ${ms((part) => part.embedding)}, fuser ${ms((part) => part.fusing)}, parsing and cutting ${ms((part) => part.cutting)}, tokens ${ms((part) => part.tokens)}`;
 	return `${ms((part) => part.all)} ms a chunk; alone: ${alone}`;
 }
 

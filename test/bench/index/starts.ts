@@ -95,7 +95,7 @@ async function neighbourhoodAndStarts(context: BenchContext): Promise<Bar[]> {
 				what: `Retrieval for the open file's neighbourhood is up / full build${suffix}`,
 				values: upMs.map((ms) => ms / buildMs),
 				limit: { relation: '≤', value: 0.05 },
-				note: `${note}, loading of the models counted in both`,
+				note: `${note}, loading of embedder and fuser counted in both`,
 			},
 			{
 				what: `Save of one function: time to published view / full build, with the models${suffix}`,
@@ -107,7 +107,7 @@ async function neighbourhoodAndStarts(context: BenchContext): Promise<Bar[]> {
 				what: `Warm start of an unchanged 2,000-file workspace / cold build${suffix}`,
 				values: warm.map(({ ms }) => ms / buildMs),
 				limit: { relation: '≤', value: 0.02 },
-				note: `${note}; ${Math.round(median(warm.map(({ ms }) => ms)))} ms until everything can be searched and is compared with the disk, damage being looked for later; the copy model has every file after ${(median(warm.map(({ copiedMs }) => copiedMs)) / 1000).toFixed(1)} s`,
+				note: `${note}; ${Math.round(median(warm.map(({ ms }) => ms)))} ms until everything can be searched and is compared with the disk; models are loaded when they are asked for, damage is looked for later; the copy model has every file after ${(median(warm.map(({ copiedMs }) => copiedMs)) / 1000).toFixed(1)} s`,
 			},
 			{
 				what: `Warm start with both workers: chunks embedded${suffix}`,
