@@ -2,7 +2,6 @@
  * What the LSP server and the command line stand on: the two workers of one configuration, joined. `main.ts` makes it;
  * a command takes the same path as an editor's request.
  */
-import { availableParallelism } from 'node:os';
 import type {
 	BundleReport,
 	CompletionReport,
@@ -15,6 +14,7 @@ import type {
 import { ActivityGate } from './base/cancellation.ts';
 import { messageOf } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
+import { completionThreads, INDEXING_THREADS } from './base/threads.ts';
 import { createCompletionClient } from './completion/client.ts';
 import type { CompletionRequest } from './completion/types.ts';
 import { createIndexingClient } from './indexing/client.ts';
@@ -25,9 +25,6 @@ import { looksSecret } from './workspace/path-filter.ts';
 import { sourceKindOf } from './workspace/source-kinds.ts';
 import type { Workspace } from './workspace/types.ts';
 import { createWorkspace } from './workspace/workspace.ts';
-
-/** More would take the cores that completion and the user's own programs need. */
-const INDEXING_THREADS = 1;
 
 export interface IndexProgress extends FileProgress {
 	folder: string;
@@ -135,7 +132,7 @@ export function createServices(options: ServicesOptions): Services {
 		logger,
 		died: (message: string) => events.died?.(message),
 	};
-	const completion = createCompletionClient({ ...common, threads: completionThreads(settings), copy: settings.copy });
+	const completion = createCompletionClient({ ...common, threads: completionThreads(settings.maxThreads), copy: settings.copy });
 	const indexing = createIndexingClient({
 		...common,
 		threads: INDEXING_THREADS,
@@ -295,10 +292,4 @@ export function createServices(options: ServicesOptions): Services {
 			await Promise.all([indexing.dispose(), completion.dispose()]);
 		},
 	};
-}
-
-/** The setting, or half of the machine. */
-function completionThreads({ maxThreads }: Settings): number {
-	const cores = availableParallelism();
-	return maxThreads > 0 ? maxThreads : Math.min(cores, Math.max(2, Math.min(4, cores >> 1)));
 }

@@ -17,32 +17,14 @@ import { existingStorePath, workspaceCacheFolder } from '../store/lmdb-store.ts'
 import { createPause, type Pause } from '../store/pause.ts';
 import { CacheBudget } from './cache-budget.ts';
 import { type Role, Roles } from './role.ts';
-import type { FolderIndexOptions, IndexerEvents, IndexRequest } from './types.ts';
-
-export interface FolderIndex {
-	/** Where the store lies now. */
-	readonly storePath: string;
-	request(request: IndexRequest): Promise<UpdateReport>;
-	prioritise(paths: readonly string[]): Promise<void>;
-	/** In every editor that has the folder open, as is {@link resume}. */
-	pause(): void;
-	resume(): void;
-	/** Also while the builder changes, from what was known before. */
-	report(): WorkspaceReport;
-	/** A sentence for the status. */
-	addNotice(message: string): void;
-	/** Empties the index; resolves with the place of the new store. What refills it is a request of its own. */
-	clear(): Promise<string>;
-	/** Gives the claim back without waiting for anything: the thread ends. */
-	abandon(): void;
-	close(): Promise<void>;
-}
+import type { FolderIndex, FolderIndexOptions, IndexerEvents, IndexRequest } from './types.ts';
 
 /** How soon news of other processes are seen. */
 export const TICK_MS = 500;
 /** How soon a store is tried again that could not be opened: each try may copy it. The wait doubles up to the longest. */
 const TRY_AGAIN_MS = 10_000;
 const LONGEST_WAIT_MS = 320_000;
+
 /** @throws HefError `cache-unavailable` when not even a temporary folder can be written */
 export async function openFolderIndex(options: FolderIndexOptions): Promise<FolderIndex> {
 	const index = new SharedFolderIndex(options);

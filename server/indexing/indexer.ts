@@ -14,7 +14,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { UpdateReport, WorkspaceReport } from 'hef-shared';
 import { HefError, messageOf } from '../base/errors.ts';
-import type { NodeId } from '../base/ids.ts';
+import { DamageSearch } from './damage-search.ts';
 import { readRecord, saysTheSame } from './file-record.ts';
 import { Garbage } from './garbage.ts';
 import { Gatekeeper, IndexingStopped } from './gatekeeper.ts';
@@ -24,13 +24,10 @@ import { Requests } from './requests.ts';
 import { type Slice, SlicePace } from './slice.ts';
 import { describeIndex } from './status.ts';
 import { StoredIndex } from './stored-index.ts';
-import { compareFolder, lookAt, type Suspect } from './survey.ts';
+import { compareFolder, lookAt } from './survey.ts';
 import { type Indexer, type IndexerOptions, type IndexRequest, LAST_UPDATE_KEY } from './types.ts';
 import { CHECK_REASON, isNoNews, Update } from './update.ts';
 import { type WorkItem, WorkList } from './work-list.ts';
-
-/** How long after a start that is answered soon vectors are looked for. */
-export const VERIFY_AFTER_MS = 2000;
 
 /** An indexer that does nothing until it is asked; what the store holds it reads with the first request. */
 export function createIndexer(options: IndexerOptions): Indexer {
@@ -56,17 +53,20 @@ class FolderIndexer implements Indexer {
 	#error: string | undefined;
 	/** Requests wait until the store is empty. */
 	#clearing = false;
-	/** Vectors are to be looked for once nothing else waits. */
-	#mustVerify = false;
-	#cancelVerifying = () => {};
-	/** Inner nodes whose vectors were found missing. */
-	#missingNodes: NodeId[] = [];
+	readonly #damage: DamageSearch;
 
 	constructor(options: IndexerOptions) {
 		this.#options = options;
 		this.#stored = new StoredIndex(options);
 		this.#gatekeeper = new Gatekeeper(options);
 		this.#garbage = new Garbage(options.store, options.hierarchy);
+		this.#damage = new DamageSearch({
+			clock: options.clock,
+			stored: this.#stored,
+			// What stopped the work stays in the status until somebody asks again, who then waits for this too.
+			mayBegin: () => this.#error === undefined,
+			begin: () => this.#start(),
+		});
 		this.#pace = new SlicePace(options.clock);
 		this.#update = this.#beginUpdate();
 	}
@@ -146,7 +146,7 @@ class FolderIndexer implements Indexer {
 	}
 
 	async close(): Promise<void> {
-		this.#cancelVerifying();
+		this.#damage.cancel();
 		this.#gatekeeper.stop();
 		await this.idle();
 		this.#requests.fail(new Error('the index was closed'));
@@ -169,11 +169,11 @@ class FolderIndexer implements Indexer {
 		this.#error = undefined;
 		try {
 			await this.#read();
-			while (this.#requests.hasIncoming || this.#work.size > 0 || this.#mustVerify) {
+			while (this.#requests.hasIncoming || this.#work.size > 0 || this.#damage.isDue) {
 				await this.#gatekeeper.checkpoint();
 				for (const { id, request } of this.#requests.takeIncoming()) await this.#survey(id, request);
-				if (this.#work.size > 0 || this.#missingNodes.length > 0) await this.#runSlice();
-				else if (this.#mustVerify) await this.#verify();
+				if (this.#work.size > 0 || this.#damage.missingNodes.length > 0) await this.#runSlice();
+				else if (this.#damage.isDue) await this.#verify();
 			}
 			await this.#finish();
 		} catch (error) {
@@ -189,8 +189,8 @@ class FolderIndexer implements Indexer {
 			const suspects =
 				paths === 'all' ? await compareFolder(workspace, this.#stored.known) : await lookAt(paths, workspace, this.#stored.known);
 			if (paths === 'all' && !this.#stored.isVerified) {
-				if (soon) this.#verifyLater();
-				else suspects.push(...(await this.#findDamage()));
+				if (soon) this.#damage.searchLater();
+				else suspects.push(...(await this.#damage.search(() => this.#gatekeeper.checkpoint())));
 			}
 			const distinct = new Map(suspects.map(({ path, file }) => [path, file]));
 			this.#requests.expect(id, distinct.size);
@@ -201,17 +201,6 @@ class FolderIndexer implements Indexer {
 		}
 	}
 
-	/** Not while everything else starts: on two cores the one would wait for the other. */
-	#verifyLater(): void {
-		this.#cancelVerifying();
-		this.#cancelVerifying = this.#options.clock.schedule(VERIFY_AFTER_MS, () => {
-			// What stopped the work stays in the status until somebody asks again, who then waits for this too.
-			if (this.#error !== undefined) return;
-			this.#mustVerify = true;
-			this.#start();
-		});
-	}
-
 	/** Answers whoever need not wait for it, and looks for what damage took. */
 	async #verify(): Promise<void> {
 		this.#update.counters.addReason(CHECK_REASON);
@@ -219,15 +208,8 @@ class FolderIndexer implements Indexer {
 		// The answer leaves before the thread is busy again.
 		await nextTurn();
 		const request = Symbol('damage');
-		for (const { path, file } of await this.#findDamage()) this.#work.add(path, file, { urgent: false, request });
-	}
-
-	async #findDamage(): Promise<Suspect[]> {
-		this.#cancelVerifying();
-		this.#mustVerify = false;
-		const { files, nodes } = await this.#stored.findDamage(() => this.#gatekeeper.checkpoint());
-		this.#missingNodes = nodes;
-		return files;
+		for (const { path, file } of await this.#damage.search(() => this.#gatekeeper.checkpoint()))
+			this.#work.add(path, file, { urgent: false, request });
 	}
 
 	async #runSlice(): Promise<void> {
@@ -250,7 +232,7 @@ class FolderIndexer implements Indexer {
 		this.#update.counters.nodesRemoved += delta.removed.length;
 		this.#garbage.grow(delta.removed.length);
 		this.#update.counters.nodesReused += delta.reusedNodes + (await this.#update.builder.fuse(delta.addedNodes));
-		for (const id of this.#missingNodes.splice(0)) await this.#update.builder.rebuild(id);
+		for (const id of this.#damage.missingNodes.splice(0)) await this.#update.builder.rebuild(id);
 		await this.#writeSlice(slice);
 		this.#stored.trust();
 		this.#requests.fileDone(slice.items.flatMap((item) => [...item.requests]));

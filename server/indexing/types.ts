@@ -115,3 +115,23 @@ export interface FolderIndexOptions {
 		problem(message: string): void;
 	};
 }
+
+/** The index of one workspace folder, whoever builds it. */
+export interface FolderIndex {
+	/** Where the store lies now. */
+	readonly storePath: string;
+	request(request: IndexRequest): Promise<UpdateReport>;
+	prioritise(paths: readonly string[]): Promise<void>;
+	/** In every editor that has the folder open, as is {@link resume}. */
+	pause(): void;
+	resume(): void;
+	/** Also while the builder changes, from what was known before. */
+	report(): WorkspaceReport;
+	/** A sentence for the status. */
+	addNotice(message: string): void;
+	/** Empties the index; resolves with the place of the new store. What refills it is a request of its own. */
+	clear(): Promise<string>;
+	/** Gives the claim back without waiting for anything: the thread ends. */
+	abandon(): void;
+	close(): Promise<void>;
+}

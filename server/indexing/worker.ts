@@ -19,9 +19,10 @@ import type { ExecutionProviderChoice } from '../inference/execution-providers.t
 import { existingStorePath, workspaceCacheFolder } from '../store/lmdb-store.ts';
 import type { ChangeReason } from '../workspace/types.ts';
 import { createWorkspace } from '../workspace/workspace.ts';
-import { type FolderIndex, openFolderIndex } from './folder-index.ts';
+import { openFolderIndex } from './folder-index.ts';
 import { createIndexer } from './indexer.ts';
 import type { FolderOptions, IndexingEvents, IndexingHost, IndexingWorkerData, IndexingWorkerMethods } from './messages.ts';
+import type { FolderIndex } from './types.ts';
 
 invariant(parentPort, 'the indexing worker runs in a worker thread');
 const data = workerData as IndexingWorkerData;

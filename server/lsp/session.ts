@@ -6,13 +6,13 @@
  * worker the services are started again, once.
  */
 import { basename } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { defaultSettings, type Settings, type StatusChangedParams, type StatusReport } from 'hef-shared';
 import { HefError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { emptyReport } from '../indexing/status.ts';
-
 import type { CreateServices, IndexProgress, ServiceEvents, Services } from '../services.ts';
+import { OpenDocuments } from './open-documents.ts';
+import { folderOf, type Place, placeOf } from './places.ts';
 import { progressText } from './progress.ts';
 
 export interface SessionOptions {
@@ -47,7 +47,7 @@ export interface Session {
 	 * The workspace folder of a document and its path in there; the innermost of nested folders. What is not a file, but named
 	 * like one of the folder (a new one that was not saved yet, a cell of a notebook), belongs to it too.
 	 */
-	locate(uri: string): { folder?: string; path: string };
+	locate(uri: string): Place;
 	/** The documents that are open, the one looked at last first. */
 	setOpenDocuments(uris: readonly string[]): void;
 	/** Compares all folders with the disk, unless that was done a moment ago. */
@@ -92,9 +92,6 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	let paused = false;
 	/** Folders whose indexing is paused, here or in another editor. */
 	const pausedFolders = new Set<string>();
-	let documents: readonly string[] = [];
-	/** What each folder was told of them. */
-	const told = new Map<string, string>();
 	let reconciledAt = 0;
 	const refusals: Record<string, number> = {};
 	let begun = false;
@@ -113,13 +110,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		events.statusChanged(next);
 	};
 
-	const locate: Session['locate'] = (uri) => {
-		const file = folderOf(uri) ?? pathOf(uri);
-		const inside = [...folders].filter((folder) => file.startsWith(withSlash(folder))).sort((a, b) => b.length - a.length);
-		const [folder] = inside;
-		if (folder === undefined) return { path: basename(file) };
-		return { folder, path: file.slice(withSlash(folder).length).replaceAll('\\', '/') };
-	};
+	const documents = new OpenDocuments((uri) => placeOf(uri, folders));
 
 	const idleReport = (folder: string) => emptyReport(folder, state.kind === 'error' ? 'error' : 'off', state.message);
 
@@ -219,26 +210,15 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		services = undefined;
 		opening.clear();
 		pausedFolders.clear();
-		told.clear();
+		documents.forgetTold();
 		for (const folder of indexing) idle(folder);
 		await running?.dispose();
-	};
-
-	/** Which documents of the folder are open, if that is news. */
-	const tellDocuments = (running: Services, folder: string): void => {
-		const paths = documents.flatMap((uri) => {
-			const place = locate(uri);
-			return place.folder === folder ? [place.path] : [];
-		});
-		if ((told.get(folder) ?? '') === paths.join('\n')) return;
-		told.set(folder, paths.join('\n'));
-		running.prioritise(folder, paths);
 	};
 
 	/** Not awaited: a large folder is open long after the first completion. */
 	const open = async (running: Services, folder: string): Promise<void> => {
 		opening.add(folder);
-		tellDocuments(running, folder);
+		documents.tell(running, folder);
 		if (!allPaused()) setState({ kind: 'indexing', message: `Opening ${basename(folder)}` });
 		try {
 			await running.openFolder(folder, { watch: true, exclude: settings.exclude });
@@ -302,10 +282,10 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			if (indexing.has(folder)) idle(folder);
 			if (services && state.kind !== 'starting') showReady();
 		},
-		locate,
+		locate: (uri) => placeOf(uri, folders),
 		setOpenDocuments(uris) {
-			documents = uris;
-			if (services) for (const folder of folders) tellDocuments(services, folder);
+			documents.set(uris);
+			if (services) for (const folder of folders) documents.tell(services, folder);
 		},
 		reconcile(reason) {
 			// The clock that goes on while the machine sleeps. Whoever sets it costs one comparison more.
@@ -340,28 +320,4 @@ function sum(a: Record<string, number>, b: Record<string, number>): Record<strin
 	const total = { ...a };
 	for (const [key, n] of Object.entries(b)) total[key] = (total[key] ?? 0) + n;
 	return total;
-}
-
-function folderOf(uri: string): string | undefined {
-	if (!uri.startsWith('file:')) return undefined;
-	try {
-		const path = fileURLToPath(uri);
-		return path.length > 1 ? path.replace(/[/\\]$/, '') : path;
-	} catch {
-		return undefined;
-	}
-}
-
-/** The path of a URI that names no file of this machine, without query and fragment. */
-function pathOf(uri: string): string {
-	try {
-		return decodeURIComponent(new URL(uri).pathname);
-	} catch {
-		return uri;
-	}
-}
-
-function withSlash(folder: string): string {
-	const separator = folder.includes('\\') ? '\\' : '/';
-	return folder.endsWith(separator) ? folder : folder + separator;
 }

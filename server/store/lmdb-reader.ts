@@ -112,11 +112,18 @@ export class LmdbReader implements StoreReader {
 	}
 
 	*#decoded<T>(decode: (key: Buffer, value: Buffer) => T | undefined): Iterable<readonly [path: string, file: T]> {
-		for (const key of keysOf(() => this.environment.files)) {
+		for (const keys of batchesOfKeys(() => this.environment.files)) yield* this.#decodedBatch(keys, decode);
+	}
+
+	/** No generator: one with all of this in it is compiled for longer than it runs at a start. */
+	#decodedBatch<T>(keys: readonly Buffer[], decode: (key: Buffer, value: Buffer) => T | undefined): (readonly [string, T])[] {
+		const files: (readonly [string, T])[] = [];
+		for (const key of keys) {
 			const value = read(() => this.environment.files, key);
 			const file = value && decode(key, value);
-			if (file) yield [key.toString('utf8'), file];
+			if (file) files.push([key.toString('utf8'), file]);
 		}
+		return files;
 	}
 }
 
@@ -140,11 +147,15 @@ function read(database: () => Environment['files'], key: Buffer): Buffer | undef
 }
 
 function* keysOf(database: () => Environment['files']): Iterable<Buffer> {
+	for (const keys of batchesOfKeys(database)) yield* keys;
+}
+
+function* batchesOfKeys(database: () => Environment['files']): Iterable<readonly Buffer[]> {
 	let after: Buffer | undefined;
 	for (;;) {
 		const range = after ? { start: after, exclusiveStart: true } : {};
 		const keys = orMiss(() => [...database().getKeys({ ...range, limit: BATCH_ENTRIES })].map((key) => Buffer.from(key))) ?? [];
-		yield* keys;
+		yield keys;
 		if (keys.length < BATCH_ENTRIES) return;
 		after = keys.at(-1);
 	}
