@@ -47,7 +47,7 @@ async function serveStreams({ input, output }: Streams): Promise<number> {
 	const { serve } = await import('./lsp/server.ts');
 	const { watchDog, ended } = createLife(input);
 	const connection = createConnection((logger) => createProtocolConnection(input, output, logger), watchDog);
-	const server = serve({ connection, version, createServices: startServices });
+	const server = serve({ connection, version, createServices: startServices, clearCache: clearCaches });
 	const code = await ended;
 	setTimeout(() => process.exit(code), REST_MS).unref();
 	await server.dispose();

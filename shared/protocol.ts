@@ -5,9 +5,12 @@ import type { CompletionReport, StatusReport } from './report.ts';
 export const COMMANDS = {
 	/** Answers a {@link StatusReport}. */
 	status: 'hef.status',
-	/** Reconciles every workspace folder with the disk; answers a {@link StatusReport}. */
+	/** Reconciles every workspace folder with the disk; answers a {@link StatusReport}, or an error while nothing can be indexed (off, failed). */
 	reindex: 'hef.reindex',
-	/** Deletes the cache of every open workspace folder and rebuilds; answers a {@link StatusReport}. */
+	/**
+	 * Deletes the cache of every open workspace folder and rebuilds; answers a {@link StatusReport}. While the server is off or
+	 * could not start, nothing is rebuilt, and a message says what was deleted.
+	 */
 	clearCache: 'hef.clearCache',
 	/** Stops indexing before the next chunk until {@link COMMANDS.resume}; completions go on. Answers a {@link StatusReport}. */
 	pause: 'hef.pause',

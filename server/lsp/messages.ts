@@ -15,6 +15,10 @@ export function showWarning(connection: Connection, message: string): void {
 	notify(connection, ShowMessageNotification.method, { type: MessageType.Warning, message });
 }
 
+export function showInfo(connection: Connection, message: string): void {
+	notify(connection, ShowMessageNotification.method, { type: MessageType.Info, message });
+}
+
 export function connectionLogger(connection: Connection): Logger {
 	const { console } = connection;
 	return {

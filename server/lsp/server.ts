@@ -3,7 +3,7 @@
  *
  * The only layer that knows LSP. It computes nothing: models and index live in workers.
  */
-import { STATUS_CHANGED_NOTIFICATION } from 'hef-shared';
+import { type Settings, STATUS_CHANGED_NOTIFICATION } from 'hef-shared';
 import {
 	type ClientCapabilities,
 	type Connection,
@@ -18,6 +18,7 @@ import type { TextDocument } from 'vscode-languageserver-textdocument';
 import { systemClock } from '../base/clock.ts';
 import type { Logger } from '../base/logger.ts';
 import type { CreateServices } from '../services.ts';
+import type { ClearedCache } from '../store/cache-folder.ts';
 import { COMMAND_NAMES, registerCommands } from './commands.ts';
 import { registerCompletion } from './completion.ts';
 import { registerConfiguration } from './configuration.ts';
@@ -38,19 +39,22 @@ export interface ServerState {
 	suggester: Suggester;
 	logger: Logger;
 	capabilities: ClientCapabilities;
+	clearCache: LanguageServerOptions['clearCache'];
 }
 
 export interface LanguageServerOptions {
 	connection: Connection;
 	version: string;
 	createServices: CreateServices;
+	/** Deletes the index of a folder that no services have open. */
+	clearCache(folder: string, settings: Settings): Promise<ClearedCache>;
 }
 
 /** Clients give up on a shutdown after 1.5 (eglot) or 2 seconds (VS Code). */
 const SHUTDOWN_MS = 1000;
 
 /** Serves the connection; `dispose`, for when it has ended, resolves with the models at rest. */
-export function serve({ connection, version, createServices }: LanguageServerOptions): { dispose(): Promise<void> } {
+export function serve({ connection, version, createServices, clearCache }: LanguageServerOptions): { dispose(): Promise<void> } {
 	const logger = connectionLogger(connection);
 	const documents = createDocuments((edit) => state?.suggester.edited(edit));
 	let start: (() => void)[] = [];
@@ -63,7 +67,7 @@ export function serve({ connection, version, createServices }: LanguageServerOpt
 	});
 	connection.onInitialize((params): InitializeResult => {
 		if (state) throw new ResponseError(ErrorCodes.InvalidRequest, 'initialize a second time');
-		state = createState({ connection, documents, logger, version, createServices, params });
+		state = createState({ connection, documents, logger, version, createServices, clearCache, params });
 		start = registerFeatures(state, params);
 		return { capabilities: serverCapabilities(params.capabilities), serverInfo: { name: 'hef-language-server', version } };
 	});
@@ -83,7 +87,7 @@ interface StateOptions extends LanguageServerOptions {
 	params: InitializeParams;
 }
 
-function createState({ connection, documents, logger, version, createServices, params }: StateOptions): ServerState {
+function createState({ connection, documents, logger, version, createServices, clearCache, params }: StateOptions): ServerState {
 	const options = initializationOptions(params);
 	const progress = createProgressReporter(connection, params.capabilities);
 	const session = createSession({
@@ -105,7 +109,7 @@ function createState({ connection, documents, logger, version, createServices, p
 		now: systemClock.now,
 	});
 	const suggester = createSuggester({ documents, session, debounce, clock: systemClock });
-	return { connection, documents, session, suggester, logger, capabilities: params.capabilities };
+	return { connection, documents, session, suggester, logger, capabilities: params.capabilities, clearCache };
 }
 
 /** @returns what each feature does once the client is initialized (the connection has one handler for that) */

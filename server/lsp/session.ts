@@ -59,6 +59,8 @@ export interface Session {
 	dispose(): Promise<void>;
 	/** Whether that was asked for. */
 	readonly ended: boolean;
+	/** Runs a task after the starts and stops of services that are under way, and before later ones. */
+	whileStill<T>(task: () => Promise<T>): Promise<T>;
 }
 
 /** A comparison with the disk is not repeated so soon. */
@@ -313,6 +315,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		get ended() {
 			return ended;
 		},
+		whileStill: (task) => new Promise((resolve, reject) => void inTurn(() => task().then(resolve, reject))),
 	};
 }
 

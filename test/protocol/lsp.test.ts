@@ -29,7 +29,7 @@ interface Started {
 
 function create(options: FakeOptions = {}): Started {
 	const fake = createFakeServices(options);
-	const server = startInProcess(fake.createServices);
+	const server = startInProcess(fake.createServices, fake.clearCache);
 	servers.push(server);
 	return { client: server.client, fake, server };
 }
@@ -536,6 +536,36 @@ describe('commands and status', () => {
 		expect(await client.execute<StatusReport>(COMMANDS.reindex)).toMatchObject({ bundle: { name: 'fake' } });
 		expect(await client.execute<StatusReport>(COMMANDS.clearCache)).toMatchObject({ bundle: { name: 'fake' } });
 		expect(fake.calls.slice(2)).toEqual(['reconcile /w/app command', 'reconcile /w/lib command', 'clear /w/app', 'clear /w/lib']);
+	});
+
+	test.each([
+		['off', { enabled: false }, {}],
+		['error', {}, { startError: new HefError('bundle-missing', 'no bundle at /nowhere') }],
+	] as const)('%s: clearCache deletes what lies on the disk and says so, reindex is an error', async (kind, settings, options) => {
+		const { client, fake } = create(options);
+		client.settings = { ...settings, cacheFolder: '/cache' };
+		await client.initialize({ folders: ['file:///w/app', 'file:///w/lib'], untilReady: false });
+		const { message: why } = await client.untilStatus(kind);
+		expect(await client.execute<StatusReport>(COMMANDS.clearCache)).toMatchObject({ workspaces: [{ state: kind }, { state: kind }] });
+		expect(fake.calls).toEqual(['clear /w/app in /cache', 'clear /w/lib in /cache']);
+		const message = 'HEF: deleted the index of /w/app, /w/lib (5.0 MB freed)';
+		await client.notification<{ message: string }>('window/showMessage', (shown) => shown.message === message);
+		await expect(client.execute(COMMANDS.reindex)).rejects.toMatchObject({
+			code: LSPErrorCodes.RequestFailed,
+			message: expect.stringContaining(why),
+		});
+	});
+
+	test('clearCache and reindex wait for services that are starting', async () => {
+		let loaded = () => {};
+		const { client, fake } = create({ warmGate: new Promise<void>((resolve) => (loaded = resolve)) });
+		await client.initialize({ folders: ['file:///w/app'], untilReady: false });
+		await vi.waitFor(() => expect(fake.nRunning).toBe(1));
+		const both = Promise.all([client.execute(COMMANDS.reindex), client.execute(COMMANDS.clearCache)]);
+		await client.status();
+		loaded();
+		await both;
+		expect(fake.calls).toEqual(['open /w/app', 'reconcile /w/app command', 'clear /w/app']);
 	});
 
 	test('pause and resume: told to the services and the status, kept across a restart; reindex does not wait meanwhile', async () => {

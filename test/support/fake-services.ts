@@ -5,6 +5,7 @@
 import type { CompletionReport, Settings, StatusReport, UpdateReport, WorkspaceReport } from 'hef-shared';
 import type { CompletionRequest } from '../../server/completion/types.ts';
 import type { CreateServices, ServiceEvents, Services } from '../../server/services.ts';
+import type { ClearedCache } from '../../server/store/cache-folder.ts';
 
 export type FakeComplete = (request: CompletionRequest, signal?: AbortSignal) => Promise<CompletionReport | undefined>;
 
@@ -26,6 +27,8 @@ export interface FakeOptions {
 
 export interface FakeServices {
 	createServices: CreateServices;
+	/** Deletes no index, and says it did. */
+	clearCache(folder: string, settings: Settings): Promise<ClearedCache>;
 	/** `method argument …`, in order. */
 	calls: string[];
 	requests: CompletionRequest[];
@@ -89,6 +92,10 @@ export function createFakeServices(options: FakeOptions = {}): FakeServices {
 			events = nextEvents;
 			fake.nRunning++;
 			return servicesOf(fake);
+		},
+		async clearCache(folder, { cacheFolder }) {
+			calls.push(`clear ${folder} in ${cacheFolder}`);
+			return { removed: [folder], inUse: [], freedBytes: 2_500_000 };
 		},
 	};
 	return fake;

@@ -30,7 +30,7 @@ import {
 	type TextDocumentContentChangeEvent,
 } from 'vscode-languageserver-protocol/node';
 import { createLife } from '../../server/lsp/life.ts';
-import { serve } from '../../server/lsp/server.ts';
+import { type LanguageServerOptions, serve } from '../../server/lsp/server.ts';
 import type { CreateServices } from '../../server/services.ts';
 
 /** Capabilities of a client that can all that the server uses. */
@@ -190,13 +190,18 @@ export interface InProcessServer {
 	close(): void;
 }
 
+const nothingToClear = async () => ({ removed: [], inUse: [], freedBytes: 0 });
+
 /** Server and client in this process, over two streams. */
-export function startInProcess(createServices: CreateServices): InProcessServer {
+export function startInProcess(
+	createServices: CreateServices,
+	clearCache: LanguageServerOptions['clearCache'] = nothingToClear,
+): InProcessServer {
 	const toServer = new PassThrough();
 	const toClient = new PassThrough();
 	const { watchDog, ended } = createLife(toServer);
 	const connection = createServerConnection((logger) => createProtocolConnection(toServer, toClient, logger), watchDog);
-	serve({ connection, version: '0.0.0-test', createServices });
+	serve({ connection, version: '0.0.0-test', createServices, clearCache });
 	const client = connectClient(toClient, toServer);
 	return {
 		client,
