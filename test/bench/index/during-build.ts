@@ -84,7 +84,7 @@ async function throughput(context: BenchContext): Promise<Bar[]> {
 				note: `pairs of ${filesEach} new files, one thread each, ${name}; ${median(rates).toFixed(0)} chunks a second; ${partsOf(parts)}`,
 			},
 			{
-				what: `… if one thread had nothing to do but embed, fuse, parse and cut${suffix}`,
+				what: `One thread with nothing to do but embed, fuse, parse and cut / raw embedder throughput${suffix}`,
 				values: parts.map(({ embedding, fusing, cutting, tokens }) => embedding / (embedding + fusing + cutting + tokens)),
 				note: `what each of these takes alone, in the same pairs, ${name}`,
 			},
@@ -125,7 +125,7 @@ interface Parts {
 }
 
 function partsOf(parts: readonly Parts[]): string {
-	const ms = (of: (part: Parts) => number) => median(parts.map((part) => of(part) / part.chunks)).toPrecision(2);
+	const ms = (of: (part: Parts) => number) => String(Number(median(parts.map((part) => of(part) / part.chunks)).toPrecision(2)));
 	const alone = `embedder ${ms((part) => part.embedding)}, fuser ${ms((part) => part.fusing)}, parsing and cutting ${ms((part) => part.cutting)}, tokens ${ms((part) => part.tokens)}`;
 	return `${ms((part) => part.all)} ms a chunk; alone: ${alone}`;
 }
