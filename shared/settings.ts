@@ -33,7 +33,7 @@ export interface Settings {
 }
 
 interface SettingSchema {
-	type: 'boolean' | 'string' | 'number' | 'array' | 'object';
+	type: 'boolean' | 'string' | 'number' | 'integer' | 'array' | 'object';
 	enum?: readonly string[];
 	items?: { type: 'string' };
 	additionalProperties?: { type: 'boolean' };
@@ -66,14 +66,14 @@ export const SETTINGS_SCHEMA = {
 	},
 	cacheFolder: { type: 'string', default: '', description: "Folder of the index. Empty: the user's cache folder." },
 	cacheBudgetBytes: {
-		type: 'number',
+		type: 'integer',
 		minimum: 0,
 		default: 2_000_000_000,
 		description:
 			'Size that the indexes of all workspaces may take on disk. Those that were not used for longest go first, never an open one.',
 	},
 	maxThreads: {
-		type: 'number',
+		type: 'integer',
 		minimum: 0,
 		maximum: 64,
 		default: 0,
@@ -99,7 +99,7 @@ export const SETTINGS_SCHEMA = {
 		description: 'Suggestions below this confidence are not shown.',
 	},
 	alternatives: {
-		type: 'number',
+		type: 'integer',
 		minimum: 1,
 		maximum: 10,
 		default: 3,
@@ -148,23 +148,52 @@ export function defaultSettings(): Settings {
 	return Object.fromEntries(entries) as Settings;
 }
 
+/** What editors send beside the settings: an initialization option, a setting of the VS Code client, a section inside itself. */
+const NOT_OURS: readonly string[] = ['statusNotifications', 'serverPath', 'hef'];
+
 /**
- * Settings from what an editor sent, and a sentence for each value that was refused. A refused or missing value takes its
- * default, so a typing error in one setting costs that setting alone.
+ * Settings from what an editor sent, and a sentence for each value that was refused and each name that is not known. A refused
+ * or missing value takes its default, so a typing error in one setting costs that setting alone.
+ * @param nameOf what the user calls a setting
  */
-export function parseSettings(input: unknown): { settings: Settings; problems: string[] } {
+export function parseSettings(input: unknown, nameOf = (key: string) => `hef.${key}`): { settings: Settings; problems: string[] } {
 	const settings = defaultSettings();
 	const problems: string[] = [];
 	if (input === null || input === undefined) return { settings, problems };
 	if (typeof input !== 'object') return { settings, problems: [`settings: expected an object, got ${typeof input}`] };
 	for (const [key, value] of Object.entries(input)) {
-		const schema = (SETTINGS_SCHEMA as Record<string, SettingSchema>)[key];
-		if (!schema || value === undefined || value === null) continue;
-		const problem = checkValue(schema, value);
-		if (problem) problems.push(`hef.${key}: ${problem}, got ${JSON.stringify(value)}`);
+		if (value === undefined || value === null || NOT_OURS.includes(key)) continue;
+		if (!Object.hasOwn(SETTINGS_SCHEMA, key)) {
+			const near = nearestName(key);
+			problems.push(`${nameOf(key)}: there is no such setting${near === undefined ? '' : `; did you mean ${nameOf(near)}?`}`);
+			continue;
+		}
+		const problem = checkValue((SETTINGS_SCHEMA as Record<string, SettingSchema>)[key] as SettingSchema, value);
+		if (problem) problems.push(`${nameOf(key)}: ${problem}, got ${JSON.stringify(value)}`);
 		else Object.assign(settings, { [key]: value });
 	}
 	return { settings, problems };
+}
+
+/** The setting whose name takes the fewest edits, at most for half of the letters. */
+function nearestName(key: string): string | undefined {
+	const nearest = Object.keys(SETTINGS_SCHEMA)
+		.map((name) => ({ name, edits: editDistance(name.toLowerCase(), key.toLowerCase()) }))
+		.reduce((best, candidate) => (candidate.edits < best.edits ? candidate : best));
+	return nearest.edits <= key.length / 2 ? nearest.name : undefined;
+}
+
+function editDistance(a: string, b: string): number {
+	let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+	for (let i = 0; i < a.length; i++) {
+		const next = [i + 1];
+		for (let j = 0; j < b.length; j++) {
+			const changed = (row[j] as number) + (a[i] === b[j] ? 0 : 1);
+			next.push(Math.min(changed, (row[j + 1] as number) + 1, (next[j] as number) + 1));
+		}
+		row = next;
+	}
+	return row[b.length] as number;
 }
 
 function checkValue(schema: SettingSchema, value: unknown): string | undefined {
@@ -175,8 +204,10 @@ function checkValue(schema: SettingSchema, value: unknown): string | undefined {
 			return typeof value === 'object' && !Array.isArray(value) && Object.values(value as object).every((v) => typeof v === 'boolean')
 				? undefined
 				: 'expected an object of booleans';
+		case 'integer':
 		case 'number': {
-			if (typeof value !== 'number' || !Number.isFinite(value)) return 'expected a number';
+			if (typeof value !== 'number' || !Number.isFinite(value)) return `expected a ${schema.type === 'integer' ? 'whole ' : ''}number`;
+			if (schema.type === 'integer' && !Number.isSafeInteger(value)) return 'expected a whole number';
 			if (schema.minimum !== undefined && value < schema.minimum) return `expected at least ${schema.minimum}`;
 			if (schema.maximum !== undefined && value > schema.maximum) return `expected at most ${schema.maximum}`;
 			return undefined;

@@ -69,6 +69,14 @@ export const COMMON_USAGE = `Options of all commands:
   --threads N                threads of a model run
   --verbose                  more on stderr`;
 
+/** The flags by the setting that each gives. */
+const FLAGS: Partial<Record<string, string>> = {
+	cacheFolder: '--cache',
+	bundle: '--bundle',
+	executionProvider: '--execution-provider',
+	maxThreads: '--threads',
+};
+
 /** Throws HefError `usage` with a message that names the flag. */
 export function parseCommandArguments(command: Command, args: string[]): ParsedArguments {
 	let parsed: { values: Record<string, unknown>; positionals: string[] };
@@ -81,16 +89,22 @@ export function parseCommandArguments(command: Command, args: string[]): ParsedA
 		);
 	}
 	const values = parsed.values as ParsedArguments['values'];
-	const { settings, problems } = parseSettings({
+	const given = {
 		cacheFolder: values.cache,
 		bundle: values.bundle,
 		executionProvider: values['execution-provider'],
-		maxThreads: values.threads === undefined ? undefined : Number(values.threads),
+		maxThreads: numberOf(values.threads),
 		trace: values.verbose ? 'verbose' : 'off',
 		minConfidence: 0,
-	});
+	};
+	const { settings, problems } = parseSettings(given, (key) => FLAGS[key] ?? `hef.${key}`);
 	if (problems.length > 0) throw new HefError('usage', problems.join('\n'));
 	return { positionals: parsed.positionals, values, settings };
+}
+
+/** What is no number stays as it was given, for the message that refuses it. */
+function numberOf(given: string | boolean | undefined): number | string | boolean | undefined {
+	return typeof given !== 'string' || given.trim() === '' || Number.isNaN(Number(given)) ? given : Number(given);
 }
 
 /** The only positional argument. Throws HefError `usage` when there is none, or more. */

@@ -419,6 +419,34 @@ describe('settings', () => {
 		expect(fake.requests[0]).toMatchObject({ minConfidence: defaultSettings().minConfidence, multiLine: 'never' });
 	});
 
+	test.each([
+		['maxThreads', 1.5],
+		['cacheBudgetBytes', 0.5],
+		['alternatives', 2.5],
+	])('%s is a whole number', async (name, value) => {
+		const { client, fake } = create();
+		client.settings = { [name]: value };
+		await client.initialize();
+		const message = `hef.${name}: expected a whole number, got ${value}`;
+		expect(await client.notification('window/showMessage')).toMatchObject({ message });
+		expect(fake.starts).toEqual([defaultSettings()]);
+	});
+
+	test('a name that is not known is reported with the nearest that is; what other programs are told is not', async () => {
+		const { client } = create();
+		const own = { serverPath: '/server.js', hef: {} };
+		client.settings = { maxThread: 2, multiline: 'never', constructor: 1, colours: 1, ...own };
+		await client.initialize({ initializationOptions: { minConfidance: 0.5 } });
+		const shown = client.received.filter(({ method }) => method === 'window/showMessage');
+		expect(shown.map(({ params }) => (params as { message: string }).message)).toEqual([
+			'hef.minConfidance: there is no such setting; did you mean hef.minConfidence?',
+			'hef.maxThread: there is no such setting; did you mean hef.maxThreads?',
+			'hef.multiline: there is no such setting; did you mean hef.multiLine?',
+			'hef.constructor: there is no such setting',
+			'hef.colours: there is no such setting',
+		]);
+	});
+
 	test('a setting that the workers were made with restarts them; another does not', async () => {
 		const { client, fake } = await start();
 		const change = async (settings: unknown) => {

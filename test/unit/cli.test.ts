@@ -98,8 +98,11 @@ describe('usage errors exit with 2 and say what to do', () => {
 		[['index', '.', '--frob'], "Unknown option '--frob'"],
 		[['complete', 'a.ts', '--line', 'x', '--column', '0'], "--line wants a whole number of at least 0, got 'x'"],
 		[['complete', 'a.ts', '--column', '0'], '--line wants a whole number'],
-		[['index', '.', '--execution-provider', 'tpu'], 'hef.executionProvider: expected one of'],
-		[['index', '.', '--threads', 'many'], 'hef.maxThreads: expected a number'],
+		[['index', '.', '--execution-provider', 'tpu'], '--execution-provider: expected one of'],
+		[['index', '.', '--threads', 'many'], '--threads: expected a whole number, got "many"'],
+		[['index', '.', '--threads', '1.5'], '--threads: expected a whole number, got 1.5'],
+		[['index', '.', '--threads', ''], '--threads: expected a whole number, got ""'],
+		[['index', '.', '--threads', '65'], '--threads: expected at most 64'],
 		[['eval'], '--data and --repos are needed'],
 		[['eval', '--data', 'x', '--repos', 'y', '--modes', 'magic'], "got 'magic'"],
 	])('%j', async (args, message) => {
