@@ -12,19 +12,19 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { HnswReport } from 'hef-shared';
 import { LRUCache } from 'lru-cache';
-import { type Clock, systemClock } from '../base/clock.ts';
+import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { type NodeId, type SpaceId, tunedId } from '../base/ids.ts';
-import { type Logger, silentLogger } from '../base/logger.ts';
+import type { Logger } from '../base/logger.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
 import type { Hierarchy, HierarchyDelta, Occurrence } from '../hierarchy/types.ts';
 import { openStoreReader } from '../store/lmdb-store.ts';
 import { tunedBundles } from '../store/tuned.ts';
 import type { FileChunks, FileRecord, StoreReader } from '../store/types.ts';
 import { createHnswIndex, loadHnswIndex } from '../vector-index/hnsw-index.ts';
-import { measureRecall } from '../vector-index/recall.ts';
 import type { GraphIndex, Hit, SearchOptions } from '../vector-index/types.ts';
 import { PathIndex } from './path-index.ts';
+import { createUpkeep, type Upkeep } from './upkeep.ts';
 
 /** Awaited between two turns of background work; resolves when work may go on. */
 export type Pause = () => Promise<void>;
@@ -83,12 +83,8 @@ export interface WorkspaceViewOptions {
 const TURN_MS = 5;
 /** Files between two commits of the hierarchy while many are read. */
 const FILES_PER_COMMIT = 64;
-const RECALL_SAMPLE = 16;
 /** File records in memory, some 5 KB each. */
-const RECORDS_KEPT = 1024;
-/** A snapshot is saved when at least this share of the nodes, and this many, changed since the last. */
-const SAVE_SHARE = 0.05;
-const SAVE_NODES = 200;
+const RECORDS_KEPT = 256;
 
 /** A view of an opened store, empty until the first {@link WorkspaceView.apply}. */
 export function createWorkspaceView(options: WorkspaceViewOptions): WorkspaceView {
@@ -127,18 +123,14 @@ class StoreView implements WorkspaceView {
 	#index: GraphIndex;
 	readonly #snapshotTaken: Promise<void> | undefined;
 	readonly #options: WorkspaceViewOptions;
-	readonly #clock: Clock;
+	readonly #upkeep: Upkeep;
 	readonly #paths = new PathIndex();
-	/** As the store has them; a completion asks for a hundred, and the next one for the same. */
+	/** As the store has them; a completion asks for those of some thirty nodes, and the next one for the same. */
 	readonly #records = new LRUCache<string, FileRecord>({ max: RECORDS_KEPT });
 	/** Nodes of the hierarchy that the index has not taken up. */
 	readonly #wanted = new Set<NodeId>();
 	#generation = 0;
-	#recallAt32: number | null = null;
-	#changedSinceSave: number;
-	#changedSinceRecall = Number.POSITIVE_INFINITY;
 	#last: Promise<unknown> = Promise.resolve();
-	#cancelMaintenance: () => void = () => {};
 	#closed = false;
 	/** Whether any vector was tuned for the bundle; undefined after a change. */
 	#isTuned: boolean | undefined;
@@ -149,8 +141,7 @@ class StoreView implements WorkspaceView {
 		this.#store = options.store;
 		this.#hierarchy = options.hierarchy;
 		this.#index = options.vectorIndex;
-		this.#clock = options.clock ?? systemClock;
-		this.#changedSinceSave = options.vectorIndex.size - (options.savedNodes ?? 0);
+		this.#upkeep = createUpkeep({ ...options, index: () => this.#index, pause: () => this.#pauseWhenDue() });
 		this.#snapshotTaken = options.snapshot?.then((index) => this.#takeSnapshot(index));
 		// Whoever applies the first change is told.
 		this.#snapshotTaken?.catch(() => {});
@@ -218,7 +209,7 @@ class StoreView implements WorkspaceView {
 			if (paths === 'all') await this.#readAll();
 			else await this.#readFiles(paths.map((path) => [path, this.#store.getFile(path)] as const));
 			await this.#takeUpVectors();
-			this.#scheduleMaintenance();
+			this.#upkeep.schedule(() => this.maintain());
 		});
 	}
 
@@ -227,25 +218,18 @@ class StoreView implements WorkspaceView {
 	}
 
 	maintain(): Promise<void> {
-		return this.#inTurn(async () => {
-			if (this.#index.worthCompacting) {
-				await this.#index.compact(() => this.#pauseWhenDue());
-				this.#changedSinceSave = Number.POSITIVE_INFINITY;
-			}
-			if (this.#changedSinceRecall > this.#index.size * SAVE_SHARE) await this.#measureRecall();
-			await this.#saveWhereItPays();
-		});
+		return this.#inTurn(() => this.#upkeep.run());
 	}
 
 	report(): HnswReport {
-		return { size: this.#index.size, tombstones: this.#index.tombstones, recallAt32: this.#recallAt32 };
+		return { size: this.#index.size, tombstones: this.#index.tombstones, recallAt32: this.#upkeep.recallAt32 };
 	}
 
 	async close(): Promise<void> {
 		this.#closed = true;
-		this.#cancelMaintenance();
+		this.#upkeep.stop();
 		await this.#last;
-		await this.#saveWhereItPays();
+		await this.#upkeep.save();
 		await this.#store.close();
 	}
 
@@ -296,7 +280,7 @@ class StoreView implements WorkspaceView {
 			this.#wanted.delete(id);
 			if (!this.#index.has(id)) continue;
 			this.#index.remove(id);
-			this.#changed();
+			this.#upkeep.changed();
 		}
 	}
 
@@ -318,16 +302,11 @@ class StoreView implements WorkspaceView {
 			if (vector) {
 				this.#index.add(id, vector);
 				this.#wanted.delete(id);
-				this.#changed();
+				this.#upkeep.changed();
 			}
 			await this.#pauseWhenDue();
 		}
 		this.#generation++;
-	}
-
-	#changed(): void {
-		this.#changedSinceSave++;
-		this.#changedSinceRecall++;
 	}
 
 	#pauseWhenDue(): Promise<void> | undefined {
@@ -338,33 +317,5 @@ class StoreView implements WorkspaceView {
 		await nextTurn();
 		await this.#options.pause?.();
 		this.#turnBegan = performance.now();
-	}
-
-	#scheduleMaintenance(): void {
-		this.#cancelMaintenance();
-		this.#cancelMaintenance = this.#clock.schedule(this.#options.quietMs ?? 2000, () => {
-			this.maintain().catch((error: unknown) => (this.#options.logger ?? silentLogger).warn(`vector index: ${messageOf(error)}`));
-		});
-	}
-
-	async #measureRecall(): Promise<void> {
-		const ids = [...this.#index.ids()];
-		const step = Math.max(1, Math.floor(ids.length / RECALL_SAMPLE));
-		const queries = ids.flatMap((id, i) => (i % step === 0 ? (this.#index.vector(id) ?? []) : [])).slice(0, RECALL_SAMPLE);
-		const pause = () => this.#pauseWhenDue();
-		const recall = await measureRecall(this.#index, { ids, vector: (id) => this.#index.vector(id), queries, pause });
-		this.#recallAt32 = ids.length === 0 ? null : recall;
-		this.#changedSinceRecall = 0;
-	}
-
-	async #saveWhereItPays(): Promise<void> {
-		const { snapshotFolder, logger = silentLogger } = this.#options;
-		if (!snapshotFolder || this.#changedSinceSave < Math.max(SAVE_NODES, this.#index.size * SAVE_SHARE)) return;
-		try {
-			await this.#index.save(snapshotFolder);
-			this.#changedSinceSave = 0;
-		} catch (error) {
-			logger.warn(`the vector index could not be saved to ${snapshotFolder}: ${messageOf(error)}`);
-		}
 	}
 }
