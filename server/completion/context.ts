@@ -16,7 +16,6 @@ import type { Snippet, SnippetSource } from '../retrieval/snippets.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
 import { selectEntities } from './entities.ts';
 import { createHeldContexts, type Held, type Place } from './held-contexts.ts';
-import { createKnownNames, type KnownNames } from './known-names.ts';
 import type { NameUses } from './name-uses.ts';
 import { createProjections } from './projections.ts';
 import type { Context } from './prompt.ts';
@@ -24,6 +23,11 @@ import type { CompletionRequest } from './types.ts';
 
 const SNIPPETS = 10;
 const CHUNKS: readonly NodeLevel[] = ['chunk'];
+/** Few texts have more; those are read again from farther away. */
+const USUAL_CHARS_PER_TOKEN = 5;
+const MOST_CHARS_PER_TOKEN = 8;
+/** Tokens behind a cut that may differ from those of the whole text. */
+const CUT_TOKENS = 32;
 
 export interface GatheredContext extends Context {
 	nodes: RetrievedNode[];
@@ -73,8 +77,6 @@ export interface ContextGatherer {
 export function createContextGatherer({ models, layout, now }: ContextOptions): ContextGatherer {
 	const held = createHeldContexts<GatheredContext>();
 	const projections = createProjections();
-	/** Of each folder. */
-	const knownNames = new WeakMap<NameUses, KnownNames>();
 	const nothing = (...notes: string[]): GatheredContext => ({ nodes: [], notes, timingsMs: { embed: 0, retrieve: 0, project: 0 } });
 
 	/** What is held for the place, if anything: undefined asks for a new context. */
@@ -110,12 +112,6 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 		return { query: vector, context };
 	};
 
-	const knownIn = (names: NameUses): KnownNames => {
-		const known = knownNames.get(names) ?? createKnownNames();
-		knownNames.set(names, known);
-		return known;
-	};
-
 	const entitiesOf = (
 		{ request, prefix, visibleText, names }: ContextQuery,
 		view: WorkspaceView,
@@ -129,7 +125,7 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 			path: request.path,
 			files: view,
 			names,
-			known: names && knownIn(names),
+			known: names?.known,
 			tokenizer: models.tokenizer,
 			maxTokens: layout.entities.max - layout.entities.before.length,
 			separator: layout.entities.separator ?? ' ',
@@ -182,7 +178,14 @@ export function createContextGatherer({ models, layout, now }: ContextOptions): 
 
 /** Embeds the last tokens that the embedder can read of the text before the cursor: `[dimension]`, L2 norm 1. */
 function embedQuery(prefix: string, embedder: Embedder, tokenizer: Tokenizer): Promise<Float32Array> {
-	return embedder.embedQuery(tokenizer.encode(prefix.slice(-embedder.maxTokens * 8)));
+	return embedder.embedQuery(lastTokens(prefix, embedder.maxTokens, tokenizer));
+}
+
+/** The text's last tokens, at least `n` of them where it has as many. What stands far before them is not tokenised. */
+export function lastTokens(text: string, n: number, tokenizer: Pick<Tokenizer, 'encode'>): number[] {
+	const ids = tokenizer.encode(text.slice(-n * USUAL_CHARS_PER_TOKEN));
+	const isCut = text.length > n * USUAL_CHARS_PER_TOKEN;
+	return isCut && ids.length < n + CUT_TOKENS ? tokenizer.encode(text.slice(-n * MOST_CHARS_PER_TOKEN)) : ids;
 }
 
 function snippetOf({ node, text }: Snippet): { path: string; text: string } {

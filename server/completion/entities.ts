@@ -12,8 +12,9 @@
 import type { RetrievedNode } from 'hef-shared';
 import type { Tokenizer } from '../inference/types.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
+import type { FileRecord } from '../store/types.ts';
 import { importedFiles, importedNames } from './imports.ts';
-import { type BareName, createKnownNames, type KnownName, type KnownNames, partsOf } from './known-names.ts';
+import { type BareName, createKnownNames, type KnownName, type KnownNames } from './known-names.ts';
 import type { NameUses } from './name-uses.ts';
 
 export interface EntityOptions {
@@ -26,7 +27,7 @@ export interface EntityOptions {
 	path: string;
 	files: Pick<WorkspaceView, 'file' | 'filesOfModule' | 'filesBeside'>;
 	/** How often the repository uses names; without, all count alike. */
-	names?: Pick<NameUses, 'version' | 'uses' | 'definers' | 'common' | 'membersOf'> | undefined;
+	names?: Pick<NameUses, 'version' | 'uses' | 'definers' | 'common' | 'definitionsOf' | 'membersOf'> | undefined;
 	/** Kept from one call to the next with the same names, tokenizer and separator, saves most of the work. */
 	known?: KnownNames | undefined;
 	tokenizer: Pick<Tokenizer, 'count'>;
@@ -89,7 +90,7 @@ function* inOrder(
 
 /** Definitions that the prompt does not show, best first. */
 function ranked(options: EntityOptions & { known: KnownNames }, shown: ReadonlySet<string>, imported: readonly string[]): BareName[] {
-	const likeness = likenessTo(options.prefix.slice(-NEAR_CHARS));
+	const likeness = likenessTo(options.prefix.slice(-NEAR_CHARS), options.known);
 	const ranking = options.known.begin();
 	const found: BareName[] = [];
 	offerCandidates(options, shown, imported, ({ bare, isMember }, place) => {
@@ -113,7 +114,7 @@ function ranked(options: EntityOptions & { known: KnownNames }, shown: ReadonlyS
 function worthOf(bare: BareName, names: EntityOptions['names']): number {
 	if (!names) return 0;
 	if (bare.worthOf !== names.version) {
-		bare.worth = USES * logOf(names.uses(bare.text)) - DEFINERS * logOf(names.definers(bare.text));
+		bare.worth = USES * logOf(names.uses(bare)) - DEFINERS * logOf(names.definers(bare));
 		bare.worthOf = names.version;
 	}
 	return bare.worth;
@@ -132,12 +133,33 @@ function offerCandidates(
 	offer: Offer,
 ): void {
 	const inPrompt = new Set([...shown, ...imported]);
+	/** A record that the index has to be asked for takes a hundred times as long. */
 	const definitions = (of: string): readonly KnownName[] => {
+		const listed = names?.definitionsOf(of);
+		if (listed) return known.names(listed);
 		const record = files.file(of);
 		return record ? known.definitionsOf(record) : [];
 	};
+	const offerFile = (of: string, placeOf: (name: KnownName) => keyof typeof PLACE) => {
+		const defined = definitions(of);
+		for (let i = 0; i < Math.min(defined.length, MAX_PER_FILE); i++) {
+			const name = defined[i] as KnownName;
+			offer(name, placeOf(name));
+		}
+	};
+	const offerInside = (node: RetrievedNode, defined: FileRecord['entities']) => {
+		const listed = names?.definitionsOf(node.path) ?? NO_NAMES;
+		const inOrder = known.names(listed);
+		let left = MAX_PER_NODE;
+		for (const [i, { name, line }] of defined.entries()) {
+			if (line < node.startLine || line > node.endLine) continue;
+			// To look a spelling up takes longer than to see that the list has it too.
+			offer(listed[i] === name ? (inOrder[i] as KnownName) : known.name(name), 'retrieved');
+			if (--left === 0) break;
+		}
+	};
 	for (const file of importedFiles(prefix, path, (module) => files.filesOfModule(module))) {
-		for (const name of definitions(file).slice(0, MAX_PER_FILE)) offer(name, inPrompt.has(name.owner) ? 'member' : 'imported');
+		offerFile(file, ({ owner }) => (inPrompt.has(owner) ? 'member' : 'imported'));
 	}
 	for (const owner of names ? shown : []) {
 		let left = MAX_PER_FILE;
@@ -148,18 +170,10 @@ function offerCandidates(
 	}
 	for (const node of nodes) {
 		if ((node.level !== 'chunk' && node.level !== 'file') || node.path === path) continue;
-		const lines = files.file(node.path)?.entities ?? [];
-		const inside = definitions(node.path).filter((_, i) => isInside(lines[i], node));
-		for (const name of inside.slice(0, MAX_PER_NODE)) offer(name, 'retrieved');
+		offerInside(node, files.file(node.path)?.entities ?? []);
 	}
-	for (const neighbour of neighbours(path, files.filesBeside(path))) {
-		for (const name of definitions(neighbour).slice(0, MAX_PER_FILE)) offer(name, 'nearby');
-	}
+	for (const neighbour of neighbours(path, files.filesBeside(path))) offerFile(neighbour, () => 'nearby');
 	for (const name of known.names(names?.common() ?? NO_NAMES)) offer(name, 'anywhere');
-}
-
-function isInside(definition: { line: number } | undefined, { startLine, endLine }: RetrievedNode): boolean {
-	return definition !== undefined && definition.line >= startLine && definition.line <= endLine;
 }
 
 function* neighbours(path: string, files: Iterable<string>): Iterable<string> {
@@ -172,13 +186,13 @@ function* neighbours(path: string, files: Iterable<string>): Iterable<string> {
 }
 
 /** How much a name resembles the words of a text, the last ones most: 0–1. Names are compared by their parts. */
-function likenessTo(text: string): (name: BareName) => number {
+function likenessTo(text: string, known: KnownNames): (name: BareName) => number {
 	const words = text.match(WORD) ?? [];
-	const nearness = new Map<string, number>();
-	for (const [i, word] of words.entries()) for (const part of partsOf(word)) nearness.set(part, (i + 1) / words.length);
-	return (name) => {
-		name.parts ??= partsOf(name.text);
-		const { parts } = name;
-		return parts.reduce((sum, part) => sum + (nearness.get(part) ?? 0), 0) / (parts.length + 0.5);
+	const nearness = new Map<number, number>();
+	for (const [i, word] of words.entries()) for (const part of known.partsOf(word)) nearness.set(part, (i + 1) / words.length);
+	return ({ parts }) => {
+		let sum = 0;
+		for (const part of parts) sum += nearness.get(part) ?? 0;
+		return sum / (parts.length + 0.5);
 	};
 }

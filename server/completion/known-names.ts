@@ -19,7 +19,9 @@ export interface KnownName {
 /** The last part of a name: one object for each spelling. What is undefined was not asked for yet. */
 export interface BareName {
 	readonly text: string;
-	parts: readonly string[] | undefined;
+	/** {@link hashOf} the text. */
+	readonly hash: number;
+	readonly parts: readonly number[];
 	/** What it is worth by itself, and the version of the counts that say so. */
 	worth: number;
 	worthOf: number | undefined;
@@ -32,9 +34,13 @@ export interface BareName {
 }
 
 export interface KnownNames {
+	/** Whether there is room for names that no ranking has asked for. */
+	readonly hasRoom: boolean;
 	/** Number of a new ranking, in which equal spellings are one object. The one before must have ended. */
 	begin(): number;
 	name(name: string): KnownName;
+	/** {@link partsOf} a word. */
+	partsOf(word: string): readonly number[];
 	/** Those of a list that never changes. */
 	names(list: readonly string[]): readonly KnownName[];
 	/** Those of a file's definitions, in file order. */
@@ -43,6 +49,8 @@ export interface KnownNames {
 
 /** Spellings that are kept from one ranking to the next, some 200 bytes each. */
 const NAMES_KEPT = 10_000;
+/** Of these, what may be kept before a ranking asks. */
+const AHEAD_SHARE = 0.75;
 
 export function createKnownNames(): KnownNames {
 	const names = new Map<string, KnownName>();
@@ -53,7 +61,7 @@ export function createKnownNames(): KnownNames {
 	const bareOf = (text: string): BareName => {
 		const known = bares.get(text);
 		if (known) return known;
-		const facts = { parts: undefined, worth: 0, worthOf: undefined, tokens: undefined };
+		const facts = { hash: hashOf(text), parts: partsOf(text), worth: 0, worthOf: undefined, tokens: undefined };
 		const bare = { text, ...facts, ranking: 0, isMember: false, place: 0, merit: 0 };
 		bares.set(text, bare);
 		return bare;
@@ -73,6 +81,9 @@ export function createKnownNames(): KnownNames {
 	};
 
 	return {
+		get hasRoom() {
+			return names.size < NAMES_KEPT * AHEAD_SHARE;
+		},
 		begin() {
 			if (names.size > NAMES_KEPT) {
 				names.clear();
@@ -82,6 +93,7 @@ export function createKnownNames(): KnownNames {
 			return ++ranking;
 		},
 		name: nameOf,
+		partsOf: (word) => bares.get(word)?.parts ?? partsOf(word),
 		names: (list) => listed(list, () => list),
 		definitionsOf: (record) => listed(record, () => record.entities.map(({ name }) => name)),
 	};
@@ -97,7 +109,22 @@ export function ownerOf(name: string): string {
 	return lastPart(name.slice(0, Math.max(0, name.lastIndexOf('.'))));
 }
 
-/** `parseJSONBody` and `parse_json_body` are made of the same parts; short ones say nothing. */
-export function partsOf(name: string): string[] {
-	return (name.match(/\p{Lu}?\p{Ll}{2,}|\p{Lu}{3,}/gu) ?? []).map((part) => part.toLowerCase()).filter((part) => part.length > 2);
+/**
+ * `parseJSONBody` and `parse_json_body` are made of the same parts; short ones say nothing. Parts are told apart by hashes of 30 bits,
+ * which take no memory of their own.
+ */
+export function partsOf(name: string): number[] {
+	const parts: number[] = [];
+	for (const part of name.match(/\p{Lu}?\p{Ll}{2,}|\p{Lu}{3,}/gu) ?? []) {
+		const lower = part.toLowerCase();
+		if (lower.length > 2) parts.push(hashOf(lower) >>> 2);
+	}
+	return parts;
+}
+
+/** FNV-1a over UTF-16 units. */
+export function hashOf(name: string): number {
+	let hash = 0x811c9dc5;
+	for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
+	return hash >>> 0;
 }

@@ -5,7 +5,7 @@
  * Guarantees: a file that changed replaces what it counted for; memory is bounded by the file limit (some 500 bytes a file).
  * Deliberately lacks: scopes. A name is its spelling, counted by a 32-bit hash.
  */
-import { lastPart, ownerOf } from './known-names.ts';
+import { type BareName, createKnownNames, hashOf, type KnownNames, lastPart, ownerOf } from './known-names.ts';
 
 export interface NameUses {
 	/** Grows whenever counts may have changed. */
@@ -13,9 +13,13 @@ export interface NameUses {
 	/** Counts a file's words in place of those it had. Without a text the file is forgotten. */
 	put(path: string, text: string | undefined, definitions?: readonly string[]): void;
 	/** Files that use the name. */
-	uses(name: string): number;
+	uses(name: string | BareName): number;
 	/** Files that define the name. */
-	definers(name: string): number;
+	definers(name: string | BareName): number;
+	/** The definitions that a file was put with; undefined of a file that was not. */
+	definitionsOf(path: string): readonly string[] | undefined;
+	/** What ranking asks of names; of those that were put, worked out before it asks. */
+	readonly known: KnownNames;
 	/** Members and fields of all classes of that name, but those in one file. */
 	membersOf(owner: string, except: string): Iterable<string>;
 	/**
@@ -42,6 +46,7 @@ export function createNameUses(): NameUses {
 	const defined = new Map<number, number>();
 	/** Files that define members of a class, by the class's name. */
 	const owners = new Map<string, Set<string>>();
+	const known = createKnownNames();
 	let common: readonly string[] = [];
 	let changed = 0;
 	let version = 0;
@@ -64,9 +69,10 @@ export function createNameUses(): NameUses {
 			if (paths?.size === 0) owners.delete(owner);
 		}
 	};
-	const uses = (name: string) => counts.get(hashOf(name)) ?? 0;
+	const uses = (name: string | BareName) => counts.get(keyOf(name)) ?? 0;
 
 	return {
+		known,
 		get version() {
 			return version;
 		},
@@ -85,9 +91,11 @@ export function createNameUses(): NameUses {
 			files.set(path, file);
 			count(file, 1);
 			own(path, file);
+			if (known.hasRoom) known.names(definitions);
 		},
 		uses,
-		definers: (name) => defined.get(hashOf(name)) ?? 0,
+		definers: (name) => defined.get(keyOf(name)) ?? 0,
+		definitionsOf: (path) => files.get(path)?.definitions,
 		*membersOf(owner, except) {
 			for (const path of owners.get(owner) ?? []) {
 				if (path === except) continue;
@@ -117,9 +125,6 @@ function add(counts: Map<number, number>, key: number, change: 1 | -1): void {
 	else counts.delete(key);
 }
 
-/** FNV-1a over UTF-16 units. */
-function hashOf(name: string): number {
-	let hash = 0x811c9dc5;
-	for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
-	return hash >>> 0;
+function keyOf(name: string | BareName): number {
+	return typeof name === 'string' ? hashOf(name) : name.hash;
 }

@@ -113,9 +113,18 @@ async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
 	const project = async (nodes: readonly NodeId[]) => (await engineOf()).projectAhead(nodes, view);
 	const projecting = createProjecting({ view, project, pause: () => gate.idle(), logger });
 	folders.set(folder, { view, snippets: createSnippetSource({ view, read }), copies, names, projecting });
-	copies.follow('all');
-	projecting.follow();
+	follow({ copies, names, projecting }, 'all');
 	await closeView(before);
+}
+
+/** What a request would have to wait for is made in the background. */
+function follow({ copies, names, projecting }: Pick<OpenFolder, 'copies' | 'names' | 'projecting'>, paths: string[] | 'all'): void {
+	copies.follow(paths);
+	copies.settled().then(
+		() => names.common(),
+		() => {},
+	);
+	projecting.follow();
 }
 
 /** Closes the view of a folder that is no longer in the map, once no completion searches it any more. */
@@ -170,8 +179,7 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 		const open = folders.get(folder);
 		open?.snippets.invalidate(paths);
 		const applied = open?.view.apply(paths);
-		open?.copies.follow(paths);
-		open?.projecting.follow();
+		if (open) follow(open, paths);
 		await applied;
 	},
 	async complete(request, cancelFlag) {

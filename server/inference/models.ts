@@ -28,6 +28,8 @@ import type { Models, Projector } from './types.ts';
 /** How long the first completion may wait for a provider that `auto` tries: what cannot start in this time is no gain. */
 const AUTO_PROBE_MS = 10_000;
 const EXPLICIT_PROBE_MS = 60_000;
+/** `precision` of an embedder of one layer, whose keys and values are rows of tables. */
+const TABLES = 'tables';
 /** Texts in one embedder run where batches pay. */
 const GPU_BATCH = 8;
 
@@ -74,13 +76,17 @@ export async function createModels(bundle: Bundle, options: ModelsOptions): Prom
 	const openModel = (file: string, state: ProviderState): Promise<ModelSession> =>
 		keep(() => openWithFallback({ state, open: (name) => open({ path: bundle.path(file), provider: name, threads }) }));
 	/** For models so small that the way to a GPU and back takes longer than the run. */
-	const openOnCpu = (file: string): Promise<ModelSession> => keep(() => open({ path: bundle.path(file), provider: 'cpu', threads }));
+	const openOnCpu = (file: string, nThreads = threads): Promise<ModelSession> =>
+		keep(() => open({ path: bundle.path(file), provider: 'cpu', threads: nThreads }));
+	/** For models that look rows up: to wake a second thread takes longer than what it would do. */
+	const openTables = (file: string): Promise<ModelSession> => openOnCpu(file, 1);
 
 	const embedder = singleFlight(async () => {
 		const state = await provider.chosen();
 		// It reads a text in one run, longer than WebGPU is right about (`pieceSizeOn`); a vector that is off would be stored.
 		const onGpu = state.name !== 'cpu' && state.name !== 'webgpu';
-		const session = onGpu ? await openModel(manifest.embedder.file, state) : await openOnCpu(manifest.embedder.file);
+		const { file, precision } = manifest.embedder;
+		const session = onGpu ? await openModel(file, state) : await (precision === TABLES ? openTables : openOnCpu)(file);
 		return createEmbedder({ session, entry: manifest.embedder, batchSize: onGpu ? GPU_BATCH : 1 });
 	});
 	const fuser = singleFlight(async () => {
@@ -90,7 +96,7 @@ export async function createModels(bundle: Bundle, options: ModelsOptions): Prom
 	const generator = singleFlight(async () => {
 		const state = await provider.chosen();
 		const session = await openModel(manifest.generator.file, state);
-		const tokenEmbedding = createTokenEmbedding(await openOnCpu(manifest.tokenEmbedding.file));
+		const tokenEmbedding = createTokenEmbedding(await openTables(manifest.tokenEmbedding.file));
 		const { generator: entry, prompt } = manifest;
 		return createGenerator({ session, tokenEmbedding, entry, pieceSize: () => pieceSizeOn(state.name), retyped: retypedPositions(prompt) });
 	});

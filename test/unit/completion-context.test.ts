@@ -1,6 +1,7 @@
 import type { RetrievedNode } from 'hef-shared';
 import { describe, expect, test } from 'vitest';
 import type { NodeId } from '../../server/base/ids.ts';
+import { lastTokens } from '../../server/completion/context.ts';
 import { selectEntities } from '../../server/completion/entities.ts';
 import { importedFiles, importedNames } from '../../server/completion/imports.ts';
 import { createNameUses, type NameUses } from '../../server/completion/name-uses.ts';
@@ -11,6 +12,8 @@ import { PathIndex } from '../../server/retrieval/path-index.ts';
 import { retrieve, type SearchableView } from '../../server/retrieval/retriever.ts';
 import type { FileRecord } from '../../server/store/types.ts';
 import { createByteTokenizer } from '../support/byte-tokenizer.ts';
+import { createRandom } from '../support/random.ts';
+import { openModels, shippedBundleFolder } from '../support/tiny-bundle.ts';
 
 const tokenizer = createByteTokenizer();
 const layout = {
@@ -134,6 +137,21 @@ describe('entities', () => {
 		expect(select("import './store'\nopenDoor(")[0]).toBe('openStore');
 	});
 
+	test('the index is asked for no file that has its names counted', () => {
+		const names = createNameUses();
+		for (const [path, { entities }] of records) {
+			const defined = entities.map(({ name }) => name);
+			names.put(path, defined.join(' '), defined);
+		}
+		const asked: string[] = [];
+		const watched = { ...files, file: (path: string) => asked.push(path) && records.get(path) };
+		const prefix = "import { Store } from './store.js';\n";
+		const options = { nodes: [node('src/deep/store.ts', 0, 0)], visible: '', maxTokens: 64, prefix, path: 'src/open.ts', names };
+		const list = selectEntities({ ...options, files: watched, tokenizer, separator: ' ' });
+		expect(list).toEqual(expect.arrayContaining(['Store', 'get', 'openStore', 'DeepStore', 'clamp', 'noise']));
+		expect(asked).toEqual(['src/deep/store.ts']);
+	});
+
 	test('the budget counts whole names', () => {
 		expect(select("import './store'", { maxTokens: 19 })).toEqual(['Store', 'openStore']);
 	});
@@ -195,6 +213,34 @@ describe('name uses', () => {
 		expect(names.common()[0]).toBe('used0');
 		for (let i = 0; i < 30; i++) names.put(`${i}`, 'used2', ['used2']);
 		expect(names.common()).toEqual(['used2']);
+	});
+});
+
+describe('the last tokens of a text', () => {
+	const textOf = (words: readonly string[], length: number) => {
+		const random = createRandom(length);
+		let text = '';
+		while (text.length < length) text += `${random.pick(words)}${random.below(9) ? ' ' : '\n\t\t'}`;
+		return text;
+	};
+	test.each([
+		['shorter than the window', ['a', 'bc', 'def'], 100],
+		['of short words', ['a', 'bc', 'def', '+=', 'x1'], 20_000],
+		['of long words that are a token each', ['function', 'return', 'string', 'export', 'import'], 20_000],
+	])('are those of the whole text: %s', async (_, words, length) => {
+		const text = textOf(words, length);
+		const { tokenizer } = await openModels(shippedBundleFolder);
+		let nRead = 0;
+		const encode = (part: string) => {
+			nRead += part.length;
+			return tokenizer.encode(part);
+		};
+		for (let end = text.length; end > Math.max(0, text.length - 200); end -= 7) {
+			nRead = 0;
+			const prefix = text.slice(0, end);
+			expect(lastTokens(prefix, 64, { encode }).slice(-64)).toEqual(tokenizer.encode(prefix).slice(-64));
+			expect(nRead).toBeLessThanOrEqual(64 * 13);
+		}
 	});
 });
 

@@ -2,7 +2,8 @@
 import { Tensor } from 'onnxruntime-node';
 import { expect, test } from 'vitest';
 import { createEmbedder } from '../../server/inference/embedder.ts';
-import type { Feeds } from '../../server/inference/session.ts';
+import type { Feeds, SessionOptions } from '../../server/inference/session.ts';
+import { copyTinyBundle, editManifest, openModels } from '../support/tiny-bundle.ts';
 
 function recording() {
 	const fed: number[][] = [];
@@ -34,4 +35,22 @@ test('a query keeps its end and gets the query marks', async () => {
 	const vector = await createEmbedder({ session, entry, batchSize: 1 }).embedQuery([1, 2, 3, 4]);
 	expect(vector).toHaveLength(2);
 	expect(fed).toEqual([[7, 2, 3, 4, 8]]);
+});
+
+test.each([
+	['tables', 1],
+	['int8', 2],
+])('an embedder of precision %s runs on %i of two threads', async (precision, nThreads) => {
+	await using copy = await copyTinyBundle();
+	await editManifest(copy.folder, (manifest) => {
+		manifest.embedder.precision = precision;
+	});
+	const opened: SessionOptions[] = [];
+	const open = async (options: SessionOptions) => {
+		opened.push(options);
+		return recording().session;
+	};
+	const models = await openModels(copy.folder, { threads: 2, open });
+	await models.embedder();
+	expect(opened.map(({ threads }) => threads)).toEqual([nThreads]);
 });
