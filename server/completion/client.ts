@@ -19,6 +19,9 @@ import type {
 import { type CompletionMetrics, createCompletionMetrics } from './metrics.ts';
 import type { CompletionRequest } from './types.ts';
 
+/** A request makes a few megabytes of new objects. */
+const YOUNG_MB = 24;
+
 export interface CompletionClient {
 	warmUp(): Promise<WarmUpReport>;
 	/** Where models run. Tries what this machine has, once. */
@@ -62,6 +65,7 @@ export function createCompletionClient(options: CompletionClientOptions): Comple
 		name: 'completion',
 		url: new URL('../workers/completion.cjs', import.meta.url),
 		workerData,
+		youngMb: YOUNG_MB,
 		handlers: { log: (level, message) => logger[level](message) },
 		logger,
 		died,

@@ -4,6 +4,9 @@ import { startWorker } from '../base/worker-client.ts';
 import type { Local, Remote } from '../base/worker-rpc.ts';
 import type { IndexingEvents, IndexingHost, IndexingWorkerData, IndexingWorkerMethods } from './messages.ts';
 
+/** What a file leaves behind is gone before the next one is read. */
+const YOUNG_MB = 12;
+
 export type IndexingClient = Remote<IndexingWorkerMethods>;
 
 export interface IndexingClientOptions extends IndexingWorkerData {
@@ -20,6 +23,7 @@ export function createIndexingClient(options: IndexingClientOptions): IndexingCl
 		name: 'indexing',
 		url: new URL('../workers/indexing.cjs', import.meta.url),
 		workerData,
+		youngMb: YOUNG_MB,
 		handlers: { ...events, ...host, log: (level, message) => logger[level](message) },
 		logger,
 		died,

@@ -9,21 +9,23 @@ interface Methods {
 	echo(text: string): string;
 	crash(): void;
 	leave(): void;
+	youngMb(): number;
 	dispose(): void;
 }
 
 const WORKER = `
-import { parentPort } from 'node:worker_threads';
+import { parentPort, resourceLimits } from 'node:worker_threads';
 parentPort.on('message', ({ id, method, args }) => {
 	if (method === 'crash') throw new Error('out of luck');
 	if (method === 'leave') process.exit(0);
-	parentPort.postMessage({ kind: 'result', id, value: args[0] });
+	const value = method === 'youngMb' ? resourceLimits.maxYoungGenerationSizeMb : args[0];
+	parentPort.postMessage({ kind: 'result', id, value });
 });`;
 
-function start() {
+function start(options: { youngMb?: number } = {}) {
 	const died = vi.fn<(message: string) => void>();
 	const url = new URL(`data:text/javascript,${encodeURIComponent(WORKER)}`);
-	const worker = startWorker<object, Methods, object>({ name: 'test', url, workerData: {}, handlers: {}, logger: silentLogger, died });
+	const worker = startWorker<object, Methods, object>({ name: 'test', url, workerData: {}, handlers: {}, logger: silentLogger, died, ...options });
 	onTestFinished(() => worker.dispose());
 	return { ...worker, died };
 }
@@ -54,4 +56,8 @@ test('a result that cannot cross to the other thread is a failure of its call', 
 	connect<{ bad(): unknown }, object, object>(port1, { bad: () => () => {} });
 	const { remote } = connect<object, { bad(): unknown }, object>(port2, {});
 	await expect(remote.bad()).rejects.toThrow('could not be cloned');
+});
+
+test('a worker has as much room for new objects as it is given', async () => {
+	expect(await start({ youngMb: 12 }).remote.youngMb()).toBe(12);
 });
