@@ -12,7 +12,6 @@
 import type { RetrievedNode } from 'hef-shared';
 import type { Tokenizer } from '../inference/types.ts';
 import type { WorkspaceView } from '../retrieval/view.ts';
-import type { FileRecord } from '../store/types.ts';
 import { importedFiles, importedNames } from './imports.ts';
 import { type BareName, createKnownNames, type KnownName, type KnownNames } from './known-names.ts';
 import type { NameUses } from './name-uses.ts';
@@ -133,13 +132,15 @@ function offerCandidates(
 	offer: Offer,
 ): void {
 	const inPrompt = new Set([...shown, ...imported]);
-	/** A record that the index has to be asked for takes a hundred times as long. */
+	/** A record takes a hundred times as long: the store has to be read for it. */
 	const definitions = (of: string): readonly KnownName[] => {
-		const listed = names?.definitionsOf(of);
+		const listed = names?.definitionsOf(of)?.definitions;
 		if (listed) return known.names(listed);
 		const record = files.file(of);
 		return record ? known.definitionsOf(record) : [];
 	};
+	const linesOf = (of: string): ArrayLike<number> =>
+		names?.definitionsOf(of)?.lines ?? files.file(of)?.entities.map(({ line }) => line) ?? [];
 	const offerFile = (of: string, placeOf: (name: KnownName) => keyof typeof PLACE) => {
 		const defined = definitions(of);
 		for (let i = 0; i < Math.min(defined.length, MAX_PER_FILE); i++) {
@@ -147,15 +148,14 @@ function offerCandidates(
 			offer(name, placeOf(name));
 		}
 	};
-	const offerInside = (node: RetrievedNode, defined: FileRecord['entities']) => {
-		const listed = names?.definitionsOf(node.path) ?? NO_NAMES;
-		const inOrder = known.names(listed);
+	const offerInside = ({ path: of, startLine, endLine }: RetrievedNode) => {
+		const [defined, lines] = [definitions(of), linesOf(of)];
 		let left = MAX_PER_NODE;
-		for (const [i, { name, line }] of defined.entries()) {
-			if (line < node.startLine || line > node.endLine) continue;
-			// To look a spelling up takes longer than to see that the list has it too.
-			offer(listed[i] === name ? (inOrder[i] as KnownName) : known.name(name), 'retrieved');
-			if (--left === 0) break;
+		for (let i = 0; i < defined.length && left > 0; i++) {
+			const line = lines[i] as number;
+			if (line < startLine || line > endLine) continue;
+			offer(defined[i] as KnownName, 'retrieved');
+			left--;
 		}
 	};
 	for (const file of importedFiles(prefix, path, (module) => files.filesOfModule(module))) {
@@ -170,7 +170,7 @@ function offerCandidates(
 	}
 	for (const node of nodes) {
 		if ((node.level !== 'chunk' && node.level !== 'file') || node.path === path) continue;
-		offerInside(node, files.file(node.path)?.entities ?? []);
+		offerInside(node);
 	}
 	for (const neighbour of neighbours(path, files.filesBeside(path))) offerFile(neighbour, () => 'nearby');
 	for (const name of known.names(names?.common() ?? NO_NAMES)) offer(name, 'anywhere');

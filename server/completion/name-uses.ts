@@ -10,14 +10,17 @@ import { type BareName, createKnownNames, hashOf, type KnownNames, lastPart, own
 export interface NameUses {
 	/** Grows whenever counts may have changed. */
 	readonly version: number;
-	/** Counts a file's words in place of those it had. Without a text the file is forgotten. */
-	put(path: string, text: string | undefined, definitions?: readonly string[]): void;
+	/**
+	 * Counts a file's words in place of those it had. Without a text the file is forgotten.
+	 * @param lines of the definitions, zero-based
+	 */
+	put(path: string, text: string | undefined, definitions?: readonly string[], lines?: readonly number[]): void;
 	/** Files that use the name. */
 	uses(name: string | BareName): number;
 	/** Files that define the name. */
 	definers(name: string | BareName): number;
-	/** The definitions that a file was put with; undefined of a file that was not. */
-	definitionsOf(path: string): readonly string[] | undefined;
+	/** The definitions that a file was put with, and their lines where it was told; undefined of a file that was not put. */
+	definitionsOf(path: string): { readonly definitions: readonly string[]; readonly lines?: Uint32Array | undefined } | undefined;
 	/** What ranking asks of names; of those that were put, worked out before it asks. */
 	readonly known: KnownNames;
 	/** Members and fields of all classes of that name, but those in one file. */
@@ -38,6 +41,7 @@ const STALE_SHARE = 0.1;
 interface CountedFile {
 	words: Uint32Array;
 	definitions: readonly string[];
+	lines: Uint32Array | undefined;
 }
 
 export function createNameUses(): NameUses {
@@ -76,7 +80,7 @@ export function createNameUses(): NameUses {
 		get version() {
 			return version;
 		},
-		put(path, text, definitions = []) {
+		put(path, text, definitions = [], lines) {
 			const before = files.get(path);
 			if (before) {
 				count(before, -1);
@@ -87,7 +91,7 @@ export function createNameUses(): NameUses {
 			version++;
 			if (text === undefined || files.size >= MAX_FILES) return;
 			const words = new Set(text.slice(0, MAX_CHARS).match(/[\p{L}_$][\p{L}\p{N}_$]+/gu));
-			const file = { words: Uint32Array.from(words, hashOf), definitions };
+			const file = { words: Uint32Array.from(words, hashOf), definitions, lines: lines && Uint32Array.from(lines) };
 			files.set(path, file);
 			count(file, 1);
 			own(path, file);
@@ -95,7 +99,7 @@ export function createNameUses(): NameUses {
 		},
 		uses,
 		definers: (name) => defined.get(keyOf(name)) ?? 0,
-		definitionsOf: (path) => files.get(path)?.definitions,
+		definitionsOf: (path) => files.get(path),
 		*membersOf(owner, except) {
 			for (const path of owners.get(owner) ?? []) {
 				if (path === except) continue;

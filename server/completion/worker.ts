@@ -101,12 +101,15 @@ async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
 		view,
 		read,
 		tokenizer: data.copy ? singleFlight(async () => createBlockTokenizer((await loaded()).models.tokenizer)) : undefined,
-		observe: (path, text) =>
+		observe(path, text) {
+			const entities = view.file(path)?.entities ?? [];
 			names.put(
 				path,
 				text,
-				(view.file(path)?.entities ?? []).map(({ name }) => name),
-			),
+				entities.map(({ name }) => name),
+				entities.map(({ line }) => line),
+			);
+		},
 		pause: () => gate.idle(),
 		logger,
 	});

@@ -141,15 +141,22 @@ describe('entities', () => {
 		const names = createNameUses();
 		for (const [path, { entities }] of records) {
 			const defined = entities.map(({ name }) => name);
-			names.put(path, defined.join(' '), defined);
+			names.put(
+				path,
+				defined.join(' '),
+				defined,
+				entities.map(({ line }) => line),
+			);
 		}
 		const asked: string[] = [];
 		const watched = { ...files, file: (path: string) => asked.push(path) && records.get(path) };
 		const prefix = "import { Store } from './store.js';\n";
-		const options = { nodes: [node('src/deep/store.ts', 0, 0)], visible: '', maxTokens: 64, prefix, path: 'src/open.ts', names };
-		const list = selectEntities({ ...options, files: watched, tokenizer, separator: ' ' });
-		expect(list).toEqual(expect.arrayContaining(['Store', 'get', 'openStore', 'DeepStore', 'clamp', 'noise']));
-		expect(asked).toEqual(['src/deep/store.ts']);
+		const options = { nodes: [node('lib/far.ts', 1, 1)], visible: '', maxTokens: 64, prefix, path: 'src/open.ts', names };
+		const known = names.known;
+		names.put('lib/far.ts', '', ['above', 'inside', 'below'], [0, 1, 2]);
+		const list = selectEntities({ ...options, known, files: watched, tokenizer, separator: ' ' });
+		expect(list.slice(0, 4)).toEqual(['Store', 'get', 'openStore', 'inside']);
+		expect(asked).toEqual([]);
 	});
 
 	test('the budget counts whole names', () => {

@@ -25,7 +25,15 @@ parentPort.on('message', ({ id, method, args }) => {
 function start(options: { youngMb?: number } = {}) {
 	const died = vi.fn<(message: string) => void>();
 	const url = new URL(`data:text/javascript,${encodeURIComponent(WORKER)}`);
-	const worker = startWorker<object, Methods, object>({ name: 'test', url, workerData: {}, handlers: {}, logger: silentLogger, died, ...options });
+	const worker = startWorker<object, Methods, object>({
+		name: 'test',
+		url,
+		workerData: {},
+		handlers: {},
+		logger: silentLogger,
+		died,
+		...options,
+	});
 	onTestFinished(() => worker.dispose());
 	return { ...worker, died };
 }
