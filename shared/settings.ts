@@ -39,6 +39,9 @@ interface SettingSchema {
 	additionalProperties?: { type: 'boolean' };
 	minimum?: number;
 	maximum?: number;
+	pattern?: string;
+	/** What a value is that the pattern takes. */
+	patternErrorMessage?: string;
 	default: unknown;
 	description: string;
 }
@@ -56,7 +59,8 @@ export const SETTINGS_SCHEMA = {
 	bundle: {
 		type: 'string',
 		default: '',
-		description: 'Folder of the model bundle, or the name of one that ships with the server. Empty: the default bundle.',
+		description:
+			'Folder of the model bundle (~ is your home folder), or the name of one that ships with the server. Empty: the default bundle.',
 	},
 	executionProvider: {
 		type: 'string',
@@ -64,7 +68,13 @@ export const SETTINGS_SCHEMA = {
 		default: 'auto',
 		description: 'Where models run. auto takes the first that works, and the CPU last.',
 	},
-	cacheFolder: { type: 'string', default: '', description: "Folder of the index. Empty: the user's cache folder." },
+	cacheFolder: {
+		type: 'string',
+		pattern: '^(~|(~?|[A-Za-z]:)[/\\\\].*)?$',
+		patternErrorMessage: 'expected an absolute path, or one that begins with ~/',
+		default: '',
+		description: "Folder of the index: an absolute path, ~ is your home folder. Empty: the user's cache folder.",
+	},
 	cacheBudgetBytes: {
 		type: 'integer',
 		minimum: 0,
@@ -154,9 +164,13 @@ const NOT_OURS: readonly string[] = ['statusNotifications', 'serverPath', 'hef']
 /**
  * Settings from what an editor sent, and a sentence for each value that was refused and each name that is not known. A refused
  * or missing value takes its default, so a typing error in one setting costs that setting alone.
- * @param nameOf what the user calls a setting
+ * @param options.home the user's home folder, which a leading `~` of a path stands for
+ * @param options.nameOf what the user calls a setting; default: `hef.` and its key
  */
-export function parseSettings(input: unknown, nameOf = (key: string) => `hef.${key}`): { settings: Settings; problems: string[] } {
+export function parseSettings(
+	input: unknown,
+	{ home, nameOf = (key: string) => `hef.${key}` }: { home: string; nameOf?: (key: string) => string },
+): { settings: Settings; problems: string[] } {
 	const settings = defaultSettings();
 	const problems: string[] = [];
 	if (input === null || input === undefined) return { settings, problems };
@@ -172,7 +186,14 @@ export function parseSettings(input: unknown, nameOf = (key: string) => `hef.${k
 		if (problem) problems.push(`${nameOf(key)}: ${problem}, got ${JSON.stringify(value)}`);
 		else Object.assign(settings, { [key]: value });
 	}
+	settings.bundle = expandHome(settings.bundle, home);
+	settings.cacheFolder = expandHome(settings.cacheFolder, home);
 	return { settings, problems };
+}
+
+/** A path as people write it in a settings file, with `~` for the home folder. */
+export function expandHome(path: string, home: string): string {
+	return /^~(?=[/\\]|$)/.test(path) ? home + path.slice(1) : path;
 }
 
 /** The setting whose name takes the fewest edits, at most for half of the letters. */
@@ -214,6 +235,7 @@ function checkValue(schema: SettingSchema, value: unknown): string | undefined {
 		}
 		default:
 			if (typeof value !== schema.type) return `expected a ${schema.type}`;
+			if (schema.pattern !== undefined && !new RegExp(schema.pattern).test(value as string)) return schema.patternErrorMessage;
 			return schema.enum && !schema.enum.includes(value as string) ? `expected one of ${schema.enum.join(', ')}` : undefined;
 	}
 }

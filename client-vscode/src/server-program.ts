@@ -1,6 +1,8 @@
 /** Where the server is, and how to start it. Knows nothing of VS Code, so that a test can ask it. */
 import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
+import { expandHome } from 'hef-shared';
 
 const PROGRAM = join('server', 'bin', 'hef-language-server.js');
 
@@ -35,6 +37,8 @@ export function findProgram({ extensionFolder, serverPath, exists = existsSync }
  * @param cacheFolder the setting `hef.cacheFolder`; empty for the server's default
  */
 export function environmentOf(env: NodeJS.ProcessEnv, cacheFolder: string): NodeJS.ProcessEnv {
-	const compiled = cacheFolder && !env.NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE: join(cacheFolder, 'compiled') } : {};
+	const folder = expandHome(cacheFolder, homedir());
+	// A relative path is refused by the server too.
+	const compiled = isAbsolute(folder) && !env.NODE_COMPILE_CACHE ? { NODE_COMPILE_CACHE: join(folder, 'compiled') } : {};
 	return { MALLOC_TRIM_THRESHOLD_: '131072', ...env, ...compiled, ELECTRON_RUN_AS_NODE: '1' };
 }

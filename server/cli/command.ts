@@ -1,6 +1,8 @@
 /** What every command line command is made of. */
+import { homedir } from 'node:os';
+import { resolve } from 'node:path';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { EXECUTION_PROVIDERS, parseSettings, type Settings, type WorkspaceReport } from 'hef-shared';
+import { EXECUTION_PROVIDERS, expandHome, parseSettings, type Settings, type WorkspaceReport } from 'hef-shared';
 import { HefError } from '../base/errors.ts';
 import type { BareEngine } from '../completion/bare-engine.ts';
 import type { ImportedVectors } from '../indexing/import-vectors.ts';
@@ -89,15 +91,17 @@ export function parseCommandArguments(command: Command, args: string[]): ParsedA
 		);
 	}
 	const values = parsed.values as ParsedArguments['values'];
+	const home = homedir();
 	const given = {
-		cacheFolder: values.cache,
+		// A shell leaves the ~ of --cache=~/x to us.
+		cacheFolder: typeof values.cache === 'string' && values.cache !== '' ? resolve(expandHome(values.cache, home)) : values.cache,
 		bundle: values.bundle,
 		executionProvider: values['execution-provider'],
 		maxThreads: numberOf(values.threads),
 		trace: values.verbose ? 'verbose' : 'off',
 		minConfidence: 0,
 	};
-	const { settings, problems } = parseSettings(given, (key) => FLAGS[key] ?? `hef.${key}`);
+	const { settings, problems } = parseSettings(given, { home, nameOf: (key) => FLAGS[key] ?? `hef.${key}` });
 	if (problems.length > 0) throw new HefError('usage', problems.join('\n'));
 	return { positionals: parsed.positionals, values, settings };
 }

@@ -1,4 +1,5 @@
 /** Settings: from `initializationOptions`, pulled through `workspace/configuration`, and pushed. The editor's section wins. */
+import { homedir } from 'node:os';
 import { parseSettings } from 'hef-shared';
 import { DidChangeConfigurationNotification } from 'vscode-languageserver';
 import { messageOf } from '../base/errors.ts';
@@ -11,7 +12,7 @@ export function registerConfiguration(state: ServerState, initializationOptions:
 
 	const apply = async (section: unknown): Promise<void> => {
 		const fromEditor = typeof section === 'object' && section !== null ? section : {};
-		const { settings, problems } = parseSettings({ ...initializationOptions, ...fromEditor });
+		const { settings, problems } = parseSettings({ ...initializationOptions, ...fromEditor }, { home: homedir() });
 		for (const problem of problems) showWarning(connection, problem);
 		await session.configure(settings);
 	};

@@ -1,4 +1,6 @@
 /** The protocol as an editor sees it: a real client and the server over two streams, with fake services behind. */
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { COMMANDS, defaultSettings, FOCUS_NOTIFICATION, type StatusChangedParams, type StatusReport } from 'hef-shared';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
@@ -430,6 +432,35 @@ describe('settings', () => {
 		const message = `hef.${name}: expected a whole number, got ${value}`;
 		expect(await client.notification('window/showMessage')).toMatchObject({ message });
 		expect(fake.starts).toEqual([defaultSettings()]);
+	});
+
+	test('~ in a path is the home folder', async () => {
+		const { client, fake } = create();
+		client.settings = { cacheFolder: '~/cache', bundle: '~/bundle' };
+		await client.initialize();
+		expect(fake.starts).toMatchObject([{ cacheFolder: join(homedir(), 'cache'), bundle: join(homedir(), 'bundle') }]);
+		client.settings = { cacheFolder: '~', bundle: 'hef-nano' };
+		void client.connection.sendNotification('workspace/didChangeConfiguration', { settings: null });
+		await vi.waitFor(() => expect(fake.starts[1]).toMatchObject({ cacheFolder: homedir(), bundle: 'hef-nano' }));
+	});
+
+	test.each(['cache', './cache', '../cache', '~someone/cache', 'C:cache'])(
+		'the cache folder %s is refused: relative to what?',
+		async (cacheFolder) => {
+			const { client, fake } = create();
+			client.settings = { cacheFolder };
+			await client.initialize();
+			const message = `hef.cacheFolder: expected an absolute path, or one that begins with ~/, got "${cacheFolder}"`;
+			expect(await client.notification('window/showMessage')).toMatchObject({ message });
+			expect(fake.starts).toMatchObject([{ cacheFolder: '' }]);
+		},
+	);
+
+	test.each(['/c', 'C:\\c', 'c:/c', '\\\\server\\c'])('the cache folder %s is taken', async (cacheFolder) => {
+		const { client, fake } = create();
+		client.settings = { cacheFolder };
+		await client.initialize();
+		expect(fake.starts).toMatchObject([{ cacheFolder }]);
 	});
 
 	test('a name that is not known is reported with the nearest that is; what other programs are told is not', async () => {

@@ -1,6 +1,6 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { homedir, tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import type { CompletionReport, Settings, WorkspaceReport } from 'hef-shared';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HefError } from '../../server/base/errors.ts';
@@ -182,6 +182,12 @@ test('index prints the report, and the cache option reaches the services', async
 	expect(code).toBe(0);
 	expect(JSON.parse(out)).toEqual(workspaceReport);
 	expect(settings).toMatchObject([{ cacheFolder: '/c' }]);
+});
+
+test('~ is the home folder, and a relative cache folder is taken from the working directory', async () => {
+	const { settings } = await run(['index', folder, '--cache=~/cache', '--bundle=~/bundle']);
+	expect(settings).toMatchObject([{ cacheFolder: join(homedir(), 'cache'), bundle: join(homedir(), 'bundle') }]);
+	expect((await run(['index', folder, '--cache', 'c'])).settings).toMatchObject([{ cacheFolder: resolve('c') }]);
 });
 
 test('services are disposed when the operation fails', async () => {

@@ -1,4 +1,5 @@
 /** The client's pages and its search for the server, which need no editor. */
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type { StatusReport } from 'hef-shared';
 import { describe, expect, test } from 'vitest';
@@ -146,5 +147,6 @@ test('the server keeps its compiled code in the cache folder that is set, unless
 		NODE_COMPILE_CACHE: join(set, 'compiled'),
 	});
 	expect(environmentOf({ NODE_COMPILE_CACHE: 'mine' }, set)).toMatchObject({ NODE_COMPILE_CACHE: 'mine' });
-	expect(environmentOf({}, '')).not.toHaveProperty('NODE_COMPILE_CACHE');
+	expect(environmentOf({}, '~/cache')).toMatchObject({ NODE_COMPILE_CACHE: join(homedir(), 'cache', 'compiled') });
+	for (const none of ['', 'relative']) expect(environmentOf({}, none)).not.toHaveProperty('NODE_COMPILE_CACHE');
 });
