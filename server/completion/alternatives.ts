@@ -68,7 +68,8 @@ async function findFirst(decoding: Decoding, options: AlternativesOptions): Prom
 async function toItsEnd({ decoded, choices }: Way, decoding: Decoding, { block }: AlternativesOptions, until?: number): Promise<Decoded> {
 	const ended = decoded.reason === 'stopRule' || decoded.reason === 'length';
 	if (!block || !ended) return decoded;
-	return (await decoding.follow(choices, { extent: block, ...(until === undefined ? {} : { until }) })).decoded;
+	const whole = await decoding.follow(choices, { extent: block, ...(until === undefined ? {} : { until }) });
+	return { ...whole.decoded, line: decoded };
 }
 
 /** The most probable lines besides the first, most probable first. */

@@ -59,6 +59,8 @@ export interface Decoded {
 	/** Mean share of the copy model in the probability of a token, 0–1. */
 	copied: number;
 	reason: StopReason;
+	/** Of a block that was found by its first line: that line. */
+	line?: Decoded;
 }
 
 export async function decodeGreedily(options: DecodeOptions): Promise<Decoded> {

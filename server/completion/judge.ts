@@ -26,14 +26,16 @@ export function createJudge(request: CompletionRequest, split: Split, weights: C
 		// The bundle's weights are those of its generator; relative frequencies are probabilities as they are.
 		request.context === 'copy' ? Math.exp(decoded.sumLogProb) : confidenceOf(featuresOf(decoded, split.linePrefix), weights);
 
-	const one = (decoded: Decoded, least: number): CompletionItem | string => {
+	const one = (decoded: Decoded, least: { shown: number; line: number }): CompletionItem | string => {
 		if (decoded.reason === 'hopeless') return 'lowConfidence';
 		const verdict = fit(decoded);
 		if (verdict.kind === 'refuse') return verdict.reason;
 		if (request.selected !== undefined && !continuesSelection(split.linePrefix, verdict.text, request.selected))
 			return 'selectedEntryDiffers';
-		const sure = confidence(decoded);
-		if (sure < least) return 'lowConfidence';
+		// A block of which one line is left is as sure as that line, and is chosen by it.
+		const { line = decoded } = decoded;
+		const sure = confidence(verdict.text.includes('\n') ? decoded : line);
+		if (sure < least.shown || confidence(line) < least.line) return 'lowConfidence';
 		return {
 			insertText: verdict.text.replaceAll('\n', split.eol),
 			range: { start: lines.positionAt(request.offset), end: lines.positionAt(request.offset + verdict.replaces) },
@@ -50,7 +52,10 @@ export function createJudge(request: CompletionRequest, split: Split, weights: C
 			const items: CompletionItem[] = [];
 			let suppressed: string | null = null;
 			for (const [i, decoded] of all.entries()) {
-				const item = one(decoded, request.explicit ? (i === 0 ? 0 : LEAST_CONFIDENCE) : request.minConfidence);
+				const item = one(decoded, {
+					shown: request.explicit ? 0 : request.minConfidence,
+					line: i > 0 ? LEAST_CONFIDENCE : 0,
+				});
 				if (typeof item === 'string') suppressed ??= item;
 				else if (!items.some(({ insertText }) => onScreen(insertText) === onScreen(item.insertText))) items.push(item);
 			}

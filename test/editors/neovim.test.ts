@@ -1,4 +1,4 @@
-/** Neovim in a terminal, with its own inline completion: type, ghost text, Tab, save. */
+/** Neovim in a terminal, with its own inline completion: type, ghost text, ask by hand and leaf through, Tab, save. */
 import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -34,6 +34,18 @@ editorTest('Neovim', missing(), async () => {
 	const ghost = await until('ghost text', () => lua('Harness.ghost()'));
 	keep('neovim.txt', terminal.screen());
 	keep('neovim.ansi', terminal.screen({ colours: true }));
+
+	expect(ghost).not.toMatch(/\(\d\/\d\)/);
+	// Nothing says that there is a choice before somebody leafs through it.
+	await terminal.keys('M-\\');
+	const other = await until('another one', async () => {
+		await terminal.keys('M-]');
+		return /^([\s\S]*) \(2\/\d\)$/.exec(lua('Harness.ghost()'))?.[1];
+	});
+	keep('neovim-choice.txt', terminal.screen());
+	expect(other).not.toBe(ghost);
+	await terminal.keys('M-[');
+	await until('the first one again', () => lua('Harness.ghost()').startsWith(`${ghost} (1/`));
 	await terminal.keys('Tab', 'Escape', ':w', 'Enter');
 	const text = await until('the accepted text in the file', () => accepted(ground.read()));
 	expect(text.replaceAll(/\s/g, '')).toBe(ghost.replaceAll(/\s/g, ''));

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { atEnd, type Playground } from './support.ts';
 
 export interface Terminal {
-	/** Named keys (`Escape`, `Enter`, `Tab`, `C-n`) or literal text. */
+	/** Named keys (`Escape`, `Enter`, `Tab`, `C-n`, `M-]`) or literal text. */
 	keys(...keys: string[]): Promise<void>;
 	/** With colours as escape sequences when asked. */
 	screen(options?: { colours: boolean }): string;
 }
 
-const NAMED = /^(Escape|Enter|Tab|C-.)$/;
+const NAMED = /^(Escape|Enter|Tab|[CM]-.)$/;
 
 export function openTerminal({ home, folder, env }: Playground, command: readonly string[]): Terminal {
 	const tmux = (...args: string[]) =>

@@ -212,6 +212,16 @@ describe('a choice', () => {
 		expect(texts(await complete('$0', { most: 3, minConfidence: all[1]?.confidence ?? 0 }))).toEqual(['a', 'b']);
 	});
 
+	test('a block that is cut back to its first line is as sure as that line', async () => {
+		const script: Script = { '': { f: 0.7, g: 0.3 }, f: { '{': 0.9, '\n': 0.1 }, g: { '\n': 1 }, 'f{': { '\n': 1 }, 'f{\n': { '\t': 1 } };
+		for (let n = 0; n < 12; n++) script[`f{\n\t${'x'.repeat(n)}`] = { x: 0.5, y: 0.5 };
+		const complete = await forked(script);
+		const line = await complete('$0', byHand);
+		const block = await complete('$0', { ...byHand, multiLine: 'auto' });
+		expect(texts(block)).toEqual(['f{', 'g', 'f']);
+		expect(block?.items).toEqual(line?.items);
+	});
+
 	test('is remembered: what is typed leaves those that agree', async () => {
 		const complete = await forked({ '': { a: 1 }, a: { b: 0.6, c: 0.4 } });
 		expect(texts(await complete('$0', byHand))).toEqual(['ab', 'ac']);
