@@ -1,4 +1,4 @@
-/** VS Code with the packed extension, which brings its own server: status bar, ghost text, Tab, save, the page that explains, and restarts. */
+/** VS Code with the packed extension, which brings its own server: status bar, ghost text, another one, Tab, save, the page that explains, and restarts. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -26,7 +26,14 @@ editorTest('VS Code', missing(), async () => {
 	const ghosts = page.locator('.ghost-text, .ghost-text-decoration');
 	await ghosts.first().waitFor({ state: 'attached', timeout: 20_000 });
 	keep('vscode-ghost.png', await page.screenshot());
-	const ghost = (await ghosts.allTextContents()).join('');
+	const drawn = async () => (await ghosts.allTextContents()).join('');
+	const ghost = await drawn();
+	// Leafing asks by hand.
+	await page.keyboard.press('Alt+]');
+	await until('another one', async () => ![ghost, ''].includes(await drawn()));
+	keep('vscode-choice.png', await page.screenshot());
+	await page.keyboard.press('Alt+[');
+	await until('the first one again', async () => (await drawn()) === ghost);
 	await page.keyboard.press('Tab');
 	await page.keyboard.press('Control+s');
 	const text = await until('the accepted text in the file', () => accepted(ground.read()));
