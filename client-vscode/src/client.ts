@@ -23,7 +23,7 @@ export function createClient(extensionFolder: string, outputChannel: LogOutputCh
 		options: { env: environmentOf(process.env, settings.get('cacheFolder', '')) },
 	};
 	const options: LanguageClientOptions = {
-		documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }],
+		documentSelector: [{ scheme: 'file' }, { scheme: 'untitled' }, { scheme: 'vscode-notebook-cell' }],
 		outputChannel,
 		revealOutputChannelOn: RevealOutputChannelOn.Never,
 		initializationOptions: { statusNotifications: true },

@@ -4,7 +4,7 @@
  * Guarantees: `superseded` at once when a newer request for the document comes or the document changes; a refused file
  * (secret, ignored, language switched off) reaches no model; what is known without a model is answered without a wait.
  */
-import type { CompletionReport, ExplainResult, Position } from 'hef-shared';
+import type { CompletionReport, ExplainResult, Position, Range } from 'hef-shared';
 import { ErrorCodes, LSPErrorCodes, ResponseError, type TextDocuments } from 'vscode-languageserver';
 import type { TextDocument } from 'vscode-languageserver-textdocument';
 import type { Clock } from '../base/clock.ts';
@@ -13,6 +13,7 @@ import type { Services } from '../services.ts';
 import type { DebouncePolicy } from './debounce.ts';
 import { pathWithEnding } from './document-names.ts';
 import type { Edit } from './documents.ts';
+import { type Surroundings, surroundingsOf } from './notebook.ts';
 import type { Session } from './session.ts';
 
 export interface SuggestionQuery {
@@ -95,12 +96,13 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 		const { context, multiLine, minConfidence, comments, alternatives } = session.settings;
 		const isChoice = alternatives > 1 && (query.explicit || (query.list && isOlder(editedAt, document.uri, BY_ITSELF_MS)));
 		const { folder, path } = session.locate(document.uri);
+		const { before = '', after = '' } = surroundingsOf(document, documents) ?? {};
 		return {
 			uri: document.uri,
 			...(folder === undefined ? {} : { folder }),
 			path: pathWithEnding(path, document),
-			text: document.getText(),
-			offset,
+			text: before + document.getText() + after,
+			offset: before.length + offset,
 			context,
 			multiLine,
 			explicit: query.explicit ?? false,
@@ -152,8 +154,11 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 			const { version } = document;
 			const offset = wholeCharacter(document.getText(), document.offsetAt(query.position));
 			const { own, dropOlder } = begin(document, offset);
+			// As the request has them: they may change before the answer.
+			const surroundings = surroundingsOf(document, documents);
 			try {
-				const report = signal.aborted ? undefined : await answer(document, offset, query, AbortSignal.any([signal, own.signal]), dropOlder);
+				const found = signal.aborted ? undefined : await answer(document, offset, query, AbortSignal.any([signal, own.signal]), dropOlder);
+				const report = found && inDocument(found, surroundings);
 				dropOlder();
 				if (signal.aborted) throw new ResponseError(LSPErrorCodes.RequestCancelled, 'cancelled');
 				if (!report || own.signal.aborted || documents.get(uri)?.version !== version) return { kind: 'superseded' };
@@ -184,6 +189,13 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 			editedAt.delete(uri);
 		},
 	};
+}
+
+/** A cell's own lines are counted. */
+function inDocument(report: CompletionReport, surroundings: Surroundings | undefined): CompletionReport {
+	if (!surroundings) return report;
+	const inCell = ({ start, end }: Range) => ({ start: surroundings.inCell(start), end: surroundings.inCell(end) });
+	return { ...report, items: report.items.map((item) => ({ ...item, range: inCell(item.range) })) };
 }
 
 function lineAt({ text, offset }: CompletionRequest): { before: string; after: string } {

@@ -1,7 +1,7 @@
 /** What clients send that is odd: each case is one that a client in use sends, or that the specification allows. */
 import { COMMANDS, type StatusChangedParams } from 'hef-shared';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { ErrorCodes } from 'vscode-languageserver-protocol/node';
+import { ErrorCodes, type InlineCompletionItem } from 'vscode-languageserver-protocol/node';
 import { createFakeServices, type FakeOptions, reportOf } from '../support/fake-services.ts';
 import { FULL_CAPABILITIES, type InitializeOptions, type InProcessServer, startInProcess } from '../support/lsp-client.ts';
 
@@ -154,6 +154,22 @@ describe('documents', () => {
 		client.open('file:///w/app/bin/tool', 'x', 'python');
 		await client.inlineCompletion('file:///w/app/bin/tool', at(0, 1));
 		expect(fake.requests.map(({ path }) => path)).toEqual(['Untitled-1.py', 'nb.ipynb.py', 'bin/tool.py']);
+	});
+
+	test('a cell of a notebook stands among the other cells of its language; positions are its own', async () => {
+		const { client, fake } = await start();
+		const cell = (id: string, path = 'nb.ipynb') => `vscode-notebook-cell:/w/app/${path}#${id}`;
+		client.open(cell('W0'), 'import numpy as np\n', 'python');
+		client.open(cell('W1'), '# Title', 'markdown');
+		client.open(cell('W2'), 'x = 1\ny = np.', 'python');
+		client.open(cell('W3'), 'plot(y)', 'python');
+		client.open(cell('W0', 'other.ipynb'), 'import pandas', 'python');
+		const [item] = (await client.inlineCompletion(cell('W2'), at(1, 7))) as InlineCompletionItem[];
+		expect(item?.range).toEqual({ start: at(1, 7), end: at(1, 7) });
+		const { text, offset } = fake.requests[0] ?? { text: '', offset: 0 };
+		expect([text.slice(0, offset), text.slice(offset)]).toEqual(['import numpy as np\n\nx = 1\ny = np.', '\n\nplot(y)\n\n']);
+		await client.inlineCompletion(cell('W0'), at(1, 0));
+		expect(fake.requests[1]?.text.slice(fake.requests[1].offset)).toBe('\n\nx = 1\ny = np.\n\nplot(y)\n\n');
 	});
 
 	test('a folder taken away and given back at once is open in the end', async () => {
