@@ -5,6 +5,7 @@ import type { CompletionReport, ExplainResult, LatencyReport, RetrievedNode, Sta
 const REASONS: Record<string, string> = {
 	off: 'Completions are switched off (`hef.enabled`).',
 	languageOff: 'Completions are switched off for this language (`hef.languages`).',
+	tooLarge: 'This file is larger than 1 MB.',
 	notReady: 'The models are not loaded.',
 	excluded: 'This file is excluded: a secret, an ignored file, or one of `hef.exclude`.',
 	lowConfidence: 'The model was not sure enough (`hef.minConfidence`).',

@@ -50,7 +50,7 @@ export function connect<LocalMethods, RemoteMethods, RemoteEvents>(
 	let closed: string | undefined;
 
 	const invoke = async (method: string, args: unknown[]): Promise<unknown> => {
-		const handler = (handlers as Record<string, ((...args: unknown[]) => unknown) | undefined>)[method];
+		const handler = Object.hasOwn(handlers, method) && (handlers as Record<string, (...args: unknown[]) => unknown>)[method];
 		if (!handler) throw new Error(`no handler for '${method}'`);
 		return handler(...args);
 	};

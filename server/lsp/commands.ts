@@ -66,11 +66,11 @@ export function registerCommands(state: ServerState): void {
 
 	connection.onExecuteCommand(({ command, arguments: args }, token) =>
 		guarded(state, command, token, async () => {
-			const handler = handlers[command];
+			const handler = Object.hasOwn(handlers, command) ? handlers[command] : undefined;
 			if (!handler)
 				throw new ResponseError(ErrorCodes.InvalidParams, `unknown command '${command}'; known are ${COMMAND_NAMES.join(', ')}`);
 			// eglot sends null for none.
-			return handler(args ?? []);
+			return handler(Array.isArray(args) ? args : []);
 		}),
 	);
 	connection.onRequest(STATUS_REQUEST, () => guarded(state, STATUS_REQUEST, undefined, () => session.status()));

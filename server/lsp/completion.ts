@@ -3,22 +3,24 @@ import type { CompletionItem } from 'hef-shared';
 import { CompletionItemKind, type CompletionList, CompletionTriggerKind, InsertTextFormat, InsertTextMode } from 'vscode-languageserver';
 import type { TextDocument } from 'vscode-languageserver-textdocument';
 import { guarded, signalOf } from './guard.ts';
+import { positionOf } from './position-params.ts';
 import type { ServerState } from './server.ts';
 
 export function registerCompletion(state: ServerState): void {
 	const { connection, documents, suggester } = state;
 	connection.onCompletion((params, token) =>
 		guarded(state, 'completion', token, async (): Promise<CompletionList | null> => {
-			const { textDocument, position, context } = params;
+			const { uri, position } = positionOf(params);
+			const { context } = params;
 			const invoked = context?.triggerKind === CompletionTriggerKind.Invoked;
 			// Editors send "invoked" for every typed word too, so the confidence threshold holds all the same.
-			const suggestion = await suggester.suggest({ uri: textDocument.uri, position, explicit: false, list: invoked }, signalOf(token));
+			const suggestion = await suggester.suggest({ uri, position, explicit: false, list: invoked }, signalOf(token));
 			if (suggestion.kind === 'superseded') return null;
-			const before = documents.get(textDocument.uri)?.getText({ start: { line: position.line, character: 0 }, end: position }) ?? '';
+			const before = documents.get(uri)?.getText({ start: { line: position.line, character: 0 }, end: position }) ?? '';
 			// The entry replaces the word before the cursor too: editors filter entries by it.
 			const word = /[\p{L}\p{N}_$]*$/u.exec(before)?.[0] ?? '';
 			const items = suggestion.report.items
-				.map((item) => withoutWhatFollows(item, documents.get(textDocument.uri)))
+				.map((item) => withoutWhatFollows(item, documents.get(uri)))
 				.map(({ insertText, range }, i) => ({
 					label: firstLine(word + insertText),
 					kind: CompletionItemKind.Text,

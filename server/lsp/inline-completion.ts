@@ -5,6 +5,7 @@
 import { COMMANDS } from 'hef-shared';
 import { type InlineCompletionItem, InlineCompletionTriggerKind } from 'vscode-languageserver';
 import { guarded, signalOf } from './guard.ts';
+import { positionOf } from './position-params.ts';
 import type { ServerState } from './server.ts';
 
 export function registerInlineCompletion(state: ServerState): void {
@@ -14,8 +15,7 @@ export function registerInlineCompletion(state: ServerState): void {
 			const context = params.context as typeof params.context | undefined;
 			const selected = context?.selectedCompletionInfo?.text;
 			const query = {
-				uri: params.textDocument.uri,
-				position: params.position,
+				...positionOf(params),
 				explicit: context?.triggerKind === InlineCompletionTriggerKind.Invoked,
 				...(selected === undefined ? {} : { selected }),
 			};

@@ -2,7 +2,7 @@
  * From a position in an open document to a suggestion: what both completion features share.
  *
  * Guarantees: `superseded` at once when a newer request for the document comes or the document changes; a refused file
- * (secret, ignored, language switched off) reaches no model; what is known without a model is answered without a wait.
+ * (secret, ignored, language switched off, larger than what is indexed) reaches no model; what is known without a model is answered without a wait.
  */
 import type { CompletionReport, ExplainResult, Position, Range } from 'hef-shared';
 import { ErrorCodes, LSPErrorCodes, ResponseError, type TextDocuments } from 'vscode-languageserver';
@@ -10,6 +10,7 @@ import type { TextDocument } from 'vscode-languageserver-textdocument';
 import type { Clock } from '../base/clock.ts';
 import type { CompletionRequest } from '../completion/types.ts';
 import type { Services } from '../services.ts';
+import { MAX_SOURCE_BYTES } from '../workspace/read-source.ts';
 import type { DebouncePolicy } from './debounce.ts';
 import { pathWithEnding } from './document-names.ts';
 import type { Edit } from './documents.ts';
@@ -70,6 +71,7 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 		const { folder, path } = session.locate(document.uri);
 		if (!settings.enabled) return { suppressed: 'off' };
 		if (settings.languages[document.languageId] === false) return { suppressed: 'languageOff' };
+		if (document.getText().length > MAX_SOURCE_BYTES) return { suppressed: 'tooLarge' };
 		if (!services) return { suppressed: 'notReady', notes: [session.state.message] };
 		return services.includes(folder ?? '', path, pathWithEnding(path, document)) ? services : { suppressed: 'excluded' };
 	};

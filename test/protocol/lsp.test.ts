@@ -9,6 +9,7 @@ import {
 	type InlineCompletionItem,
 	InlineCompletionTriggerKind,
 	LSPErrorCodes,
+	type Position,
 } from 'vscode-languageserver-protocol/node';
 import { HefError } from '../../server/base/errors.ts';
 import { createFakeServices, type FakeComplete, type FakeOptions, type FakeServices, reportOf, UPDATE } from '../support/fake-services.ts';
@@ -234,6 +235,23 @@ describe('inline completion', () => {
 		// Past the end of a line is its end: the specification says so.
 		expect(await client.inlineCompletion(URI, at(0, 99))).toMatchObject([{ range: { start: at(0, 8) } }]);
 	});
+
+	test.each([null, undefined, {}, { line: 'a', character: 0 }, { line: 0.5, character: 0 }, { line: 0 }])(
+		'position %j is InvalidParams',
+		async (position) => {
+			const { client } = await start();
+			client.open(URI, 'one line');
+			for (const ask of [client.inlineCompletion, client.completion])
+				await expect(ask(URI, position as Position)).rejects.toMatchObject({
+					code: ErrorCodes.InvalidParams,
+					message: expect.stringContaining('position wants a line and a character'),
+				});
+			await expect(client.inlineCompletion(null as unknown as string, at(0, 0))).rejects.toMatchObject({
+				code: ErrorCodes.InvalidParams,
+				message: expect.stringContaining('textDocument.uri is missing'),
+			});
+		},
+	);
 
 	test('a document that is not open is InvalidParams', async () => {
 		const { client } = await start();
@@ -504,6 +522,18 @@ describe('settings', () => {
 		expect(fake.starts).toEqual([]);
 	});
 
+	test('a document of more than a million characters reaches no model, and is completed again when it is shorter', async () => {
+		const { client, fake } = await start();
+		client.open(URI, 'x'.repeat(1_000_001));
+		expect(await client.inlineCompletion(URI, at(0, 1))).toEqual([]);
+		expect(await client.explain()).toMatchObject({ suppressed: 'tooLarge' });
+		client.change(URI, [{ range: { start: at(0, 0), end: at(0, 0) }, text: 'y' }]);
+		expect(await client.inlineCompletion(URI, at(0, 1))).toEqual([]);
+		expect([...fake.requests, ...fake.prepared]).toEqual([]);
+		client.change(URI, 'x'.repeat(1_000_000));
+		expect(texts(await client.inlineCompletion(URI, at(0, 1)))).toEqual(['suggested']);
+	});
+
 	test('a language switched off, and an excluded file, reach no model', async () => {
 		const { client, fake } = create({ includes: (folder, path) => folder !== '/w/app' || path !== '.env' });
 		client.settings = { languages: { markdown: false } };
@@ -576,12 +606,15 @@ describe('folders', () => {
 });
 
 describe('commands and status', () => {
-	test('an unknown command is InvalidParams and names the known ones', async () => {
-		const { client } = await start();
-		const failure = client.execute('hef.nonsense');
-		await expect(failure).rejects.toMatchObject({ code: ErrorCodes.InvalidParams });
-		await expect(failure).rejects.toThrow('hef.reindex');
-	});
+	test.each(['hef.nonsense', 'toString', '__proto__'])(
+		'%s, an unknown command, is InvalidParams and names the known ones',
+		async (command) => {
+			const { client } = await start();
+			const failure = client.execute(command);
+			await expect(failure).rejects.toMatchObject({ code: ErrorCodes.InvalidParams });
+			await expect(failure).rejects.toThrow('hef.reindex');
+		},
+	);
 
 	test('status as a command and as a request', async () => {
 		const { client } = await start();

@@ -48,6 +48,15 @@ test('a crash settles the calls under way, is told once, and later calls still n
 	expect(died).toHaveBeenCalledTimes(1);
 });
 
+test('only the handlers that were given can be called', async () => {
+	const { port1, port2 } = new MessageChannel();
+	onTestFinished(() => port1.close());
+	connect<{ echo(text: string): string }, object, object>(port1, { echo: (text) => text });
+	const { remote } = connect<object, { echo(text: string): string; toString(): string }, object>(port2, {});
+	expect(await remote.echo('hello')).toBe('hello');
+	await expect(remote.toString()).rejects.toThrow("no handler for 'toString'");
+});
+
 test('a worker that leaves has died; one that was asked to end has not', async () => {
 	const leaving = start();
 	await expect(leaving.remote.leave()).rejects.toThrow('the test worker has ended');
