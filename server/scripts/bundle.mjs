@@ -3,6 +3,7 @@
  *
  * - `dist/start.js`, what runs before the answer to `initialize`. What is imported later stays a module of its own, and so does
  *   `base/errors`: an error has the same class on both sides.
+ * - `dist/bundled/services.js`, what comes right after it.
  * - `dist/workers/`, one file for each worker thread. Modules that start a program beside themselves stay where they are. They are
  *   CommonJS, as the libraries that they load are: what Node does to import one of those as a module takes longer than the worker's
  *   own start.
@@ -16,6 +17,9 @@ import { build, context } from 'esbuild';
 
 const folder = join(dirname(fileURLToPath(import.meta.url)), '..');
 
+/** Modules that have a bundle of their own, which is imported in their place. */
+const BUNDLED = { 'services.ts': 'bundled/services.js' };
+
 /** Leaves the imported modules for which `stays` is true where the compiler puts them, seen from a folder below `server/`. */
 const leaveModules = (from, stays) => ({
 	name: 'leave-modules',
@@ -23,7 +27,7 @@ const leaveModules = (from, stays) => ({
 		onResolve({ filter: /^\.\.?\// }, ({ path, resolveDir, kind }) => {
 			const file = relative(folder, join(resolveDir, path)).split(sep).join('/');
 			if (!stays(file, kind)) return undefined;
-			const place = relative(join(folder, from), join(folder, 'dist', file.replace(/\.ts$/, '.js')));
+			const place = relative(join(folder, from), join(folder, 'dist', BUNDLED[file] ?? file.replace(/\.ts$/, '.js')));
 			const specifier = place.split(sep).join('/');
 			return { path: specifier.startsWith('.') ? specifier : `./${specifier}`, external: true };
 		});
@@ -52,6 +56,13 @@ const start = {
 	plugins: [leaveModules('dist', (file, kind) => (kind === 'dynamic-import' && !file.startsWith('lsp/')) || file === 'base/errors.ts')],
 };
 
+const services = {
+	...common,
+	entryPoints: ['services.ts'],
+	outfile: 'dist/bundled/services.js',
+	plugins: [leaveModules('dist/bundled', (file, kind) => kind === 'dynamic-import' || file === 'base/errors.ts')],
+};
+
 const STARTS_A_PROGRAM = new Set(['inference/probe.ts', 'store/checkup.ts']);
 const workers = {
 	...common,
@@ -69,8 +80,8 @@ const workers = {
 // Nothing of an earlier version stays.
 rmSync(join(folder, workers.outdir), { recursive: true, force: true });
 if (process.argv.includes('--watch')) {
-	for (const options of [start, workers]) await (await context(options)).watch();
+	for (const options of [start, services, workers]) await (await context(options)).watch();
 	console.log('watching');
 } else {
-	await Promise.all([build(start), build(workers)]);
+	await Promise.all([build(start), build(services), build(workers)]);
 }

@@ -6,6 +6,7 @@ import { silentLogger } from '../../server/base/logger.ts';
 import { looksSecret } from '../../server/workspace/path-filter.ts';
 import { MAX_DATA_BYTES, MAX_SOURCE_BYTES } from '../../server/workspace/read-source.ts';
 import { createWorkspace, type WorkspaceOptions } from '../../server/workspace/workspace.ts';
+import { createManualClock } from '../support/fakes.ts';
 import { temporaryFolder, writeFiles } from '../support/temporary-folder.ts';
 
 const open = (folder: string, options: WorkspaceOptions = {}) => createWorkspace(folder, { useGlobalGitExcludes: false, ...options });
@@ -239,5 +240,29 @@ describe('the disk changes and resists', () => {
 		const workspace = await open(join(folder, 'in'));
 		renameSync(join(folder, 'in'), join(folder, 'moved'));
 		await expect(workspace.list()).rejects.toMatchObject({ code: 'workspace-unreadable', message: expect.stringContaining('Check that') });
+	});
+});
+
+describe('rules between two lists', () => {
+	const folderWithRules = () =>
+		temporaryFolder({ ...named('a.ts', 'b.ts'), '.git/HEAD': 'ref: refs/heads/main\n', '.git/info/exclude': 'a.ts\n' });
+	const paths = async (workspace: Awaited<ReturnType<typeof open>>) => (await workspace.list()).map(({ path }) => path);
+
+	test('the first list reads the ignore files of the folder anew, and believes what was just read outside of it', async () => {
+		const folder = folderWithRules();
+		const workspace = await open(folder, { clock: createManualClock() });
+		expect([workspace.includes('a.ts'), workspace.includes('b.ts')]).toEqual([false, true]);
+		writeFiles(folder, { '.gitignore': 'b.ts\n', '.git/info/exclude': '\n' });
+		expect(await paths(workspace)).toEqual([]);
+		expect(await paths(workspace)).toEqual(['a.ts']);
+	});
+
+	test('a first list that comes late reads everything anew', async () => {
+		const folder = folderWithRules();
+		const clock = createManualClock();
+		const workspace = await open(folder, { clock });
+		writeFiles(folder, { '.git/info/exclude': 'b.ts\n' });
+		clock.advance(1000);
+		expect(await paths(workspace)).toEqual(['a.ts']);
 	});
 });
