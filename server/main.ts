@@ -31,11 +31,22 @@ export async function main(args: readonly string[]): Promise<number> {
 	try {
 		const streams = await openTransport(args);
 		if (streams) return await serveStreams(streams);
+		endWithReader();
 		const { runCommand } = await import('./cli/run.ts');
 		return await runCommand(args, commandContext());
 	} catch (error) {
 		process.stderr.write(`hef-language-server: ${messageOf(error)}\n`);
 		return error instanceof HefError && error.code === 'usage' ? 2 : 1;
+	}
+}
+
+/** Who reads a command's output may have enough of it (`lines … | head -1`): no failure of the command. */
+function endWithReader(): void {
+	for (const stream of [process.stdout, process.stderr]) {
+		stream.on('error', (error: NodeJS.ErrnoException) => {
+			if (error.code !== 'EPIPE') throw error;
+			if (stream === process.stdout) process.exit(0);
+		});
 	}
 }
 

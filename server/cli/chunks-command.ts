@@ -9,6 +9,7 @@ export const chunksCommand: Command = {
 	usage: '--tokenizer FILE DIR',
 	summary: "a folder's chunks and entities as JSON lines (training reads them)",
 	options: { tokenizer: { type: 'string' } },
+	printsLines: true,
 	async run({ positionals, values }, context) {
 		const folder = resolve(onePositional(chunksCommand, positionals, 'folder'));
 		const { tokenizer } = values;

@@ -42,6 +42,8 @@ export interface Command {
 	usage: string;
 	summary: string;
 	options: NonNullable<ParseArgsConfig['options']>;
+	/** Prints JSON lines, so that `--json`, which promises one document, is refused. Default false. */
+	printsLines?: boolean;
 	/** @returns exit code: 0 success, 1 the operation failed */
 	run(args: ParsedArguments, context: CommandContext): Promise<number>;
 }
@@ -64,7 +66,7 @@ const COMMON = {
 } as const satisfies ParseArgsConfig['options'];
 
 export const COMMON_USAGE = `Options of all commands:
-  --json                     one JSON document on stdout and nothing else
+  --json                     one JSON document on stdout and nothing else (not for chunks and lines, which print JSON lines)
   --cache DIR                folder of the index (default: the user's cache folder)
   --bundle NAME|DIR          model bundle (default: the one that ships)
   --execution-provider NAME  ${EXECUTION_PROVIDERS.join(', ')}
@@ -91,6 +93,11 @@ export function parseCommandArguments(command: Command, args: string[]): ParsedA
 		);
 	}
 	const values = parsed.values as ParsedArguments['values'];
+	if (values.json && command.printsLines)
+		throw new HefError(
+			'usage',
+			`${command.name} prints JSON lines, and no document for --json\nUsage: hef-language-server ${command.name} ${command.usage}`,
+		);
 	const home = homedir();
 	const given = {
 		// A shell leaves the ~ of --cache=~/x to us.

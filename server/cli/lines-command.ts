@@ -18,6 +18,7 @@ export const linesCommand: Command = {
 		seed: { type: 'string' },
 		languages: { type: 'string' },
 	},
+	printsLines: true,
 	async run({ values }, context) {
 		const { repos } = values;
 		const kind = values.kind as LineKind;

@@ -1,9 +1,11 @@
 /** What goes wrong at a user's place: each gives a clear message, a non-zero exit code, and costs nothing already indexed. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, cp, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CompletionReport, StatusReport, WorkspaceReport } from 'hef-shared';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { runCli, runJson, TINY_BUNDLE } from '../support/cli.ts';
+import { runCli, runJson, SERVER, TINY_BUNDLE } from '../support/cli.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
 
 let root: string;
@@ -159,4 +161,15 @@ test('a cache folder that cannot be written', async () => {
 	const { code, stderr } = await runCli(['index', folder, '--cache', join(root, 'occupied'), '--bundle', TINY_BUNDLE]);
 	expect(code).toBe(1);
 	expect(stderr).toMatch(/occupied/);
+});
+
+test('a reader that has enough of a command ends it quietly', async () => {
+	const child = spawn(process.execPath, [SERVER, '--help'], { stdio: ['ignore', 'pipe', 'pipe'] });
+	child.stdout.destroy();
+	let stderr = '';
+	child.stderr.on('data', (data: Buffer) => {
+		stderr += data.toString();
+	});
+	const [code] = await once(child, 'close');
+	expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
 });

@@ -103,6 +103,8 @@ describe('usage errors exit with 2 and say what to do', () => {
 		[['index', '.', '--threads', '1.5'], '--threads: expected a whole number, got 1.5'],
 		[['index', '.', '--threads', ''], '--threads: expected a whole number, got ""'],
 		[['index', '.', '--threads', '65'], '--threads: expected at most 64'],
+		[['lines', '--repos', '.', '--kind', 'everyday', '--json'], 'lines prints JSON lines'],
+		[['chunks', '--tokenizer', 'x', '.', '--json'], 'chunks prints JSON lines'],
 		[['eval'], '--data and --repos are needed'],
 		[['eval', '--data', 'x', '--repos', 'y', '--modes', 'magic'], "got 'magic'"],
 	])('%j', async (args, message) => {
