@@ -1,11 +1,12 @@
 /** `complete FILE`: one completion, with everything that stood behind it. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { COMPLETION_MODES, type CompletionMode, type CompletionReport, type Settings } from 'hef-shared';
-import { HefError, messageOf } from '../base/errors.ts';
+import { HefError } from '../base/errors.ts';
 import { LineIndex } from '../base/text.ts';
+import { readSource } from '../workspace/read-source.ts';
+import type { SkipReason } from '../workspace/types.ts';
 import { type Command, type CommandContext, integerOption, onePositional, type ParsedArguments } from './command.ts';
 import { withIndexedFolder } from './index-command.ts';
 import { printJson, seconds, table } from './output.ts';
@@ -27,7 +28,7 @@ export const completeCommand: Command = {
 		const file = resolve(onePositional(completeCommand, positionals, 'file'));
 		const position = { line: integerOption(values, 'line', 0), character: integerOption(values, 'column', 0) };
 		const mode = contextOption(values, settings);
-		const text = await readText(file);
+		const text = textOf(file);
 		const offset = new LineIndex(text).offsetAt(position);
 		if (offset === undefined)
 			throw new HefError(
@@ -49,19 +50,26 @@ export const completeCommand: Command = {
 	},
 };
 
-export function contextOption(values: ParsedArguments['values'], settings: Settings): CompletionMode {
+function contextOption(values: ParsedArguments['values'], settings: Settings): CompletionMode {
 	const mode = values.context ?? settings.context;
 	if (!COMPLETION_MODES.includes(mode as CompletionMode))
 		throw new HefError('usage', `--context wants one of ${COMPLETION_MODES.join(', ')}, got '${mode}'`);
 	return mode as CompletionMode;
 }
 
-async function readText(file: string): Promise<string> {
-	try {
-		return await readFile(file, 'utf8');
-	} catch (error) {
-		throw new HefError('workspace-unreadable', `cannot read ${file}: ${messageOf(error)}`, { cause: error });
-	}
+const REASONS: Record<SkipReason, string> = {
+	binary: 'it is binary',
+	tooLarge: 'it is larger than 1 MB',
+	notUtf8: 'it is no UTF-8',
+	generated: 'it is generated',
+	unreadable: 'there is no such file, or you may not read it',
+};
+
+/** The file's text as an editor has it. As prose: long lines and much data are no reason not to complete it. */
+function textOf(file: string): string {
+	const source = readSource(file, 'prose');
+	if (source.kind === 'text') return source.text;
+	throw new HefError('workspace-unreadable', `cannot read ${file}: ${REASONS[source.reason]}`);
 }
 
 /** The nearest folder above that looks like a project's root; the file's own folder where none does. */
@@ -95,7 +103,6 @@ function completeOnce(
 				'workspace-unreadable',
 				`${file} is not completed: it looks like a secret, is ignored, or is no text that is indexed`,
 			);
-		await services.settled();
 		const report = await services.complete({
 			uri: pathToFileURL(file).href,
 			folder,

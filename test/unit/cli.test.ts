@@ -172,6 +172,17 @@ describe('complete', () => {
 		expect(err).toContain('does not hold');
 	});
 
+	test('reads the text as an editor does: without its byte order mark, and UTF-8 alone', async () => {
+		const file = join(folder, 'marked.ts');
+		await writeFile(file, '\ufeffconst one = 1;\n');
+		const { requests } = await run(['complete', file, '--line', '0', '--column', '6']);
+		expect(requests).toMatchObject([{ text: 'const one = 1;\n', offset: 6 }]);
+		await writeFile(file, Buffer.from([0x61, 0xff, 0xfe, 0x62]));
+		const refused = await run(['complete', file, '--line', '0', '--column', '1']);
+		expect(refused).toMatchObject({ code: 1, requests: [] });
+		expect(refused.err).toContain(`cannot read ${file}: it is no UTF-8`);
+	});
+
 	test('a file that cannot be read', async () => {
 		const { code, err } = await run(['complete', join(folder, 'none.ts'), '--line', '0', '--column', '0']);
 		expect(code).toBe(1);
