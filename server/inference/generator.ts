@@ -25,6 +25,8 @@ export interface GeneratorOptions {
 
 /** Positions up to which the new rows of a run are written into tensors that are kept: those of decoding with a draft. */
 const FEW_POSITIONS = 16;
+/** Of larger runs, besides whole pieces, those of a multiple of it: a prompt that is read while nobody waits has many of them. */
+const IDLE_STEP = 32;
 
 export function createGenerator({ session, tokenEmbedding, entry, pieceSize, retyped }: GeneratorOptions): Generator {
 	const { hiddenSize, layers, kvHeads, headDim, vocabSize, maxPositions } = entry;
@@ -50,7 +52,7 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize, ret
 
 	/** The runtime makes, copies and frees a buffer for each output that it is given none for. Logits are the caller's to keep. */
 	const fetchesFor = (size: number): Fetches | undefined => {
-		if (size > FEW_POSITIONS && size !== pieceSize()) return undefined;
+		if (size > FEW_POSITIONS && size !== pieceSize() && size % IDLE_STEP !== 0) return undefined;
 		const known = rowTensors.get(size);
 		if (known) return known;
 		const rows = newRows.map((name) => [name, floats(new Float32Array(kvHeads * size * headDim), [1, kvHeads, size, headDim])]);
