@@ -6,9 +6,9 @@ import { CONTEXT_MODES, type ContextMode } from './report.ts';
 
 export const EXECUTION_PROVIDERS = ['auto', 'cpu', 'cuda', 'dml', 'coreml', 'webgpu'] as const;
 export type ExecutionProviderSetting = (typeof EXECUTION_PROVIDERS)[number];
-export const TRACE_LEVELS = ['off', 'messages', 'verbose'] as const;
+const TRACE_LEVELS = ['off', 'messages', 'verbose'] as const;
 export type TraceLevel = (typeof TRACE_LEVELS)[number];
-export const MULTI_LINE_MODES = ['auto', 'always', 'never'] as const;
+const MULTI_LINE_MODES = ['auto', 'always', 'never'] as const;
 export type MultiLineMode = (typeof MULTI_LINE_MODES)[number];
 
 export interface Settings {

@@ -19,7 +19,7 @@ import { createTokenBudget, type TokenBudget } from './token-budget.ts';
 import type { Chunk, ChunkedFile, Chunker, ChunkerOptions } from './types.ts';
 import { mergeUnits, type Span, type Unit } from './units.ts';
 
-export const DEFAULT_MAX_TOKENS = 512;
+const DEFAULT_MAX_TOKENS = 512;
 
 /** @throws HefError `usage` when `maxTokens` is no positive whole number. */
 export function createChunker(options: ChunkerOptions): Chunker {

@@ -48,7 +48,7 @@ export function createProgressBar(context: CommandContext): { report(progress: I
 	};
 }
 
-export function describeUpdate(update: UpdateReport): string {
+function describeUpdate(update: UpdateReport): string {
 	return `${update.filesChanged} files changed, ${update.chunksEmbedded} chunks embedded (${update.chunksReused} reused), ${update.nodesFused} nodes fused (${update.nodesReused} reused), ${update.nodesRemoved} removed, ${seconds(update.durationMs)}`;
 }
 

@@ -37,7 +37,7 @@ const BORDER_DIVISOR = 5;
 const MIN_MEMBERS = 2;
 
 /** Whether a group that ends with this member may end here. */
-export function isBorder(id: NodeId, depth: number): boolean {
+function isBorder(id: NodeId, depth: number): boolean {
 	return Number.parseInt(hash('sha256', `cut\0${depth}\0${id}`, 'hex').slice(0, 8), 16) % BORDER_DIVISOR === 0;
 }
 

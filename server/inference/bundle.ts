@@ -15,7 +15,7 @@ import { HefError, messageOf } from '../base/errors.ts';
 import { hashText, type SpaceId } from '../base/ids.ts';
 import { bundleNotices, type Manifest, parseManifest, referencedFiles } from './manifest.ts';
 
-export const DEFAULT_BUNDLE = 'hef-nano';
+const DEFAULT_BUNDLE = 'hef-nano';
 const MANIFEST_FILE = 'manifest.json';
 /** Raise it when the rules of chunking or of the hierarchy change: vectors made under other rules are then not mixed. */
 const RULES_VERSION = 1;

@@ -9,9 +9,9 @@
 import { type Fields, fieldsOf } from './manifest-fields.ts';
 import { layoutProblems, markIds, type PromptLayout, readLayout } from './prompt-layout.ts';
 
-export const FORMAT_VERSION = 1;
+const FORMAT_VERSION = 1;
 /** Names a projector can have, and with it the context mode that uses it. */
-export const PROJECTOR_NAMES = ['hef', 'llavacode'] as const;
+const PROJECTOR_NAMES = ['hef', 'llavacode'] as const;
 export type ProjectorName = (typeof PROJECTOR_NAMES)[number];
 
 /**

@@ -10,7 +10,7 @@ import type { Fields } from './manifest-fields.ts';
  * Where the text before the cursor stands. `spm`: suffix, prefix, and the model goes on; typing only appends. `psm`: prefix, suffix,
  * marks of the middle; what most published models were trained on, and the suffix is read again at every keystroke.
  */
-export const PROMPT_ORDERS = ['spm', 'psm'] as const;
+const PROMPT_ORDERS = ['spm', 'psm'] as const;
 export type PromptOrder = (typeof PROMPT_ORDERS)[number];
 
 /** Tokens of a header's text, at most; of a longer one the end stays. */

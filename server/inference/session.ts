@@ -10,8 +10,7 @@ import { env, InferenceSession, listSupportedBackends, Tensor } from 'onnxruntim
 import { HefError, messageOf } from '../base/errors.ts';
 
 /** Names of ONNX Runtime's providers that this server uses. */
-export const PROVIDERS = ['cpu', 'cuda', 'dml', 'coreml', 'webgpu'] as const;
-export type ProviderName = (typeof PROVIDERS)[number];
+export type ProviderName = 'cpu' | 'cuda' | 'dml' | 'coreml' | 'webgpu';
 
 /**
  * Most positions that one run of a model with a KV cache should read on a provider.

@@ -109,7 +109,7 @@ export function removeCompiled(cacheFolder: string): number {
 }
 
 /** Whether some process has the index open for writing. */
-export function isInUse(workspaceCache: string): boolean {
+function isInUse(workspaceCache: string): boolean {
 	return createClaims({ folder: workspaceCache, space: '' }).builder() !== undefined;
 }
 

@@ -166,7 +166,7 @@ export function cacheError(folder: string, cause: unknown): HefError {
 /** LMDB's codes for pages that are not in order: PAGE_NOTFOUND to INVALID, INCOMPATIBLE, BAD_TXN, BAD_VALSIZE, BAD_DBI. */
 const DAMAGE_CODES: ReadonlySet<unknown> = new Set([-30797, -30796, -30795, -30794, -30793, -30784, -30782, -30781, -30780]);
 
-export function isDamage(error: unknown): boolean {
+function isDamage(error: unknown): boolean {
 	if (DAMAGE_CODES.has((error as { code?: unknown }).code)) return true;
 	return /Commit failed|MDB_(INVALID|CORRUPTED|VERSION_MISMATCH|PAGE_NOTFOUND|PANIC|INCOMPATIBLE|BAD_TXN)|not an LMDB file|corrupt/i.test(
 		messageOf(error),

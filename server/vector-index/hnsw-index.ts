@@ -9,7 +9,6 @@
  */
 import { invariant } from '../base/errors.ts';
 import type { NodeId } from '../base/ids.ts';
-import { checkDimension } from './exact-index.ts';
 import { type GraphParameters, HnswGraph } from './hnsw-graph.ts';
 import { Snapshots } from './snapshots.ts';
 import type { GraphIndex, Hit, SearchOptions } from './types.ts';
@@ -220,4 +219,9 @@ function floatsOf(numbers: readonly number[]): Float32Array {
 function parametersOf(options: HnswOptions): GraphParameters {
 	const { dimension, m = 16, efConstruction = 200, graphCapacity = 131_072 } = options;
 	return { dimension, m, efConstruction, capacity: graphCapacity };
+}
+
+/** @throws RangeError when the vector has another dimension */
+function checkDimension(vector: Float32Array, dimension: number): void {
+	if (vector.length !== dimension) throw new RangeError(`vector: expected dimension ${dimension}, got ${vector.length}`);
 }

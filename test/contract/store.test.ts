@@ -8,9 +8,9 @@ import { chunkId, contentHash, type SpaceId } from '../../server/base/ids.ts';
 import { openEnvironment } from '../../server/store/environment.ts';
 import { fromFloat16, toFloat16 } from '../../server/store/float16.ts';
 import { openStore, openStoreReader, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
-import { createMemoryStore } from '../../server/store/memory-store.ts';
 import { isAtRest, noteUnrest } from '../../server/store/rest.ts';
 import type { FileRecord, Store } from '../../server/store/types.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 import { createRandom } from '../support/random.ts';
 
 const spaceId = 'space-a' as SpaceId;

@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { chunkId, type NodeId, type SpaceId } from '../../server/base/ids.ts';
-import { createExactIndex } from '../../server/vector-index/exact-index.ts';
 import { createHnswIndex, loadHnswIndex } from '../../server/vector-index/hnsw-index.ts';
 import { measureRecall } from '../../server/vector-index/recall.ts';
 import type { VectorIndex } from '../../server/vector-index/types.ts';
+import { createExactIndex } from '../support/exact-index.ts';
 import { clusteredVectors } from '../support/vectors.ts';
 
 const dimension = 64;

@@ -15,12 +15,12 @@ import type { FolderIndex } from '../../server/indexing/types.ts';
 import { createClaims, RENEW_MS } from '../../server/store/claim.ts';
 import { openDonors } from '../../server/store/donors.ts';
 import { openStoreReader, storeFormat, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
-import { createMemoryStore } from '../../server/store/memory-store.ts';
 import { createPause } from '../../server/store/pause.ts';
 import { noteUnrest } from '../../server/store/rest.ts';
 import type { Store } from '../../server/store/types.ts';
 import { createWatchedClock } from '../support/fakes.ts';
 import { DIMENSION, openEditor, SPACE } from '../support/folder-index.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 import { temporaryFolder, writeFiles } from '../support/temporary-folder.ts';
 
 const lines = (count: number, name: string) => Array.from({ length: count }, (_, i) => `def ${name}${i}\n`).join('');

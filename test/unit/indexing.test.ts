@@ -8,7 +8,6 @@ import { createHierarchy } from '../../server/hierarchy/hierarchy.ts';
 import { VERIFY_AFTER_MS } from '../../server/indexing/damage-search.ts';
 import { createIndexer } from '../../server/indexing/indexer.ts';
 import type { FileProgress, IndexerOptions } from '../../server/indexing/types.ts';
-import { createMemoryStore } from '../../server/store/memory-store.ts';
 import type { Store } from '../../server/store/types.ts';
 import {
 	createFakeChunker,
@@ -19,6 +18,7 @@ import {
 	type FakeWorkspace,
 	fakeTokenizer,
 } from '../support/fakes.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 
 const spaceId = 'space' as SpaceId;
 const dimension = 16;

@@ -8,7 +8,6 @@ import { createHierarchy } from '../../server/hierarchy/hierarchy.ts';
 import { createIndexer } from '../../server/indexing/indexer.ts';
 import { createWorkspaceView, openWorkspaceView, type WorkspaceView } from '../../server/retrieval/view.ts';
 import { openStore } from '../../server/store/lmdb-store.ts';
-import { createMemoryStore } from '../../server/store/memory-store.ts';
 import type { Store } from '../../server/store/types.ts';
 import { createHnswIndex } from '../../server/vector-index/hnsw-index.ts';
 import {
@@ -19,6 +18,7 @@ import {
 	createManualClock,
 	fakeTokenizer,
 } from '../support/fakes.ts';
+import { createMemoryStore } from '../support/memory-store.ts';
 
 const spaceId = 'space' as SpaceId;
 const dimension = 16;

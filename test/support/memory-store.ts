@@ -1,13 +1,9 @@
-/**
- * A store that lives and dies with its process: for tests, and for when no cache folder can be written.
- *
- * Deliberately lacks: readers in other threads.
- */
-import type { NodeId } from '../base/ids.ts';
-import { type FileRecord, MAX_PATH_BYTES, type Store, type StoreBatch } from './types.ts';
+/** A store that lives and dies with its test: what the one on disk is held against. */
+import type { NodeId } from '../../server/base/ids.ts';
+import { type FileRecord, MAX_PATH_BYTES, type Store, type StoreBatch } from '../../server/store/types.ts';
 
-/** An empty store; `recovered` is what the status should say about why it is in memory. */
-export function createMemoryStore(options: { recovered?: readonly string[] } = {}): Store {
+/** An empty store. */
+export function createMemoryStore(): Store {
 	const files = new Map<string, FileRecord>();
 	const vectors = new Map<NodeId, Float32Array>();
 	const meta = new Map<string, string>();
@@ -26,7 +22,7 @@ export function createMemoryStore(options: { recovered?: readonly string[] } = {
 
 	return {
 		path: '',
-		recovered: options.recovered ?? [],
+		recovered: [],
 		getFile: (path) => structuredClone(files.get(path)),
 		files: sorted,
 		summaries: sorted,

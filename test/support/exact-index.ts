@@ -1,9 +1,9 @@
 /**
- * Exact search by comparing with every vector: the yardstick of the approximate index, and the better choice for a few
- * thousand vectors in tests. Time and memory are linear; a removal moves the last vector into the gap.
+ * Exact search by comparing with every vector: the yardstick of the approximate index. Time and memory are linear; a removal moves
+ * the last vector into the gap.
  */
-import type { NodeId } from '../base/ids.ts';
-import type { Hit, VectorIndex } from './types.ts';
+import type { NodeId } from '../../server/base/ids.ts';
+import type { Hit, VectorIndex } from '../../server/vector-index/types.ts';
 
 export function createExactIndex(options: { dimension: number }): VectorIndex {
 	const { dimension } = options;
@@ -56,7 +56,6 @@ export function createExactIndex(options: { dimension: number }): VectorIndex {
 	};
 }
 
-/** @throws RangeError when the vector has another dimension */
-export function checkDimension(vector: Float32Array, dimension: number): void {
+function checkDimension(vector: Float32Array, dimension: number): void {
 	if (vector.length !== dimension) throw new RangeError(`vector: expected dimension ${dimension}, got ${vector.length}`);
 }
