@@ -149,12 +149,15 @@ describe('entities', () => {
 			);
 		}
 		const asked: string[] = [];
-		const watched = { ...files, file: (path: string) => asked.push(path) && records.get(path) };
+		const file = (path: string) => {
+			asked.push(path);
+			return records.get(path);
+		};
 		const prefix = "import { Store } from './store.js';\n";
 		const options = { nodes: [node('lib/far.ts', 1, 1)], visible: '', maxTokens: 64, prefix, path: 'src/open.ts', names };
 		const known = names.known;
 		names.put('lib/far.ts', '', ['above', 'inside', 'below'], [0, 1, 2]);
-		const list = selectEntities({ ...options, known, files: watched, tokenizer, separator: ' ' });
+		const list = selectEntities({ ...options, known, files: { ...files, file }, tokenizer, separator: ' ' });
 		expect(list.slice(0, 4)).toEqual(['Store', 'get', 'openStore', 'inside']);
 		expect(asked).toEqual([]);
 	});

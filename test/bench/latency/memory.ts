@@ -39,7 +39,7 @@ export async function memoryBars(context: LatencyContext): Promise<Bar[]> {
 	for (const cursor of cursors) await typeLine(server.client, { ...cursor, folder, path: `typed/${basename(cursor.path)}` });
 	const status = await server.client.status();
 	const [workspace] = status.workspaces;
-	const peak = peakMb(server.process.pid);
+	const more = moreOf(server.process.pid);
 	await stop(server);
 	return [
 		{
@@ -47,7 +47,7 @@ export async function memoryBars(context: LatencyContext): Promise<Bar[]> {
 			values: [megabytes(status.memory?.rssBytes)],
 			unit: 'MB',
 			limit: { relation: '≤', value: 600 },
-			note: `${workspace?.chunks} chunks, ${workspace?.files} files, ${workspace?.nodes} nodes, all searchable: ${workspace?.hnsw.size}; after ${cursors.length} typed lines; ${idle} MB before them${peak}`,
+			note: `${workspace?.chunks} chunks, ${workspace?.files} files, ${workspace?.nodes} nodes, all searchable: ${workspace?.hnsw.size}; after ${cursors.length} typed lines; ${idle} MB before them${more}`,
 		},
 	];
 }
@@ -77,11 +77,12 @@ export function resident(): Resident {
 	}
 }
 
-/** The most that the process ever had resident, where Linux tells. */
-function peakMb(pid: number | undefined): string {
+/** What of the process is mapped files, and the most that it ever had resident, where Linux tells. */
+function moreOf(pid: number | undefined): string {
 	try {
-		const [, kilobytes] = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
-		return `, at most ${Math.round((Number(kilobytes) * 1024) / 1e6)} MB at any time`;
+		const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+		const mb = (name: string) => Math.round((Number(new RegExp(`${name}:\\s+(\\d+)`).exec(status)?.[1]) * 1024) / 1e6);
+		return `, at most ${mb('VmHWM')} MB at any time; ${mb('RssFile')} MB are mapped files`;
 	} catch {
 		return '';
 	}
