@@ -59,7 +59,7 @@ export interface Services {
 	warmUp(): Promise<ExecutionProviderReport & { loadMs: number }>;
 	/**
 	 * Opens a workspace folder: what is stored serves at once, the rest is indexed. Resolves when that is done, or when the
-	 * folder was closed or cleared meanwhile.
+	 * folder was closed meanwhile.
 	 */
 	openFolder(folder: string, options: OpenOptions): Promise<void>;
 	closeFolder(folder: string): Promise<void>;
@@ -67,14 +67,14 @@ export interface Services {
 	includes(folder: string, path: string, named?: string): boolean;
 	/** Indexes changed files; resolves when they are published. */
 	update(folder: string, paths: readonly string[], reason: string): Promise<void>;
-	/** Compares the folder with the disk and indexes what differs; resolves when it is published. */
-	reconcile(folder: string, reason: string): Promise<UpdateReport>;
+	/** Compares the folder with the disk and indexes what differs; resolves when it is published, or when the folder was closed. */
+	reconcile(folder: string, reason: string): Promise<void>;
 	/** Documents that the user has open, the one looked at last first: their neighbourhood is indexed before the rest. */
 	prioritise(folder: string, paths: readonly string[]): void;
 	/** Indexing of all folders stops before the next chunk, in whichever editor they are built; requests wait. */
 	pause(): Promise<void>;
 	resume(): Promise<void>;
-	/** Deletes the folder's cache and builds it again. */
+	/** Deletes the folder's cache and builds it again; resolves when that is done, or when the folder was closed. */
 	clear(folder: string): Promise<void>;
 	/** Resolves when all that was published is in the view that completion searches. */
 	searchable(): Promise<void>;
@@ -161,10 +161,20 @@ export function createServices(options: ServicesOptions): Services {
 	};
 
 	/** Makes the folder's index complete and known to completion. */
-	const reconcile = async (folder: string, reason: string): Promise<UpdateReport> => {
-		const report = await indexing.request(folder, { paths: 'all', reason });
+	const reconcile = async (folder: string, reason: string): Promise<void> => {
+		await indexing.request(folder, { paths: 'all', reason });
 		await completion.settled();
-		return report;
+	};
+
+	/** What is done for an open folder. Closing the folder ends it, and is no failure. */
+	const unlessClosed = async <T>(folder: string, task: () => Promise<T>): Promise<T | undefined> => {
+		const opened = folders.get(folder);
+		try {
+			return await task();
+		} catch (error) {
+			if (folders.get(folder) === opened) throw error;
+			return undefined;
+		}
 	};
 
 	/** Opens the folder in both workers, unless it is closed meanwhile. */
@@ -192,15 +202,12 @@ export function createServices(options: ServicesOptions): Services {
 	const openFolder = async (folder: string, options: OpenOptions): Promise<void> => {
 		const opened: OpenFolder = { options };
 		folders.set(folder, opened);
-		try {
+		await unlessClosed(folder, async () => {
 			opened.placing = place(folder, opened);
 			await opened.placing;
 			await opened.building;
 			if (folders.get(folder) === opened) await completion.settled();
-		} catch (error) {
-			// Closing or clearing ends what was under way, and is no failure.
-			if (folders.get(folder) === opened) throw error;
-		}
+		});
 	};
 
 	/** Waits until the folder is open; what could not be opened may open by now. */
@@ -214,7 +221,9 @@ export function createServices(options: ServicesOptions): Services {
 		const { workspace, failure } = folders.get(folder) ?? {};
 		if (failure !== undefined) return emptyReport(folder, 'error', failure);
 		if (!workspace) return emptyReport(folder, 'indexing');
-		const [state, hnsw] = await Promise.all([indexing.report(folder), completion.vectorIndex(folder)]);
+		const reports = await unlessClosed(folder, () => Promise.all([indexing.report(folder), completion.vectorIndex(folder)]));
+		if (!reports) return emptyReport(folder, 'indexing');
+		const [state, hnsw] = reports;
 		return { ...state, ...(hnsw ? { hnsw } : {}) };
 	};
 
@@ -239,17 +248,16 @@ export function createServices(options: ServicesOptions): Services {
 			await completion.settled();
 		},
 		async reconcile(folder, reason) {
-			await untilOpen(folder);
-			return reconcile(folder, reason);
+			await unlessClosed(folder, async () => {
+				await untilOpen(folder);
+				await reconcile(folder, reason);
+			});
 		},
 		async clear(folder) {
-			await untilOpen(folder);
-			const opened = folders.get(folder);
-			// A copy: what the opening was doing ends here, and is no failure.
-			if (opened) folders.set(folder, { ...opened });
-			const { storePath } = await indexing.clear(folder);
-			await completion.openFolder({ folder, storePath });
-			await reconcile(folder, 'clear');
+			await unlessClosed(folder, async () => {
+				await untilOpen(folder);
+				if (await indexing.clear(folder)) await reconcile(folder, 'clear');
+			});
 		},
 		prioritise(folder, paths) {
 			documents.set(folder, paths);

@@ -49,13 +49,15 @@ export class DamageSearch {
 	/** Looks for every vector. @returns files whose chunks lack theirs; inner nodes that do are in {@link missingNodes} */
 	async search(checkpoint: () => Promise<void>): Promise<Suspect[]> {
 		this.cancel();
-		this.#isDue = false;
 		const { files, nodes } = await this.#options.stored.findDamage(checkpoint);
 		this.missingNodes = nodes;
 		return files;
 	}
 
+	/** Nothing is to be searched any more, and what was found says nothing. */
 	cancel(): void {
 		this.#cancel();
+		this.#isDue = false;
+		this.missingNodes = [];
 	}
 }

@@ -3,7 +3,8 @@
  * one goes.
  *
  * Guarantees: one process builds and the others follow; when the builder ends, by whatever death, one of the others takes over
- * within a second and compares the folder with the disk; requests under way survive the change. A cache that cannot be
+ * within a second and compares the folder with the disk; requests under way survive the change. What empties, replaces or closes
+ * the store does so alone, one after the other, and nobody is given the role meanwhile. A cache that cannot be
  * used (read-only, full, of another model bundle that is in use) is replaced by a temporary one for this run, and the status
  * says so.
  *
@@ -16,7 +17,9 @@ import { takeKnocks } from '../store/knocks.ts';
 import { existingStorePath, workspaceCacheFolder } from '../store/lmdb-store.ts';
 import { createPause, type Pause } from '../store/pause.ts';
 import { CacheBudget } from './cache-budget.ts';
+import { HeldRole } from './held-role.ts';
 import { type Role, Roles } from './role.ts';
+import { emptyReport } from './status.ts';
 import type { FolderIndex, FolderIndexOptions, IndexerEvents, IndexRequest } from './types.ts';
 
 /** How soon news of other processes are seen. */
@@ -38,11 +41,8 @@ class SharedFolderIndex implements FolderIndex {
 	readonly #budget: CacheBudget;
 	readonly #roles: Roles;
 	readonly #pause: Pause;
-	/** Replaced before the old role is given up, so that whoever was rejected by that asks the new one. */
-	#role: Promise<Role>;
-	#current: Role | undefined;
-	/** What the old role said last, from when it is given up until another is taken: it is closed by then. */
-	#lastReport: WorkspaceReport | undefined;
+	readonly #role = new HeldRole();
+	#clearing: Promise<string | undefined> | undefined;
 	#paused = false;
 	#openFiles: readonly string[] = [];
 	#notices: string[] = [];
@@ -69,30 +69,29 @@ class SharedFolderIndex implements FolderIndex {
 			addNotice: (message) => this.addNotice(message),
 		});
 		this.#pause = createPause({ folder: this.#cache, clock });
-		this.#role = Promise.reject(new Error('not open'));
-		this.#role.catch(() => {});
 	}
 
 	async open(): Promise<void> {
 		this.#change(() => this.#roles.choose());
-		await this.#role;
+		await this.#role.present;
 		this.#scheduleTick();
 	}
 
 	get storePath(): string {
-		invariant(this.#current, 'a folder index is open before it is used');
-		return this.#current.kind === 'builder' ? this.#current.store.path : this.#current.storePath;
+		const { last } = this.#role;
+		invariant(last, 'a folder index is open before it is used');
+		return last.kind === 'builder' ? last.store.path : last.storePath;
 	}
 
 	async request(request: IndexRequest): Promise<UpdateReport> {
 		for (let wanted = request; ; ) {
-			const asked = this.#role;
+			const asked = this.#role.present;
 			const { indexer } = await asked;
 			try {
 				return await indexer.request(wanted);
 			} catch (error) {
 				if (this.#closed) throw error;
-				if (this.#role === asked && !this.#replaceStore(error)) throw error;
+				if (this.#role.present === asked && !this.#replaceStore(error)) throw error;
 				wanted = { ...request, paths: 'all' };
 			}
 		}
@@ -100,7 +99,7 @@ class SharedFolderIndex implements FolderIndex {
 
 	async prioritise(paths: readonly string[]): Promise<void> {
 		this.#openFiles = paths;
-		await (await this.#role).indexer.prioritise(paths);
+		await (await this.#role.present).indexer.prioritise(paths);
 	}
 
 	pause(): void {
@@ -114,11 +113,12 @@ class SharedFolderIndex implements FolderIndex {
 	}
 
 	report(): WorkspaceReport {
-		invariant(this.#current, 'a folder index is open before it is used');
-		const own = this.#current.kind === 'builder';
+		const { last, substitute } = this.#role;
+		invariant(last, 'a folder index is open before it is used');
+		const own = last.kind === 'builder';
 		const notices = [...this.#notices, ...(this.#budget.notice ? [this.#budget.notice] : [])];
-		const pid = this.#lastReport ? undefined : own ? process.pid : this.#roles.claims.builder()?.pid;
-		const report = this.#lastReport ?? this.#current.indexer.report();
+		const pid = substitute ? undefined : own ? process.pid : this.#roles.claims.builder()?.pid;
+		const report = substitute ?? last.indexer.report();
 		const pausedBy = this.#pause.by();
 		return {
 			...report,
@@ -135,55 +135,87 @@ class SharedFolderIndex implements FolderIndex {
 		if (!this.#notices.includes(message)) this.#notices.push(message);
 	}
 
-	async clear(): Promise<string> {
-		const role = await this.#role;
-		const before = this.storePath;
-		await role.indexer.clear();
-		if (role.kind === 'follower') await this.#roles.until(() => this.storePath !== before);
-		this.#toldPath = this.storePath;
-		return this.storePath;
+	clear(): Promise<string | undefined> {
+		this.#clearing ??= this.#clear().finally(() => {
+			this.#clearing = undefined;
+		});
+		return this.#clearing;
 	}
 
 	abandon(): void {
 		this.#pause.release();
-		if (this.#current?.kind === 'builder') this.#current.claim?.release();
+		const { last } = this.#role;
+		if (last?.kind === 'builder') last.claim?.release();
 	}
 
 	async close(): Promise<void> {
 		this.#closed = true;
 		this.#roles.close();
 		this.#cancelTick();
-		const role = await this.#role.catch(() => undefined);
-		this.#pause.release();
-		if (role) await this.#roles.giveUp(role);
+		const closed = this.#alone(async (role) => {
+			this.#pause.release();
+			if (role) await this.#roles.giveUp(role);
+			throw new Error('the index was closed');
+		}, this.#nothing);
+		await closed.catch(() => {});
+	}
+
+	async #clear(): Promise<string | undefined> {
+		if (this.#closed) return undefined;
+		const before = this.storePath;
+		let failure: { error: unknown } | undefined;
+		const role = await this.#alone(async (present) => {
+			if (!present) throw new HefError('cache-unavailable', this.#failure ?? 'the index could not be opened');
+			try {
+				await present.indexer.clear();
+				return present;
+			} catch (error) {
+				failure = { error };
+				await this.#roles.giveUp(present);
+				return this.#roles.choose();
+			}
+		}, this.#nothing);
+		if (failure) throw failure.error;
+		// The one that builds is asked to; this one follows it to the new store.
+		if (role.kind === 'follower') await this.#roles.until(() => this.storePath !== before);
+		return this.#closed ? undefined : this.storePath;
 	}
 
 	/** Gives the present role up and takes another. */
 	#change(choose: () => Promise<Role>): void {
-		const old = this.#current;
-		if (old && !this.#lastReport) {
-			const report = old.indexer.report();
-			this.#lastReport = { ...report, state: report.state === 'ready' ? 'indexing' : report.state };
-		}
-		const next = (async () => {
-			if (old) await this.#roles.giveUp(old);
-			const role = await choose();
-			this.#current = role;
-			this.#lastReport = undefined;
-			this.#failure = undefined;
-			this.#nextTry = { atMs: Number.NEGATIVE_INFINITY, waitMs: TRY_AGAIN_MS };
-			if (this.#paused) role.indexer.pause();
-			else this.#followPause();
-			await role.indexer.prioritise(this.#openFiles);
+		const replace = async (role: Role | undefined) => {
+			if (role) await this.#roles.giveUp(role);
+			return choose();
+		};
+		void this.#alone(replace, ({ indexer }) => {
+			const report = indexer.report();
+			return { ...report, state: report.state === 'ready' ? 'indexing' : report.state };
+		});
+	}
+
+	/** Of a store that is being emptied or closed. */
+	readonly #nothing = () => emptyReport(this.#options.folder, 'indexing');
+
+	/** See {@link HeldRole.alone}. */
+	#alone(task: (role: Role | undefined) => Promise<Role>, substitute: (role: Role) => WorkspaceReport): Promise<Role> {
+		const next = this.#role.alone(task, substitute, async (role, isNew) => {
+			if (isNew) await this.#take(role);
 			this.#tell(this.storePath);
-			return role;
-		})();
+		});
 		next.catch((error: unknown) => {
 			if (this.#closed) return;
 			this.#failure = messageOf(error);
 			this.#options.logger.error(this.#failure);
 		});
-		this.#role = next;
+		return next;
+	}
+
+	async #take(role: Role): Promise<void> {
+		this.#failure = undefined;
+		this.#nextTry = { atMs: Number.NEGATIVE_INFINITY, waitMs: TRY_AGAIN_MS };
+		if (this.#paused) role.indexer.pause();
+		else this.#followPause();
+		await role.indexer.prioritise(this.#openFiles);
 	}
 
 	#eventsOf(): IndexerEvents {
@@ -202,7 +234,7 @@ class SharedFolderIndex implements FolderIndex {
 
 	/** The store moved by itself: it was compacted. */
 	#tellMove(): void {
-		if (this.#current && this.#toldPath !== this.storePath) this.#tell(this.storePath);
+		if (this.#role.last && this.#toldPath !== this.storePath) this.#tell(this.storePath);
 	}
 
 	#tell(storePath: string): void {
@@ -214,8 +246,8 @@ class SharedFolderIndex implements FolderIndex {
 	/** Whether a store that failed was replaced: opened anew at first, which finds damage, and then by a temporary one. */
 	#replaceStore(error: unknown): boolean {
 		const isCacheFailure = error instanceof HefError && error.code === 'cache-unavailable';
-		if (!isCacheFailure || !this.#options.mayBuildAside || this.#current?.kind !== 'builder' || this.#current.temporary !== undefined)
-			return false;
+		const { last } = this.#role;
+		if (!isCacheFailure || !this.#options.mayBuildAside || last?.kind !== 'builder' || last.temporary !== undefined) return false;
 		this.#cacheFailures++;
 		this.#change(() => (this.#cacheFailures === 1 ? this.#roles.choose() : this.#roles.buildAside(messageOf(error))));
 		return true;
@@ -235,19 +267,19 @@ class SharedFolderIndex implements FolderIndex {
 		const isPaused = this.#pause.by() !== undefined;
 		if (isPaused === this.#paused) return;
 		this.#paused = isPaused;
-		if (isPaused) this.#current?.indexer.pause();
-		else this.#current?.indexer.resume();
+		if (isPaused) this.#role.last?.indexer.pause();
+		else this.#role.last?.indexer.resume();
 		this.#renew();
 		this.#options.events.paused?.(isPaused);
 	}
 
 	async #tick(): Promise<void> {
 		this.#followPause();
-		const role = await this.#role.catch(() => undefined);
+		const role = await this.#role.present.catch(() => undefined);
 		if (this.#closed) return;
 		if (!role) return this.#tryAgain();
 		if (role.kind === 'follower') await this.#followOn(role);
-		else if (role.claim) await this.#buildOn(role);
+		else if (role.claim) await this.#buildOn();
 	}
 
 	/** No role could be taken: not even a temporary store. The disk may have room again. */
@@ -264,25 +296,22 @@ class SharedFolderIndex implements FolderIndex {
 		if (this.#roles.claims.builder() === undefined) {
 			logger.info(`${folder}: the process that built the index is gone; this one takes over if no other does`);
 			this.#change(() => this.#roles.choose());
-			await this.#role;
+			await this.#role.present;
 			void this.request({ paths: 'all', reason: 'takeover' }).catch((error: unknown) => logger.error(messageOf(error)));
 			return;
 		}
 		const storePath = existingStorePath(this.#cache);
 		if (storePath !== undefined && storePath !== role.storePath) {
 			this.#change(() => this.#roles.choose());
-			await this.#role;
+			await this.#role.present;
 			return;
 		}
 		await role.indexer.poll();
 	}
 
-	async #buildOn(role: Role & { kind: 'builder' }): Promise<void> {
+	async #buildOn(): Promise<void> {
 		for (const { paths, reason, clear } of takeKnocks(this.#cache)) {
-			if (clear) {
-				await role.indexer.clear();
-				this.#tell(role.store.path);
-			}
+			if (clear) await this.clear();
 			void this.request({ paths, reason }).catch((error: unknown) => this.#options.logger.warn(messageOf(error)));
 		}
 		if (this.#options.clock.elapsed() - this.#renewedMs >= RENEW_MS) this.#renew();
@@ -290,12 +319,11 @@ class SharedFolderIndex implements FolderIndex {
 
 	/** Tells the others how far this process is, or learns that another one took over. */
 	#renew(): void {
-		const role = this.#current;
-		if (role?.kind !== 'builder' || !role.claim || this.#closed || this.#lastReport) return;
+		const role = this.#role.last;
+		if (role?.kind !== 'builder' || !role.claim || this.#closed || this.#role.substitute) return;
 		this.#renewedMs = this.#options.clock.elapsed();
 		if (role.claim.renew(role.indexer.activity())) return;
-		const lost: Role = { kind: 'builder', indexer: role.indexer, store: role.store };
-		this.#current = lost;
+		delete role.claim;
 		this.#change(() => this.#roles.choose());
 	}
 }

@@ -5,7 +5,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../base/clock.ts';
 
-/** Ends the work in progress when the indexer closes. Never leaves this folder. */
+/** Ends the work in progress when the indexer closes or is emptied. Never leaves this folder. */
 export class IndexingStopped extends Error {}
 
 export interface GatekeeperOptions {
@@ -22,8 +22,9 @@ const LONGEST_REST_MS = 2000;
 
 export class Gatekeeper {
 	readonly #options: GatekeeperOptions;
-	#resume: (() => void) | undefined;
+	#paused = false;
 	#resumed: Promise<void> = Promise.resolve();
+	#letGo = () => {};
 	#stopped = false;
 	#workingSince: number;
 	#endRest = () => {};
@@ -34,7 +35,7 @@ export class Gatekeeper {
 	}
 
 	get paused(): boolean {
-		return this.#resume !== undefined;
+		return this.#paused;
 	}
 
 	get stopped(): boolean {
@@ -42,21 +43,27 @@ export class Gatekeeper {
 	}
 
 	pause(): void {
-		if (this.#resume || this.#stopped) return;
-		this.#resumed = new Promise((resolve) => {
-			this.#resume = resolve;
-		});
+		if (this.#paused) return;
+		this.#paused = true;
+		this.#hold();
 	}
 
 	resume(): void {
-		this.#resume?.();
-		this.#resume = undefined;
+		this.#paused = false;
+		this.#letGo();
 	}
 
+	/** Ends work at its next checkpoint, also while paused. */
 	stop(): void {
 		this.#stopped = true;
 		this.#endRest();
-		this.resume();
+		this.#letGo();
+	}
+
+	/** Work may begin again, unless it is paused. */
+	restart(): void {
+		this.#stopped = false;
+		if (this.#paused) this.#hold();
 	}
 
 	/** Lets messages in, waits until work may go on. @throws IndexingStopped after {@link stop} */
@@ -67,6 +74,12 @@ export class Gatekeeper {
 		if (!this.#stopped) await this.#options.gate.idle();
 		if (this.#stopped) throw new IndexingStopped();
 		this.#workingSince = this.#options.clock.elapsed();
+	}
+
+	#hold(): void {
+		this.#resumed = new Promise((resolve) => {
+			this.#letGo = resolve;
+		});
 	}
 
 	#rest(): Promise<void> {

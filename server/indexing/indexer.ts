@@ -51,8 +51,6 @@ class FolderIndexer implements Indexer {
 	#priorities = 0;
 	#lastUpdate: UpdateReport | null = null;
 	#error: string | undefined;
-	/** Requests wait until the store is empty. */
-	#clearing = false;
 	readonly #damage: DamageSearch;
 
 	constructor(options: IndexerOptions) {
@@ -125,12 +123,11 @@ class FolderIndexer implements Indexer {
 
 	async clear(): Promise<void> {
 		const { store, events } = this.#options;
-		const wasPaused = this.#gatekeeper.paused;
-		this.#clearing = true;
-		this.#work.clear();
-		this.#gatekeeper.resume();
-		this.#requests.fail(new Error('the index was cleared'));
+		this.#damage.cancel();
+		this.#gatekeeper.stop();
 		await this.idle();
+		this.#work.clear();
+		this.#requests.fail(new Error('the index was cleared'));
 		try {
 			await store.clear();
 			this.#failed.clear();
@@ -138,10 +135,9 @@ class FolderIndexer implements Indexer {
 			await this.#read();
 			this.#stored.growTree();
 		} finally {
-			this.#clearing = false;
+			this.#gatekeeper.restart();
 		}
 		events.published('all');
-		if (wasPaused) this.#gatekeeper.pause();
 		if (this.#requests.hasIncoming) this.#start();
 	}
 
@@ -149,12 +145,12 @@ class FolderIndexer implements Indexer {
 		this.#damage.cancel();
 		this.#gatekeeper.stop();
 		await this.idle();
-		this.#requests.fail(new Error('the index was closed'));
+		this.#requests.close(new Error('the index was closed'));
 		await this.#options.store.close();
 	}
 
 	#start(): void {
-		if (this.#draining || this.#clearing || this.#gatekeeper.stopped) return;
+		if (this.#draining || this.#gatekeeper.stopped) return;
 		this.#working = true;
 		this.#draining = this.#drain().finally(() => {
 			this.#draining = undefined;
@@ -241,7 +237,7 @@ class FolderIndexer implements Indexer {
 
 	/** Adds a file to the slice. A failure is the file's own, unless no model can be loaded at all. */
 	async #indexFile({ path, file }: WorkItem, slice: Slice): Promise<void> {
-		const { workspace, chunker, spaceId, store, clock, hierarchy, logger } = this.#options;
+		const { workspace, chunker, spaceId, store, clock, logger } = this.#options;
 		const known = this.#stored.known.get(path);
 		try {
 			this.#failed.delete(path);
@@ -249,7 +245,7 @@ class FolderIndexer implements Indexer {
 			if (!read && !known) return;
 			if (read && (await this.#update.embedMissing(read.record, read.text))) slice.filesWithModel++;
 			slice.records.set(path, read?.record ?? null);
-			hierarchy.setFile(path, read?.record.chunks ?? null);
+			this.#stored.setFile(path, read?.record.chunks ?? null);
 			if (read && saysTheSame(read.record, known)) return;
 			this.#update.counters.filesChanged++;
 			slice.published.push(path);

@@ -38,8 +38,8 @@ export interface IndexingWorkerMethods {
 	/** Also folders that are opened later. */
 	pause(): void;
 	resume(): void;
-	/** Empties the store, which then lies elsewhere; what refills it is a request of its own. */
-	clear(folder: string): { storePath: string };
+	/** Empties the store, which then lies elsewhere, as `moved` tells; what refills it is a request of its own. False: the folder was closed. */
+	clear(folder: string): boolean;
 	report(folder: string): WorkspaceReport;
 	dispose(): void;
 }

@@ -12,6 +12,8 @@ interface Waiting {
 export class Requests {
 	readonly #waiting = new Map<symbol, Waiting>();
 	#incoming: { id: symbol; request: IndexRequest }[] = [];
+	/** Why no request is taken any more. */
+	#closed: Error | undefined;
 
 	get hasIncoming(): boolean {
 		return this.#incoming.length > 0;
@@ -19,8 +21,9 @@ export class Requests {
 
 	add(request: IndexRequest): Promise<UpdateReport> {
 		const id = Symbol(request.reason);
-		this.#incoming.push({ id, request });
 		const answer = new Promise<UpdateReport>((resolve, reject) => {
+			if (this.#closed) return reject(this.#closed);
+			this.#incoming.push({ id, request });
 			this.#waiting.set(id, { left: undefined, resolve, reject });
 		});
 		// Whoever asks in passing need not listen; the state tells of failures.
@@ -61,6 +64,12 @@ export class Requests {
 		for (const { reject } of this.#waiting.values()) reject(error);
 		this.#waiting.clear();
 		this.#incoming = [];
+	}
+
+	/** Fails all, also those that are yet to come. */
+	close(reason: Error): void {
+		this.#closed = reason;
+		this.fail(reason);
 	}
 
 	failOne(id: symbol, error: unknown): void {

@@ -6,7 +6,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { NodeId } from '../base/ids.ts';
-import type { Hierarchy } from '../hierarchy/types.ts';
+import type { ChunkPlace, Hierarchy } from '../hierarchy/types.ts';
 import type { Store } from '../store/types.ts';
 import type { Workspace } from '../workspace/types.ts';
 import { KnownFiles } from './known-files.ts';
@@ -31,6 +31,8 @@ export class StoredIndex {
 	#mustGrow = false;
 	/** Files that the tree had when it was last that of the store. */
 	#inTree: readonly string[] = [];
+	/** Files that were put into the tree and are not in the store yet. */
+	readonly #ahead = new Set<string>();
 	#verified = false;
 
 	constructor(options: StoredIndexOptions) {
@@ -54,6 +56,13 @@ export class StoredIndex {
 
 	trust(): void {
 		this.#mustRead = false;
+		this.#ahead.clear();
+	}
+
+	/** Puts a file into the tree, ahead of the store. */
+	setFile(path: string, chunks: readonly ChunkPlace[] | null): void {
+		this.#ahead.add(path);
+		this.#options.hierarchy.setFile(path, chunks);
 	}
 
 	/** Reads which files there are, if that is not known. */
@@ -75,10 +84,11 @@ export class StoredIndex {
 	growTree(): void {
 		if (!this.#mustGrow) return;
 		const { store, hierarchy } = this.#options;
-		for (const path of this.#inTree) hierarchy.setFile(path, null);
+		for (const path of [...this.#inTree, ...this.#ahead]) hierarchy.setFile(path, null);
 		for (const [path, { chunks }] of store.chunks()) hierarchy.setFile(path, chunks);
 		hierarchy.commit();
 		this.#inTree = [];
+		this.#ahead.clear();
 		this.#mustGrow = false;
 	}
 

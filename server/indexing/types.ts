@@ -81,7 +81,10 @@ export interface Indexer {
 	activity(): Pick<WorkspaceReport, 'state' | 'pending'>;
 	/** State without the vector index, which is not known here: its part is empty. */
 	report(): WorkspaceReport;
-	/** Empties the store, whose path changes. What refills it is a request of its own; requests under way are rejected. */
+	/**
+	 * Stops after the chunk under way and empties the store, whose path changes. What refills it is a request of its own; requests
+	 * under way are rejected. Neither this nor {@link close} may be called while either runs: {@link FolderIndex} sees to that.
+	 */
 	clear(): Promise<void>;
 	/** Stops after the chunk under way, keeps the vectors that are ready, closes the store. */
 	close(): Promise<void>;
@@ -129,8 +132,11 @@ export interface FolderIndex {
 	report(): WorkspaceReport;
 	/** A sentence for the status. */
 	addNotice(message: string): void;
-	/** Empties the index; resolves with the place of the new store. What refills it is a request of its own. */
-	clear(): Promise<string>;
+	/**
+	 * Empties the index; who asks for it meanwhile joins. Resolves with the place of the new store, undefined when the folder was
+	 * closed. What refills it is a request of its own; requests under way are answered once they are done in the new store.
+	 */
+	clear(): Promise<string | undefined>;
 	/** Gives the claim back without waiting for anything: the thread ends. */
 	abandon(): void;
 	close(): Promise<void>;

@@ -191,8 +191,8 @@ const methods: Local<IndexingWorkerMethods> = {
 		await everyFolder(({ index }) => index.resume());
 	},
 	async clear(folder) {
-		const { index } = await opened(folder);
-		return { storePath: await index.clear() };
+		const found = await folders.get(folder);
+		return (await found?.index.clear()) !== undefined;
 	},
 	async report(folder) {
 		const { index } = await opened(folder);

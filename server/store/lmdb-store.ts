@@ -161,9 +161,13 @@ class LmdbStore extends LmdbReader implements Store {
 
 	async clear(): Promise<void> {
 		await this.#enqueue(async () => {
-			this.environment = await replaceByEmpty(this.#options.folder, this.environment);
-			this.#failed = false;
-			await this.prepare();
+			try {
+				this.environment = await replaceByEmpty(this.#options.folder, this.environment);
+				this.#failed = false;
+				await this.prepare();
+			} catch (error) {
+				throw error instanceof HefError ? error : cacheError(this.#options.folder, error);
+			}
 		});
 	}
 

@@ -135,7 +135,6 @@ function servicesOf(fake: FakeServices): Services {
 		async reconcile(folder, reason) {
 			called('reconcile', folder, reason);
 			await options.reconcileGate;
-			return UPDATE;
 		},
 		prioritise: (folder, paths) => void priorities.push(`${folder} ${paths.join(',')}`),
 		pause: async () => called('pause'),

@@ -179,6 +179,32 @@ describe('two editors on one folder', () => {
 		expect(follower.embedded).toEqual([]);
 	});
 
+	test('whoever clears while somebody else does joins; a request under way is answered from the new store', async () => {
+		const { builder, follower } = await pair();
+		const before = builder.index.storePath;
+		const embedded = builder.embedded.length;
+		const asked = builder.refresh('command');
+		const places = await Promise.all([builder.index.clear(), builder.index.clear(), follower.index.clear()]);
+		expect(places[1]).toBe(places[0]);
+		expect(places).not.toContain(before);
+		await asked;
+		await follower.refresh('clear');
+		expect(builder.index.report().files).toBe(follower.index.report().files);
+		expect(builder.embedded.length).toBeGreaterThanOrEqual(2 * embedded);
+	});
+
+	test('a folder that is closed while it is cleared is closed afterwards; one that is closed is not cleared', async () => {
+		const { builder } = await pair();
+		const asked = expect(builder.refresh('command')).rejects.toThrow('the index was');
+		const cleared = builder.index.clear();
+		await builder.index.close();
+		expect(await cleared).toBeUndefined();
+		expect(await builder.index.clear()).toBeUndefined();
+		await asked;
+		await expect(builder.refresh()).rejects.toThrow('closed');
+		expect(builder.index.report()).toMatchObject({ files: 0 });
+	});
+
 	test('while the builder finds out whether the index can be trusted, nobody else reads it', async () => {
 		const { cacheFolder, folder, storePath, claim } = await claimed();
 		const [id] = openStoreReader({ path: storePath, spaceId: SPACE, dimension: DIMENSION }).vectorIds();

@@ -44,6 +44,7 @@ const bundle = await loadBundle(tinyBundleFolder);
 
 function start(cacheFolder: string) {
 	const published: (string[] | 'all')[] = [];
+	const moved: string[] = [];
 	const client = createIndexingClient({
 		bundle: { folder: bundle.folder, manifest: bundle.manifest },
 		executionProvider: 'cpu',
@@ -52,12 +53,19 @@ function start(cacheFolder: string) {
 		gate: new ActivityGate().buffer,
 		logger: silentLogger,
 		host: { chooseExecutionProvider: () => ({ name: 'cpu', why: 'a test' }) },
-		events: { progress() {}, updated() {}, moved() {}, paused() {}, problem() {}, published: (_, paths) => published.push(paths) },
+		events: {
+			progress() {},
+			updated() {},
+			paused() {},
+			problem() {},
+			moved: (_, path) => moved.push(path),
+			published: (_, paths) => published.push(paths),
+		},
 	});
 	let ended: Promise<unknown> | undefined;
 	const end = () => (ended ??= client.dispose());
 	onTestFinished(async () => void (await end()));
-	return { client, published, end };
+	return { client, published, moved, end };
 }
 
 test('builds, does nothing the second time, follows edits, deletions and renames, and can be reopened', async () => {
@@ -110,10 +118,12 @@ test('builds, does nothing the second time, follows edits, deletions and renames
 
 test('clear gives the store a new place, and the next request fills it', async () => {
 	const folder = temporaryFolder(files());
-	const { client, published } = start(temporaryFolder());
+	const { client, published, moved } = start(temporaryFolder());
 	const { storePath } = await client.openFolder({ folder, exclude: [], watch: false });
 	const built = await client.request(folder, { paths: 'all', reason: 'start' });
-	expect((await client.clear(folder)).storePath).not.toBe(storePath);
+	expect(await client.clear(folder)).toBe(true);
+	expect(moved).toEqual([expect.not.stringMatching(storePath)]);
+	expect(await client.clear('/nowhere')).toBe(false);
 	expect(published.at(-1)).toBe('all');
 	expect((await client.request(folder, { paths: 'all', reason: 'clear' })).chunksEmbedded).toBe(built.chunksEmbedded);
 });

@@ -406,6 +406,53 @@ describe('pause, stop and completions', () => {
 		expect((await running.index('clear')).chunksEmbedded).toBe(16);
 		await expectComplete(running);
 	});
+
+	test('clear ends the first build where it is: what a comparison finds afterwards is not made', async () => {
+		const workspace = createFakeWorkspace(project());
+		const list = workspace.list.bind(workspace);
+		let listed = () => {};
+		workspace.list = async () => {
+			await new Promise<void>((resolve) => {
+				listed = resolve;
+			});
+			return list();
+		};
+		const running = await setUp({ workspace });
+		const asked = running.index();
+		await nextTurn();
+		await nextTurn();
+		const cleared = running.indexer.clear();
+		listed();
+		await expect(asked).rejects.toThrow('cleared');
+		await cleared;
+		expect(running.embedder.texts).toEqual([]);
+		workspace.list = list;
+		expect((await running.index('clear')).chunksEmbedded).toBe(16);
+		await expectComplete(running);
+	});
+
+	test('clear in the middle of a build: what is gone from the disk by then is in no tree, and a pause lasts', async () => {
+		let cleared: Promise<void> | undefined;
+		const running = await setUp({
+			files: project(),
+			onEmbed: () => {
+				if (cleared) return;
+				running.indexer.pause();
+				cleared = running.indexer.clear();
+			},
+		});
+		await running.index().catch(() => {});
+		await cleared;
+		expect(running.embedder.texts.length).toBeLessThan(3);
+		running.workspace.remove('README.md');
+		running.workspace.remove('src/a.py');
+		const asked = running.index('clear');
+		expect(running.indexer.report()).toMatchObject({ state: 'paused', files: 0, nodes: 0 });
+		running.indexer.resume();
+		await asked;
+		await expectComplete(running);
+		expect(running.hierarchy.fileCount).toBe(3);
+	});
 });
 
 describe('failures', () => {
