@@ -4,6 +4,8 @@
  *
  * Deliberately lacks: turns. The index must not change during {@link Upkeep.run} and {@link Upkeep.save} but in their pauses.
  */
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
@@ -27,7 +29,7 @@ export interface Upkeep {
 export interface UpkeepOptions {
 	/** The index as it is now; a snapshot may take its place. */
 	index(): GraphIndex;
-	/** Where snapshots are kept; none when undefined. */
+	/** Where snapshots are kept, in the folder of the store, which may go away; none when undefined. */
 	snapshotFolder?: string | undefined;
 	/** Nodes of the index that a snapshot already holds. Default 0. */
 	savedNodes?: number | undefined;
@@ -66,6 +68,8 @@ export function createUpkeep(options: UpkeepOptions): Upkeep {
 			await index().save(snapshotFolder);
 			changedSinceSave = 0;
 		} catch (error) {
+			// The index was emptied or moved, and its snapshots are of no use any more.
+			if (!existsSync(dirname(snapshotFolder))) return;
 			logger.warn(`the vector index could not be saved to ${snapshotFolder}: ${messageOf(error)}`);
 		}
 	};

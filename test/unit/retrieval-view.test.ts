@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -206,6 +206,26 @@ test.each([
 	expect(third.size).toBeGreaterThan(200);
 	await third.close();
 	await indexer.close();
+});
+
+test('a view that is closed after its index was emptied saves no snapshot and warns of nothing; a disk that fails is told', async () => {
+	for (const [spoil, warnings] of [
+		[(path: string) => expect(existsSync(path)).toBe(false), 0],
+		[(path: string) => writeFileSync(join(path, 'hnsw'), ''), 1],
+	] as const) {
+		const store = await openStore({ folder, spaceId, dimension });
+		const { indexer } = await startIndexer(store);
+		await indexer.request({ paths: 'all', reason: 'start' });
+		const warn = vi.fn();
+		const { path } = store;
+		const view = await openWorkspaceView({ storePath: path, bundle: { spaceId, dimension }, logger: { ...silentLogger, warn } });
+		await view.settled();
+		if (warnings === 0) await indexer.clear();
+		spoil(path);
+		await view.close();
+		expect(warn).toHaveBeenCalledTimes(warnings);
+		await indexer.close();
+	}
 });
 
 test('closing in the middle of loading ends it', async () => {
