@@ -113,7 +113,7 @@ export function ownerOf(name: string): string {
  * `parseJSONBody` and `parse_json_body` are made of the same parts; short ones say nothing. Parts are told apart by hashes of 30 bits,
  * which take no memory of their own.
  */
-export function partsOf(name: string): number[] {
+function partsOf(name: string): number[] {
 	const parts: number[] = [];
 	for (const part of name.match(/\p{Lu}?\p{Ll}{2,}|\p{Lu}{3,}/gu) ?? []) {
 		const lower = part.toLowerCase();
