@@ -165,9 +165,17 @@ function walk(text: string, open: Bracket[], closed: (at: number, opener: Bracke
 		else if (last && last.character === (inString ? character : OPENER_OF[character])) {
 			closed(at, last);
 			open.pop();
-		} else if (!inString && (isQuote(character) || '([{'.includes(character))) open.push({ character, at });
+		} else if (!inString && ((isQuote(character) && !isLifetime(text, at)) || '([{'.includes(character))) open.push({ character, at });
 		else if (!inString && OPENER_OF[character]) closed(at, undefined);
 	}
+}
+
+/** Rust's `&'a` and `<'a`: a name, and no quote behind it. */
+const LIFETIME = /(?<=[&<])'[A-Za-z_]\w*(?![\w'])/y;
+
+function isLifetime(text: string, at: number): boolean {
+	LIFETIME.lastIndex = at;
+	return LIFETIME.test(text);
 }
 
 function isQuote(character: string): boolean {

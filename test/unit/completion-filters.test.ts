@@ -119,6 +119,8 @@ describe('the rest of the line', () => {
 		['is closed by its own kind alone', '[new Date($0]', 'now))', 'now)'],
 		['closes what stands in a template', `\`\${call($0)}\``, 'a)} and b`;', 'a)} and b`; +3'],
 		['knows an apostrophe in the text of a string', 'say("$0")', 'don\'t")', 'don\'t") +2'],
+		['knows a lifetime', "fn f<'a>(x: &'a u8, y: &'a $0)", "str) -> &'a str {", "str) -> &'a str { +1"],
+		['knows a string where a lifetime could stand', "f(a <'b' && g($0))", "c, 'd')", "c, 'd'"],
 		['gets a line of its own behind a block', '  f() {$0}', lines('', '    go();'), lines('', '    go();', '  ')],
 		['is no place for nothing new', 'call($0)', ')', ') +1'],
 	])('%s', (_, document, text, expected) => {
