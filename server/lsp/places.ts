@@ -1,10 +1,9 @@
 /** Where a URI lies: in which of the workspace folders, and under which path. */
-import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export interface Place {
 	folder?: string;
-	/** In the folder, `/` between names; without one, the name alone. */
+	/** In the folder, `/` between names; without one, the whole path as the URI has it. */
 	path: string;
 }
 
@@ -13,7 +12,7 @@ export function placeOf(uri: string, folders: Iterable<string>): Place {
 	const file = folderOf(uri) ?? pathOf(uri);
 	const inside = [...folders].filter((folder) => file.startsWith(withSlash(folder))).sort((a, b) => b.length - a.length);
 	const [folder] = inside;
-	if (folder === undefined) return { path: basename(file) };
+	if (folder === undefined) return { path: file };
 	return { folder, path: file.slice(withSlash(folder).length).replaceAll('\\', '/') };
 }
 

@@ -4,6 +4,7 @@
  * Guarantees: `superseded` at once when a newer request for the document comes or the document changes; a refused file
  * (secret, ignored, language switched off, larger than what is indexed) reaches no model; what is known without a model is answered without a wait.
  */
+import { basename } from 'node:path';
 import type { CompletionReport, ExplainResult, Position, Range } from 'hef-shared';
 import { ErrorCodes, LSPErrorCodes, ResponseError, type TextDocuments } from 'vscode-languageserver';
 import type { TextDocument } from 'vscode-languageserver-textdocument';
@@ -102,7 +103,7 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 		return {
 			uri: document.uri,
 			...(folder === undefined ? {} : { folder }),
-			path: pathWithEnding(path, document),
+			path: pathWithEnding(folder === undefined ? basename(path) : path, document),
 			text: before + document.getText() + after,
 			offset: before.length + offset,
 			context,

@@ -46,8 +46,9 @@ type Matcher = Pick<Ignore, 'ignores'>;
 /** File systems of other platforms do not tell cases apart; nor does git there. */
 const IGNORE_CASE = process.platform === 'win32' || process.platform === 'darwin';
 
+const SECRETS = matcherOf(SECRET_RULES, true);
+
 export async function createPathFilter(options: PathFilterOptions): Promise<RefreshableFilter> {
-	const secrets = matcherOf(SECRET_RULES, true);
 	const readOuter = async (): Promise<GitExcludes> => {
 		const outer = await readGitExcludes(options.folder, { useGlobal: options.useGlobalGitExcludes });
 		const ignoresFolder = outer.prefix !== '' && newMatcher(outer.ruleFiles).ignores(`${outer.prefix}/`);
@@ -79,7 +80,7 @@ export async function createPathFilter(options: PathFilterOptions): Promise<Refr
 	return {
 		ignores(path, isDirectory) {
 			const asked = isDirectory ? `${path}/` : path;
-			return secrets.ignores(asked) || rulesOf(parentOf(path)).matcher.ignores(joinNames(outer.prefix, asked));
+			return SECRETS.ignores(asked) || rulesOf(parentOf(path)).matcher.ignores(joinNames(outer.prefix, asked));
 		},
 		async refresh() {
 			outer = await readOuter();
@@ -91,9 +92,13 @@ export async function createPathFilter(options: PathFilterOptions): Promise<Refr
 	};
 }
 
-/** Whether the name alone says that a file holds secrets; for files outside of any workspace folder. */
+/**
+ * Whether names alone say that a file holds secrets: its own, or that of a directory above it.
+ * @param path absolute or not; of a file outside of any workspace folder
+ */
 export function looksSecret(path: string): boolean {
-	return ignore.isPathValid(path) && matcherOf(SECRET_RULES, true).ignores(path);
+	const names = path.split(/[\\/]/).filter((name) => !/^(\.{0,2}|[a-z]:)$/i.test(name));
+	return names.length > 0 && SECRETS.ignores(names.join('/'));
 }
 
 function newMatcher(files: readonly RuleFile[]): Matcher {

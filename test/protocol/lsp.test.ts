@@ -12,6 +12,7 @@ import {
 	type Position,
 } from 'vscode-languageserver-protocol/node';
 import { HefError } from '../../server/base/errors.ts';
+import { looksSecret } from '../../server/workspace/path-filter.ts';
 import { createFakeServices, type FakeComplete, type FakeOptions, type FakeServices, reportOf, UPDATE } from '../support/fake-services.ts';
 import { FULL_CAPABILITIES, type InitializeOptions, type InProcessServer, type LspClient, startInProcess } from '../support/lsp-client.ts';
 
@@ -546,6 +547,19 @@ describe('settings', () => {
 		expect(await client.explain('file:///w/app/.env')).toMatchObject({ suppressed: 'excluded' });
 		expect(fake.requests).toEqual([]);
 		expect((await client.status()).suppressed).toEqual({ languageOff: 1, excluded: 1 });
+	});
+
+	test('outside of all folders the whole path says whether a file holds secrets; the model is given the name alone', async () => {
+		const { client, fake } = create({ includes: (_, path) => !looksSecret(path) });
+		await client.initialize({ folders: ['file:///w/app'] });
+		for (const uri of ['file:///home/u/.kube/config', 'file:///home/u/.docker/config.json', 'file:///home/u/.ssh/config']) {
+			client.open(uri, 'a: ', 'yaml');
+			expect(await client.inlineCompletion(uri, at(0, 3))).toEqual([]);
+			expect(await client.explain(uri)).toMatchObject({ suppressed: 'excluded' });
+		}
+		client.open('file:///home/u/config', 'a: ', 'yaml');
+		expect(texts(await client.inlineCompletion('file:///home/u/config', at(0, 3)))).toEqual(['suggested']);
+		expect(fake.requests.map(({ path }) => path)).toEqual(['config.yaml']);
 	});
 });
 

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { Logger } from '../../server/base/logger.ts';
 import { silentLogger } from '../../server/base/logger.ts';
-import { looksSecret } from '../../server/workspace/path-filter.ts';
+import { SECRET_RULES } from '../../server/workspace/builtin-rules.ts';
+import { createPathFilter, looksSecret } from '../../server/workspace/path-filter.ts';
 import { MAX_DATA_BYTES, MAX_SOURCE_BYTES } from '../../server/workspace/read-source.ts';
 import { createWorkspace, type WorkspaceOptions } from '../../server/workspace/workspace.ts';
 import { createManualClock } from '../support/fakes.ts';
@@ -27,9 +28,28 @@ test.each([
 	['a.ts', false],
 	['', false],
 	['..', false],
-	['/a/.env', false],
+	['/a/.env', true],
+	['/home/u/.kube/config', true],
+	['/home/u/.ssh/known_hosts', true],
+	['C:\\Users\\u\\.aws\\credentials', true],
+	['/home/u/.docker/config.json', true],
+	['/home/u/docker/config.json', false],
+	['../.env', true],
 ])('outside of any folder, %j holds a secret by its name: %s', (path, expected) => {
 	expect(looksSecret(path)).toBe(expected);
+});
+
+test('every kind of secret is one wherever it lies', async () => {
+	const rules = SECRET_RULES.filter((rule) => !rule.startsWith('!'));
+	const examples = rules.map((rule) => rule.replace('**/', '').replace(/\/$/, '/file.ts').replaceAll('*', 'x'));
+	const filter = await createPathFilter({ folder: temporaryFolder(), exclude: [], useGlobalGitExcludes: false });
+	for (const example of examples) {
+		for (const place of ['', 'a/b/', 'deploy/.config/'])
+			expect([place + example, filter.ignores(place + example, false)]).toEqual([place + example, true]);
+		expect([example, looksSecret(`/home/u/${example}`)]).toEqual([example, true]);
+	}
+	for (const path of ['app-firebase-adminsdk-1a2b3.json', 'a/auth.json']) expect(looksSecret(path)).toBe(true);
+	for (const path of ['config.json', 'a/docker/config.json', 'src/auth.ts']) expect(looksSecret(path)).toBe(false);
 });
 
 test('a file without an ending is source by the name given for it, and never one that is ignored', async () => {
