@@ -7,6 +7,7 @@
  */
 import type { Cancellation } from '../base/cancellation.ts';
 import type { CopySession } from '../copying/copy-model.ts';
+import type { KnownLogits } from '../inference/known-logits.ts';
 import type { CopyWeights } from '../inference/manifest.ts';
 import { logProbability } from '../inference/sampling.ts';
 import type { Generator, Tokenizer } from '../inference/types.ts';
@@ -23,6 +24,8 @@ export interface DecodeOptions {
 	logits: Float32Array;
 	/** Its length. */
 	positions: number;
+	/** What is known behind it ({@link KnownLogits}). Default nothing. */
+	known?: KnownLogits | undefined;
 	/** Where to copy from, standing behind the prompt; afterwards behind what was decoded. */
 	copy?: CopySource | undefined;
 	/** Text that must be produced first; not part of the answer. */

@@ -142,7 +142,8 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		if (!prefilled) return undefined;
 		const prefilledAt = now();
 		const { logits, positions } = prefilled;
-		const from = { generator, tokenizer: models.tokenizer, logits, positions, forced, copy: copied };
+		const known = without?.includes('known') ? undefined : prefilled.known;
+		const from = { generator, tokenizer: models.tokenizer, logits, positions, known, forced, copy: copied };
 		const options = { ...from, ...rules, cancellation, now };
 		const search = !without?.includes('search');
 		const one = rules.singleLine && search ? decodeMostProbable : decodeGreedily;
