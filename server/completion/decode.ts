@@ -183,11 +183,13 @@ export function lineEndsOf({ generator, tokenizer }: Pick<DecodeOptions, 'genera
 export class Trail {
 	readonly choices: Choice[] = [];
 	sumLogProb = 0;
+	#minLogProb = 0;
 	#copied = 0;
 
 	add(choice: Choice): void {
 		this.choices.push(choice);
 		this.sumLogProb += choice.logProb;
+		this.#minLogProb = Math.min(this.#minLogProb, choice.logProb);
 		this.#copied += choice.copied;
 	}
 
@@ -195,7 +197,7 @@ export class Trail {
 		const { choices, sumLogProb } = this;
 		return {
 			sumLogProb,
-			minLogProb: Math.min(0, ...choices.map(({ logProb }) => logProb)),
+			minLogProb: this.#minLogProb,
 			firstLogProb: choices[0]?.logProb ?? 0,
 			copied: this.#copied / Math.max(1, choices.length),
 		};

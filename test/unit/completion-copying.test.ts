@@ -228,9 +228,9 @@ describe('running ahead', () => {
 		await next('b');
 		await next('c');
 		await next('d');
-		expect(fed).toEqual([text('bcdefghij')]);
+		expect(fed).toEqual([text('bcdefgh')]);
 		await next('x');
-		expect(fed.slice(1)).toEqual([[-13], text('xyz{|}~\u007f').concat(128)]);
+		expect(fed.slice(1)).toEqual([[-13], text('xyz{|}~')]);
 		expect(session.length).toBe(5);
 		// Another way: the generator goes back to where it left this one, and reads what lies between.
 		session.truncate(2);
@@ -274,7 +274,7 @@ describe('running ahead', () => {
 			...{ timeBudgetMs: 1000, now: () => 0 },
 		});
 		expect([decoded.reason, decoded.text]).toEqual(['cancelled', 'bcde']);
-		expect(fed).toEqual([text('bcdefghij')]);
+		expect(fed).toEqual([text('bcdefgh')]);
 	});
 
 	test('runs one token at a time when it may not, and no more than are wanted', async () => {
