@@ -63,8 +63,13 @@ export interface Services {
 	 */
 	openFolder(folder: string, options: OpenOptions): Promise<void>;
 	closeFolder(folder: string): Promise<void>;
-	/** Whether the file may be indexed and completed (ignore rules, secrets); `named` says what kind it is where its path does not. */
-	includes(folder: string, path: string, named?: string): boolean;
+	/**
+	 * Whether the file may be indexed and completed (ignore rules, secrets), with a wait until the rules of a folder are read that
+	 * is not open yet.
+	 * @param folder empty for a file outside of all folders
+	 * @param named says what kind of file it is where its path does not
+	 */
+	includes(folder: string, path: string, named?: string): boolean | Promise<boolean>;
 	/** Indexes changed files; resolves when they are published. */
 	update(folder: string, paths: readonly string[], reason: string): Promise<void>;
 	/** Compares the folder with the disk and indexes what differs; resolves when it is published, or when the folder was closed. */
@@ -152,6 +157,8 @@ export function createServices(options: ServicesOptions): Services {
 	const folders = new Map<string, OpenFolder>();
 	/** Open documents by folder, also of folders that are not open yet. */
 	const documents = new Map<string, readonly string[]>();
+	/** Rules of folders that somebody asked about before they were open. */
+	const early = new Map<string, Promise<Workspace>>();
 	let executionProvider: ExecutionProviderReport | undefined;
 
 	/** The store lies elsewhere: another process emptied it, or this one had to leave it. */
@@ -185,6 +192,7 @@ export function createServices(options: ServicesOptions): Services {
 			const indexed = indexing.openFolder({ folder, watch, exclude });
 			indexed.catch(() => {});
 			opened.workspace = await createWorkspace(folder, { exclude, cacheFolder, logger });
+			early.delete(folder);
 			const { storePath } = await indexed;
 			if (folders.get(folder) !== opened) return;
 			const prioritised = indexing.prioritise(folder, documents.get(folder) ?? []);
@@ -240,9 +248,17 @@ export function createServices(options: ServicesOptions): Services {
 		openFolder,
 		async closeFolder(folder) {
 			folders.delete(folder);
+			early.delete(folder);
 			await Promise.all([indexing.closeFolder(folder), completion.closeFolder(folder)]);
 		},
-		includes: (folder, path, named) => folders.get(folder)?.workspace?.includes(path, named) ?? !looksSecret(path),
+		includes(folder, path, named) {
+			if (folder === '') return !looksSecret(path);
+			const { workspace } = folders.get(folder) ?? {};
+			if (workspace) return workspace.includes(path, named);
+			const asked = early.get(folder) ?? createWorkspace(folder, { exclude: settings.exclude, cacheFolder, logger });
+			early.set(folder, asked);
+			return asked.then((rules) => rules.includes(path, named));
+		},
 		async update(folder, paths, reason) {
 			await indexing.request(folder, { paths, reason });
 			await completion.settled();

@@ -98,7 +98,7 @@ function completeOnce(
 	context: CommandContext,
 ): Promise<CompletionReport> {
 	return withIndexedFolder(folder, settings, context, async (services) => {
-		if (!services.includes(folder, path))
+		if (!(await services.includes(folder, path)))
 			throw new HefError(
 				'workspace-unreadable',
 				`${file} is not completed: it looks like a secret, is ignored, or is no text that is indexed`,

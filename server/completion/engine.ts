@@ -10,7 +10,6 @@ import { basename } from 'node:path';
 import type { CompletionReport, StageTimings, TokenCounts } from 'hef-shared';
 import type { Cancellation } from '../base/cancellation.ts';
 import type { NodeId } from '../base/ids.ts';
-import { lastResults } from '../base/last-results.ts';
 import { createGrammars } from '../chunking/grammars.ts';
 import { createBlockTokenizer } from '../copying/block-tokens.ts';
 import { type CopySession, createCopySession } from '../copying/copy-model.ts';
@@ -91,9 +90,6 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	const likeness = new Likeness();
 	const blocks = createBlockDetector(createGrammars());
 	const isInComment = createCommentDetector();
-	/** Of the place asked about, and of the next one that is prepared. */
-	const windowsAt = lastResults<Windows>(2);
-	const copySessionAt = lastResults<{ session: CopySession; start: number }>(1);
 
 	const hasIndex = ({ folder }: CompletionRequest): boolean => folder !== undefined && (workspace(folder)?.view?.size ?? 0) > 0;
 
@@ -101,19 +97,12 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const healed = healPrefix(split.prefix, models.tokenizer);
 		const suffix = request.without?.includes('suffix') ? '' : split.suffix;
 		const reserved = hasIndex(request) ? reservedPositions(request.context, layout) : 0;
-		const cut = () => cutWindows({ prefix: healed.kept, suffix, layout, reserved }, models.tokenizer);
-		return { ...healed, suffix, windows: windowsAt([healed.kept, suffix, reserved], cut) };
+		return { ...healed, suffix, windows: cutWindows({ prefix: healed.kept, suffix, layout, reserved }, models.tokenizer) };
 	};
 
 	const copySourceAt = ({ kept, suffix }: { kept: string; suffix: string }, request: CompletionRequest): CopySource => {
 		const repository = request.folder === undefined ? undefined : workspace(request.folder)?.copies;
-		const { path } = request;
-		const create = () => {
-			const session = createCopySession({ prefix: kept, suffix, path, tokenizer: blockTokenizer, repository, likeness });
-			return { session, start: session.length };
-		};
-		const { session, start } = copySessionAt([kept, suffix, path, repository, repository?.version], create);
-		session.truncate(start);
+		const session = createCopySession({ prefix: kept, suffix, path: request.path, tokenizer: blockTokenizer, repository, likeness });
 		return { session, weights: manifest.copy, speculate: !request.without?.includes('speculation') };
 	};
 
@@ -153,8 +142,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		if (!prefilled) return undefined;
 		const prefilledAt = now();
 		const { logits, positions } = prefilled;
-		const known = without?.includes('known') ? undefined : prefilled.known;
-		const from = { generator, tokenizer: models.tokenizer, logits, positions, known, forced, copy: copied };
+		const from = { generator, tokenizer: models.tokenizer, logits, positions, forced, copy: copied };
 		const options = { ...from, ...rules, cancellation, now };
 		const search = !without?.includes('search');
 		const one = rules.singleLine && search ? decodeMostProbable : decodeGreedily;

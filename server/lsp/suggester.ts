@@ -53,6 +53,9 @@ const ASKING_MS = 60_000;
 /** Editors that ask for a list by themselves do so within half a second of a keystroke. */
 const BY_ITSELF_MS = 1000;
 
+/** What may complete a document, or why nothing may. */
+type Verdict = { suppressed: string; notes?: string[] } | Services;
+
 interface UnderWay {
 	version: number;
 	offset: number;
@@ -66,15 +69,17 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 	const answers = new Map<string, ExplainResult>();
 	let last: ExplainResult = null;
 
-	/** Why no model may see the document, if so. */
-	const obstacle = (document: TextDocument): { suppressed: string; notes?: string[] } | Services => {
+	/** Whether a model may see the document; a promise while nobody knows. */
+	const obstacle = (document: TextDocument): Verdict | Promise<Verdict> => {
 		const { services, settings } = session;
 		const { folder, path } = session.locate(document.uri);
 		if (!settings.enabled) return { suppressed: 'off' };
 		if (settings.languages[document.languageId] === false) return { suppressed: 'languageOff' };
 		if (document.getText().length > MAX_SOURCE_BYTES) return { suppressed: 'tooLarge' };
 		if (!services) return { suppressed: 'notReady', notes: [session.state.message] };
-		return services.includes(folder ?? '', path, pathWithEnding(path, document)) ? services : { suppressed: 'excluded' };
+		const judge = (isIncluded: boolean): Verdict => (isIncluded ? services : { suppressed: 'excluded' });
+		const included = services.includes(folder ?? '', path, pathWithEnding(path, document));
+		return typeof included === 'boolean' ? judge(included) : included.then(judge);
 	};
 
 	const refuse = (document: TextDocument, suppressed: string, notes: string[] = []): CompletionReport => {
@@ -118,7 +123,9 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 
 	/** The answer, after a wait where one pays. `started` is called once the answer is being computed. */
 	const answer = async (document: TextDocument, offset: number, query: SuggestionQuery, signal: AbortSignal, started: () => void) => {
-		const ready = obstacle(document);
+		const verdict = obstacle(document);
+		const ready = verdict instanceof Promise ? await verdict : verdict;
+		if (signal.aborted) return undefined;
 		if ('suppressed' in ready) return refuse(document, ready.suppressed, ready.notes);
 		const request = requestAt(document, offset, query);
 		const waitMs = debounce.waitFor({ uri: query.uri, explicit: query.explicit, ...lineAt(request) });
@@ -180,7 +187,8 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 			const document = documents.get(uri);
 			if (!document || offset === undefined || isOlder(askedAt, uri, ASKING_MS)) return;
 			const ready = obstacle(document);
-			if (!('suppressed' in ready)) ready.prepare(requestAt(document, offset, {}));
+			// A folder whose rules are not read yet has nothing to prepare from.
+			if (!(ready instanceof Promise) && !('suppressed' in ready)) ready.prepare(requestAt(document, offset, {}));
 		},
 		accepted: (uri) => debounce.accepted(uri),
 		lastAnswer: (uri) => (uri === undefined ? last : (answers.get(uri) ?? null)),

@@ -12,7 +12,7 @@ export type FakeComplete = (request: CompletionRequest, signal?: AbortSignal) =>
 export interface FakeOptions {
 	complete?: FakeComplete;
 	recall?: (request: CompletionRequest) => CompletionReport | undefined;
-	includes?: (folder: string, path: string, named?: string) => boolean;
+	includes?: (folder: string, path: string, named?: string) => boolean | Promise<boolean>;
 	/** Thrown by the start, while it is set. */
 	startError?: Error | undefined;
 	/** Opening a folder waits for it. */

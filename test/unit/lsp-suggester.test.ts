@@ -71,6 +71,30 @@ test('a newer request settles the older at once; the same request takes over wha
 	expect(await other).toMatchObject({ kind: 'answer' });
 });
 
+test('until it is known whether a document may be completed no model sees it, nor is anything prepared', async () => {
+	const waiting: ((isIncluded: boolean) => void)[] = [];
+	const judge = (isIncluded: boolean) => {
+		for (const resolve of waiting.splice(0)) resolve(isIncluded);
+	};
+	const { ask, type, fake } = await setUp({
+		includes: () => new Promise<boolean>((resolve) => void waiting.push(resolve)),
+	});
+	const excluded = ask();
+	await settle();
+	judge(false);
+	expect(await excluded).toMatchObject({ kind: 'answer', report: { suppressed: 'excluded' } });
+	const superseded = ask();
+	await settle();
+	type('b');
+	judge(true);
+	expect(await superseded).toEqual({ kind: 'superseded' });
+	expect([...fake.requests, ...fake.prepared]).toEqual([]);
+	const included = ask();
+	await settle();
+	judge(true);
+	expect(await included).toMatchObject({ kind: 'answer', report: { suppressed: null } });
+});
+
 test('a request that the editor cancels is an error, not an answer', async () => {
 	const { ask } = await setUp({ complete: endless });
 	const editor = new AbortController();

@@ -1,6 +1,6 @@
 /** Both workers joined, on real threads with a bundle of random weights: requests that join, folders that come and go. */
 import { join } from 'node:path';
-import { defaultSettings } from 'hef-shared';
+import { defaultSettings, type Settings } from 'hef-shared';
 import { expect, onTestFinished, test } from 'vitest';
 import { silentLogger } from '../../server/base/logger.ts';
 import type { CompletionRequest } from '../../server/completion/types.ts';
@@ -16,10 +16,10 @@ const { createServices } = (await import(
 const FILES = { 'a.ts': 'export const one = 1;\n', 'b.ts': 'export function two() {\n\treturn 2;\n}\n' };
 const OPEN = { watch: false, exclude: [] };
 
-async function start(cacheFolder = temporaryFolder()) {
+async function start(cacheFolder = temporaryFolder(), settings: Partial<Settings> = {}) {
 	const services = createServices({
 		bundle: await loadBundle(tinyBundleFolder),
-		settings: { ...defaultSettings(), maxThreads: 1 },
+		settings: { ...defaultSettings(), maxThreads: 1, ...settings },
 		cacheFolder,
 		version: '0.0.0-test',
 		events: { progress() {}, updated() {}, problem() {} },
@@ -131,6 +131,19 @@ test('a folder closed or cleared under a completion does not take its index away
 		await Promise.all([completed, i % 2 ? services.clear(folder) : services.closeFolder(folder)]);
 		expect((await completed)?.nodes).not.toEqual([]);
 	}
+});
+
+test("what the user's and git's rules leave out is left out from the first moment, before the folder is open", async () => {
+	const cacheFolder = temporaryFolder();
+	const services = await start(cacheFolder, { exclude: ['private/'] });
+	const folder = temporaryFolder({ ...FILES, '.gitignore': 'ignored.ts\n', 'ignored.ts': 'x\n', 'private/a.ts': 'x\n' });
+	const asked = async () => Promise.all(['private/a.ts', 'ignored.ts', '.env', 'a.ts'].map((path) => services.includes(folder, path)));
+	expect(await asked()).toEqual([false, false, false, true]);
+	const opened = services.openFolder(folder, { ...OPEN, exclude: ['private/'] });
+	expect(await asked()).toEqual([false, false, false, true]);
+	await opened;
+	expect(await asked()).toEqual([false, false, false, true]);
+	expect(services.includes('', '/home/u/.ssh/config')).toBe(false);
 });
 
 test('a folder that cannot be opened has its reason in the status and spoils no other', async () => {
