@@ -23,6 +23,7 @@ export const calibrateCommand: Command = {
        [--details FILE.jsonl] [--write] [--json]
   calibrate --answers FILE.jsonl [--precision 0.6] [--write] [--json]`,
 	summary: 'fits the confidence of suggestions to lines, and with --write stores it in the bundle',
+	mostPositionals: 0,
 	options: {
 		data: { type: 'string' },
 		repos: { type: 'string' },

@@ -42,6 +42,8 @@ export interface Command {
 	usage: string;
 	summary: string;
 	options: NonNullable<ParseArgsConfig['options']>;
+	/** How many arguments it takes that are no options, at most. Default 1. */
+	mostPositionals?: number;
 	/** Prints JSON lines, so that `--json`, which promises one document, is refused. Default false. */
 	printsLines?: boolean;
 	/** @returns exit code: 0 success, 1 the operation failed */
@@ -93,6 +95,9 @@ export function parseCommandArguments(command: Command, args: string[]): ParsedA
 		);
 	}
 	const values = parsed.values as ParsedArguments['values'];
+	const excess = parsed.positionals[command.mostPositionals ?? 1];
+	if (excess !== undefined && !values.help)
+		throw new HefError('usage', `unexpected argument '${excess}'\nUsage: hef-language-server ${command.name} ${command.usage}`);
 	if (values.json && command.printsLines)
 		throw new HefError(
 			'usage',
@@ -118,11 +123,11 @@ function numberOf(given: string | boolean | undefined): number | string | boolea
 	return typeof given !== 'string' || given.trim() === '' || Number.isNaN(Number(given)) ? given : Number(given);
 }
 
-/** The only positional argument. Throws HefError `usage` when there is none, or more. */
+/** The only positional argument. Throws HefError `usage` when there is none. */
 export function onePositional(command: Pick<Command, 'name' | 'usage'>, positionals: readonly string[], name: string): string {
 	const [value] = positionals;
-	if (value !== undefined && positionals.length === 1) return value;
-	throw new HefError('usage', `expected exactly one ${name}\nUsage: hef-language-server ${command.name} ${command.usage}`);
+	if (value !== undefined) return value;
+	throw new HefError('usage', `expected one ${name}\nUsage: hef-language-server ${command.name} ${command.usage}`);
 }
 
 /** An integer option. Throws HefError `usage`. */

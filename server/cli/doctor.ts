@@ -22,6 +22,7 @@ export const doctorCommand: Command = {
 	name: 'doctor',
 	usage: '[--json]',
 	summary: 'check runtime, providers, bundle and limits; say what to do about problems',
+	mostPositionals: 0,
 	options: {},
 	async run({ values, settings }, context) {
 		const checks: Check[] = [nodeCheck(), machineCheck(), await cacheCheck(context.cacheFolder(settings)), ...(await watcherChecks())];

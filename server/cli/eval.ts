@@ -27,6 +27,7 @@ export const evalCommand: Command = {
        [--levels chunk,file,directory,repository] [--reference BUNDLE] [--against BUNDLE] [--workers N]
        [--details FILE.jsonl] [--plot FILE.svg] [--markdown] [--json]`,
 	summary: 'exact match and edit similarity by mode on a benchmark',
+	mostPositionals: 0,
 	options: {
 		data: { type: 'string' },
 		repos: { type: 'string' },

@@ -18,6 +18,7 @@ export const fitCopyCommand: Command = {
 	name: 'fit-copy',
 	usage: '--data FILE.jsonl --repos DIR [--limit N] [--write] [--json]',
 	summary: 'fits the weight of the copy model to lines, and with --write stores it in the bundle',
+	mostPositionals: 0,
 	options: { data: { type: 'string' }, repos: { type: 'string' }, limit: { type: 'string' }, write: { type: 'boolean' } },
 	async run({ values, settings }, context) {
 		const { data, repos } = dataAndRepos(values, fitCopyCommand);

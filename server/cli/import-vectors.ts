@@ -9,10 +9,11 @@ export const importVectorsCommand: Command = {
 	name: 'import-vectors',
 	usage: 'DIR FILE [--json]',
 	summary: "take tuned vectors of a folder's chunks into its index (training writes them)",
+	mostPositionals: 2,
 	options: {},
 	async run({ positionals, values, settings }, context) {
 		const [folder, file] = positionals;
-		if (folder === undefined || file === undefined || positionals.length !== 2)
+		if (folder === undefined || file === undefined)
 			throw new HefError('usage', `expected a folder and a file\nUsage: hef-language-server import-vectors ${importVectorsCommand.usage}`);
 		const result = await context.importVectors(resolve(folder), await readText(resolve(file)), settings);
 		if (values.json) printJson(context, result);

@@ -11,6 +11,7 @@ export const linesCommand: Command = {
 	name: 'lines',
 	usage: '--repos DIR --kind everyday|xfile [--count N] [--seed N] [--languages typescript,javascript,python]',
 	summary: 'draws lines of repositories as JSON lines that eval and calibrate read',
+	mostPositionals: 0,
 	options: {
 		repos: { type: 'string' },
 		kind: { type: 'string' },

@@ -17,6 +17,7 @@ import { createHierarchy } from '../hierarchy/hierarchy.ts';
 import { bundleOf } from '../inference/bundle.ts';
 import type { ExecutionProviderChoice } from '../inference/execution-providers.ts';
 import { existingStorePath, workspaceCacheFolder } from '../store/lmdb-store.ts';
+import { assertReadable } from '../workspace/list-files.ts';
 import type { ChangeReason } from '../workspace/types.ts';
 import { createWorkspace } from '../workspace/workspace.ts';
 import { openFolderIndex } from './folder-index.ts';
@@ -72,7 +73,11 @@ const LOAD_AFTER_MS = 1000;
 async function open({ folder, exclude, watch }: FolderOptions): Promise<OpenFolder> {
 	const { spaceId, manifest } = bundle;
 	const isFirstBuild = existingStorePath(workspaceCacheFolder(data.cacheFolder, folder)) === undefined;
-	if (isFirstBuild) loadAhead(async () => (await loaded()).models.embedder());
+	if (isFirstBuild) {
+		// Before anything is made for it in the cache.
+		assertReadable(folder);
+		loadAhead(async () => (await loaded()).models.embedder());
+	}
 	const workspace = await createWorkspace(folder, { exclude, cacheFolder: data.cacheFolder, logger });
 	const index = await openFolderIndex({
 		folder,

@@ -7,7 +7,7 @@ import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { HefError, messageOf } from '../base/errors.ts';
-import type { Logger } from '../base/logger.ts';
+import { type Logger, silentLogger } from '../base/logger.ts';
 import type { SourceFile } from './types.ts';
 
 export interface ListOptions {
@@ -44,6 +44,11 @@ export async function listFiles({ folder, entersFolder, includesFile, logger }: 
 		began = performance.now();
 	}
 	return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** @throws HefError `workspace-unreadable` */
+export function assertReadable(folder: string): void {
+	entriesOf(folder, '', silentLogger);
 }
 
 function entriesOf(folder: string, directory: string, logger: Logger): Dirent[] {

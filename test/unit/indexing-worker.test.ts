@@ -1,5 +1,5 @@
 /** The indexing thread on a real folder, with real models (random weights) and a real store. */
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { ActivityGate } from '../../server/base/cancellation.ts';
@@ -144,6 +144,14 @@ test('two folders are indexed side by side; a closed one is not open any more', 
 	expect(reports.map(({ filesChanged }) => filesChanged)).toEqual([4, 1]);
 	await client.closeFolder(folders[1]);
 	await expect(client.report(folders[1])).rejects.toThrow('is not open');
+});
+
+test('of a folder that cannot be read nothing is left in the cache', async () => {
+	const cacheFolder = temporaryFolder();
+	const { client } = start(cacheFolder);
+	const folder = join(temporaryFolder(), 'missing');
+	await expect(client.openFolder({ folder, exclude: [], watch: false })).rejects.toThrow(`cannot read ${folder}`);
+	expect(readdirSync(cacheFolder)).toEqual([]);
 });
 
 test('a change on disk is indexed without anyone asking', async () => {
