@@ -4,6 +4,7 @@
  * Guarantees: every promise settles; a superseded or cancelled request settles at once with `undefined` while the worker
  * notices in its own time; an identical request joins the one under way, which stops when nobody waits for it any more.
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { CompletionReport, ExecutionProviderReport, HnswReport } from 'hef-shared';
 import { SharedFlag } from '../base/cancellation.ts';
 import type { Logger } from '../base/logger.ts';
@@ -52,7 +53,7 @@ export interface CompletionClientOptions extends CompletionWorkerData {
 
 interface UnderWay {
 	uri: string;
-	key: string;
+	request: CompletionRequest;
 	flag: SharedFlag;
 	abandon(): void;
 	answer: Promise<CompletionReport | undefined>;
@@ -84,14 +85,14 @@ export function createCompletionClient(options: CompletionClientOptions): Comple
 		forgetWork(work);
 	};
 
-	const start = (request: CompletionRequest, key: string): UnderWay => {
+	const start = (request: CompletionRequest): UnderWay => {
 		const flag = new SharedFlag();
 		const [abandoned, abandon] = giveUp();
 		const computed = remote.complete(request, flag.buffer).then((report) => {
 			if (report) metrics.record(report);
 			return report ?? undefined;
 		});
-		const work = { uri: request.uri, key, flag, abandon, answer: Promise.race([computed, abandoned]), nWaiting: 0 };
+		const work = { uri: request.uri, request, flag, abandon, answer: Promise.race([computed, abandoned]), nWaiting: 0 };
 		const done = () => forgetWork(work);
 		work.answer.then(done, done);
 		underWay.set(request.uri, work);
@@ -123,11 +124,10 @@ export function createCompletionClient(options: CompletionClientOptions): Comple
 		published: (folder, paths) => emit('published', folder, paths),
 		async complete(request, signal) {
 			if (signal?.aborted) return undefined;
-			const key = JSON.stringify(request);
 			const current = underWay.get(request.uri);
-			if (current?.key === key) return waitFor(current, signal);
+			if (current && isDeepStrictEqual(current.request, request)) return waitFor(current, signal);
 			if (current) stop(current);
-			return waitFor(start(request, key), signal);
+			return waitFor(start(request), signal);
 		},
 		async recall(request) {
 			const known = await remote.recall(request);

@@ -7,6 +7,7 @@
  */
 import type { Cancellation } from '../base/cancellation.ts';
 import type { CopySession } from '../copying/copy-model.ts';
+import type { KnownLogits } from '../inference/known-logits.ts';
 import type { CopyWeights } from '../inference/manifest.ts';
 import { logProbability } from '../inference/sampling.ts';
 import type { Generator, Tokenizer } from '../inference/types.ts';
@@ -23,6 +24,8 @@ export interface DecodeOptions {
 	logits: Float32Array;
 	/** Its length. */
 	positions: number;
+	/** What is known behind it ({@link KnownLogits}). Default nothing. */
+	known?: KnownLogits | undefined;
 	/** Where to copy from, standing behind the prompt; afterwards behind what was decoded. */
 	copy?: CopySource | undefined;
 	/** Text that must be produced first; not part of the answer. */
@@ -180,11 +183,13 @@ export function lineEndsOf({ generator, tokenizer }: Pick<DecodeOptions, 'genera
 export class Trail {
 	readonly choices: Choice[] = [];
 	sumLogProb = 0;
+	#minLogProb = 0;
 	#copied = 0;
 
 	add(choice: Choice): void {
 		this.choices.push(choice);
 		this.sumLogProb += choice.logProb;
+		this.#minLogProb = Math.min(this.#minLogProb, choice.logProb);
 		this.#copied += choice.copied;
 	}
 
@@ -192,7 +197,7 @@ export class Trail {
 		const { choices, sumLogProb } = this;
 		return {
 			sumLogProb,
-			minLogProb: Math.min(0, ...choices.map(({ logProb }) => logProb)),
+			minLogProb: this.#minLogProb,
 			firstLogProb: choices[0]?.logProb ?? 0,
 			copied: this.#copied / Math.max(1, choices.length),
 		};

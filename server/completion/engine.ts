@@ -10,6 +10,7 @@ import { basename } from 'node:path';
 import type { CompletionReport, StageTimings, TokenCounts } from 'hef-shared';
 import type { Cancellation } from '../base/cancellation.ts';
 import type { NodeId } from '../base/ids.ts';
+import { lastResults } from '../base/last-results.ts';
 import { createGrammars } from '../chunking/grammars.ts';
 import { createBlockTokenizer } from '../copying/block-tokens.ts';
 import { type CopySession, createCopySession } from '../copying/copy-model.ts';
@@ -90,6 +91,9 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	const likeness = new Likeness();
 	const blocks = createBlockDetector(createGrammars());
 	const isInComment = createCommentDetector();
+	/** Of the place asked about, and of the next one that is prepared. */
+	const windowsAt = lastResults<Windows>(2);
+	const copySessionAt = lastResults<{ session: CopySession; start: number }>(1);
 
 	const hasIndex = ({ folder }: CompletionRequest): boolean => folder !== undefined && (workspace(folder)?.view?.size ?? 0) > 0;
 
@@ -97,12 +101,19 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const healed = healPrefix(split.prefix, models.tokenizer);
 		const suffix = request.without?.includes('suffix') ? '' : split.suffix;
 		const reserved = hasIndex(request) ? reservedPositions(request.context, layout) : 0;
-		return { ...healed, suffix, windows: cutWindows({ prefix: healed.kept, suffix, layout, reserved }, models.tokenizer) };
+		const cut = () => cutWindows({ prefix: healed.kept, suffix, layout, reserved }, models.tokenizer);
+		return { ...healed, suffix, windows: windowsAt([healed.kept, suffix, reserved], cut) };
 	};
 
 	const copySourceAt = ({ kept, suffix }: { kept: string; suffix: string }, request: CompletionRequest): CopySource => {
 		const repository = request.folder === undefined ? undefined : workspace(request.folder)?.copies;
-		const session = createCopySession({ prefix: kept, suffix, path: request.path, tokenizer: blockTokenizer, repository, likeness });
+		const { path } = request;
+		const create = () => {
+			const session = createCopySession({ prefix: kept, suffix, path, tokenizer: blockTokenizer, repository, likeness });
+			return { session, start: session.length };
+		};
+		const { session, start } = copySessionAt([kept, suffix, path, repository, repository?.version], create);
+		session.truncate(start);
 		return { session, weights: manifest.copy, speculate: !request.without?.includes('speculation') };
 	};
 
@@ -142,7 +153,8 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		if (!prefilled) return undefined;
 		const prefilledAt = now();
 		const { logits, positions } = prefilled;
-		const from = { generator, tokenizer: models.tokenizer, logits, positions, forced, copy: copied };
+		const known = without?.includes('known') ? undefined : prefilled.known;
+		const from = { generator, tokenizer: models.tokenizer, logits, positions, known, forced, copy: copied };
 		const options = { ...from, ...rules, cancellation, now };
 		const search = !without?.includes('search');
 		const one = rules.singleLine && search ? decodeMostProbable : decodeGreedily;

@@ -31,8 +31,15 @@ export interface Choice {
 export function modelDistribution(logits: Float32Array, allowed?: readonly number[]): ModelDistribution {
 	const top = allowed ? argmaxOf(logits, allowed) : argmax(logits);
 	const max = logits[top] as number;
-	const { sum, weighted } = softmaxSums(allowed ? Float32Array.from(allowed, (id) => logits[id] as number) : logits, max);
+	const { sum, weighted } = softmaxSums(allowed ? gathered(logits, allowed) : logits, max);
 	return { logits, top, logSum: max + Math.log(sum), entropy: Math.log(sum) - weighted / sum, allowed };
+}
+
+/** Not `Float32Array.from`, which takes ten times as long: a space that is forced allows thousands of tokens. */
+function gathered(logits: Float32Array, ids: readonly number[]): Float32Array {
+	const values = new Float32Array(ids.length);
+	for (let i = 0; i < ids.length; i++) values[i] = logits[ids[i] as number] as number;
+	return values;
 }
 
 /** A probability below it says no more than this one: keeps the features bounded. */

@@ -61,8 +61,10 @@ export function createCopySession(options: CopySessionOptions): CopySession {
 	const start = Math.max(0, Math.ceil((prefix.length - OPEN_FILE_CHARS) / OPEN_FILE_STEP) * OPEN_FILE_STEP);
 	const context = new TokenSequence(tokenizer.encode(prefix.slice(start)));
 	const after = tokenizer.encode(suffix.slice(0, OPEN_FILE_CHARS));
-	/** What was predicted, by the length of the context: a draft asks first, and decoding asks again as far as it agrees. */
-	const predicted = new Map<number, CopyPrediction | undefined>();
+	/** Where the ways begin along which predictions are kept: a draft asks first, then decoding, a branch, and the next request. */
+	let root = context.length;
+	/** The context's end, and its places back to the root. */
+	let way: [Place, ...Place[]] = [{ next: new Map() }];
 
 	const predict = (): CopyPrediction | undefined => {
 		if (context.length === 0) return undefined;
@@ -79,18 +81,32 @@ export function createCopySession(options: CopySessionOptions): CopySession {
 			return context.length;
 		},
 		predict() {
-			const { length } = context;
-			if (!predicted.has(length)) predicted.set(length, predict());
-			return predicted.get(length);
+			const here = way.at(-1) as Place;
+			here.predicted ??= { prediction: predict() };
+			return here.predicted.prediction;
 		},
 		push(token) {
-			const { length } = context;
-			// What stood here before was forgotten, and may come again.
-			if (context.ids[length] !== token) for (const known of predicted.keys()) if (known > length) predicted.delete(known);
+			const { next } = way.at(-1) as Place;
+			const place = next.get(token) ?? { next: new Map() };
+			next.set(token, place);
+			way.push(place);
 			context.push(token);
 		},
-		truncate: (length) => context.truncate(length),
+		truncate(length) {
+			context.truncate(length);
+			if (context.length >= root) way.length = context.length - root + 1;
+			else {
+				root = context.length;
+				way = [{ next: new Map() }];
+			}
+		},
 	};
+}
+
+/** A place behind the context, by the tokens that lead there. */
+interface Place {
+	predicted?: { prediction: CopyPrediction | undefined };
+	next: Map<number, Place>;
 }
 
 /** Offers the places in `ids[0, length)` that match the context's end, the last ones first. */

@@ -21,6 +21,8 @@ export interface NgramIndex {
 	readonly maxTokens: number;
 	/** Memory of the arrays. */
 	readonly sizeBytes: number;
+	/** Another number whenever files have changed. */
+	readonly version: number;
 	has(file: string): boolean;
 	/**
 	 * Puts the file's tokens in place of those it had; without tokens the file is removed. Run to its end before the next
@@ -57,6 +59,7 @@ export function createNgramIndex({ maxTokens = MAX_TOKENS }: { maxTokens?: numbe
 	/** In the order in which they were added. */
 	const files = new Map<string, Range>();
 	let live = 0;
+	let version = 0;
 
 	const remove = (file: string): void => {
 		const range = files.get(file);
@@ -97,14 +100,19 @@ export function createNgramIndex({ maxTokens = MAX_TOKENS }: { maxTokens?: numbe
 		get sizeBytes() {
 			return chains.sizeBytes;
 		},
+		get version() {
+			return version;
+		},
 		has: (file) => files.has(file),
 		*put(file, tokens) {
+			version++;
 			remove(file);
 			if (!tokens || tokens.length === 0 || tokens.length > maxTokens / 2) return;
 			yield* makeRoom(tokens.length);
 			const range = yield* chains.append(tokens);
 			files.set(file, range);
 			live += tokens.length;
+			version++;
 		},
 		offerTo(matches, context, except) {
 			chains.offerTo(matches, context, files.get(except));

@@ -6,6 +6,7 @@
  * Deliberately lacks: sampling, stop rules and text (`completion/decode.ts`).
  */
 import { HefError, invariant } from '../base/errors.ts';
+import { KnownLogits } from './known-logits.ts';
 import type { Cell, KvCache } from './kv-cache.ts';
 import { KvPool } from './kv-pool.ts';
 import type { Manifest } from './manifest.ts';
@@ -116,14 +117,25 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize, ret
 			const cells = prompt.flatMap(cellsOf);
 			invariant(cells.length > 0, 'a prompt has at least one position');
 			return alone(cells.length, async () => {
-				// The last position always runs: its logits are the answer.
 				if (cancellation.aborted) return undefined;
-				const reused = pool.select(cells, cells.length - 1);
+				const held = pool.select(cells);
+				const cache = pool.current;
+				const known = held === cells.length ? cache.known : undefined;
+				const before = known?.behind([]);
+				if (known && before) return { logits: before, positions: held, reused: held, known };
+				// The last position runs: its logits are the answer.
+				const reused = Math.min(held, cells.length - 1);
+				cache.truncate(reused);
 				for (let start = reused; ; ) {
 					const end = Math.min(start + Math.min(pieceSize(), most), cells.length);
 					const embeddings = await embeddingsOf(prompt, start, end, hiddenSize, tokenEmbedding);
 					const logits = await extend(cells.slice(start, end), embeddings, end - start - 1);
-					if (end === cells.length) return { logits, positions: end, reused };
+					if (end === cells.length) {
+						const fresh = new KnownLogits();
+						fresh.add([], logits);
+						cache.keep(fresh);
+						return { logits, positions: end, reused, known: fresh };
+					}
 					if (cancellation.aborted) return undefined;
 					start = end;
 				}

@@ -5,6 +5,7 @@
  * small steps as it is needed, up to the model's maximum: every run copies the capacity, so short prompts keep a small one.
  */
 import { invariant } from '../base/errors.ts';
+import type { KnownLogits } from './known-logits.ts';
 
 /** What stands at a position: a token id, or the name of an embedding. */
 export type Cell = number | string;
@@ -32,6 +33,7 @@ export class KvCache {
 	/** Two a layer, key then value, each `[kvHeads, capacity, headDim]`. */
 	#buffers: Float32Array[] = [];
 	#capacity = 0;
+	#known: { positions: number; logits: KnownLogits } | undefined;
 
 	constructor(shape: KvShape) {
 		this.#shape = shape;
@@ -61,6 +63,17 @@ export class KvCache {
 	truncate(length: number): void {
 		invariant(length >= 0, 'a cache is cut to a length of at least 0');
 		if (length < this.#cells.length) this.#cells.length = length;
+		if (this.#known && length < this.#known.positions) this.#known = undefined;
+	}
+
+	/** What is known behind the prompt that ends here, as long as it is held. */
+	get known(): KnownLogits | undefined {
+		return this.#known?.positions === this.length ? this.#known.logits : undefined;
+	}
+
+	/** Keeps what is known behind all positions that are held, in place of what was known behind fewer. */
+	keep(logits: KnownLogits): void {
+		this.#known = { positions: this.length, logits };
 	}
 
 	/** Takes over the first `length` positions of another cache of the same shape, with room for `room` in all. */

@@ -50,11 +50,11 @@ export class KvPool {
 	}
 
 	/**
-	 * Makes the cache current that begins most like `cells`, cut to at most `most` common positions, with room for all of `cells`:
+	 * Makes the cache current that begins most like `cells`, cut to what they have in common, with room for all of `cells`:
 	 * growing from piece to piece would copy and throw away. Returns how many are common.
 	 */
-	select(cells: readonly Cell[], most: number): number {
-		const prefixes = this.#caches.map((cache) => Math.min(cache.commonPrefix(cells), most));
+	select(cells: readonly Cell[]): number {
+		const prefixes = this.#caches.map((cache) => cache.commonPrefix(cells));
 		const reused = Math.max(...prefixes);
 		const best = this.#caches[prefixes.indexOf(reused)] as KvCache;
 		const target = best.length - reused <= this.#smallLoss ? best : (this.#spare() ?? best);

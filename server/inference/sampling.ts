@@ -4,6 +4,9 @@ import { invariant } from '../base/errors.ts';
 /** Below it a weight beside one of 1 counts nothing, whatever the size of the vocabulary. */
 const LEAST_EXPONENT = 32;
 const STEPS_PER_UNIT = 64;
+/** Multiplied by, which is faster than dividing. */
+const STEP = 1 / STEPS_PER_UNIT;
+const SIXTH = 1 / 6;
 const EXP_TABLE = Float64Array.from({ length: LEAST_EXPONENT * STEPS_PER_UNIT + 1 }, (_, i) => Math.exp(-i / STEPS_PER_UNIT));
 
 /**
@@ -17,9 +20,9 @@ export function softmaxSums(logits: Float32Array, max: number): { sum: number; w
 		const below = max - (logits[id] as number);
 		if (!(below < LEAST_EXPONENT)) continue;
 		const step = (below * STEPS_PER_UNIT) | 0;
-		const rest = below - step / STEPS_PER_UNIT;
+		const rest = below - step * STEP;
 		// exp(−rest) by its series: rest is at most 1/64.
-		const weight = (EXP_TABLE[step] as number) * (1 - rest * (1 - rest * (0.5 - rest / 6)));
+		const weight = (EXP_TABLE[step] as number) * (1 - rest * (1 - rest * (0.5 - rest * SIXTH)));
 		sum += weight;
 		weighted -= weight * below;
 	}

@@ -40,6 +40,8 @@ export function createTokenEmbedding(session: ModelSession): TokenEmbedding {
 
 	return {
 		async embed(ids) {
+			const known = ids.length === 1 ? rows.get(ids[0] as number) : undefined;
+			if (known) return known.slice();
 			const found = await rowsOf(ids);
 			const width = found.values().next().value?.length ?? 0;
 			const all = new Float32Array(ids.length * width);

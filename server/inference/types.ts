@@ -1,5 +1,6 @@
 /** What the models do, without a word of how: no tensor, session or ONNX name leaves this folder. */
 import type { Cancellation } from '../base/cancellation.ts';
+import type { KnownLogits } from './known-logits.ts';
 
 export interface Tokenizer {
 	readonly vocabSize: number;
@@ -50,12 +51,14 @@ export type PromptPart =
 	| { kind: 'embeddings'; keys: readonly string[]; embeddings: Float32Array };
 
 export interface Prefilled {
-	/** Logits `[vocabSize]` after the last position. The array is the caller's. */
+	/** Logits `[vocabSize]` after the last position. Not to be written to. */
 	logits: Float32Array;
 	/** Positions of the prompt. */
 	positions: number;
-	/** Of these, positions taken from the KV cache. */
+	/** Of these, positions taken from the KV cache; all of them where the logits were known too. */
 	reused: number;
+	/** What is known behind the prompt, these logits among it; what is added is there when the prompt is asked for again. */
+	known: KnownLogits;
 }
 
 /**

@@ -97,11 +97,31 @@ describe.each([
 		expectSame(logits, await anew([tokens(code.slice(0, 404))]));
 	});
 
-	test('the same prompt again runs its last position alone', async () => {
-		const first = await anew([tokens(code.slice(0, 200))]);
-		const { logits, reused } = await prefill([tokens(code.slice(0, 200))]);
+	test('the same prompt again runs nothing, until what stood behind it was cut off', async () => {
+		const prompt = [tokens(code.slice(0, 200))];
+		const first = await anew(prompt);
+		const next = await generator.decode(code[200] as number);
+		const again = await prefill(prompt);
+		expect(again).toMatchObject({ reused: 200, positions: 200 });
+		expect(again.logits).toBe(first);
+		expectSame(await generator.decode(code[200] as number), next);
+		generator.truncate(199);
+		const { logits, reused } = await prefill(prompt);
 		expect(reused).toBe(199);
+		expect(logits).not.toBe(first);
 		expectSame(logits, first);
+	});
+
+	test('what was added to the known logits of a prompt is there when it is asked for again, and not behind a longer one', async () => {
+		const prompt = [tokens(code.slice(0, 100))];
+		await anew(prompt);
+		const { known } = await prefill(prompt);
+		const row = await generator.decode(code[100] as number);
+		known.add([code[100] as number], row);
+		expect((await prefill(prompt)).known.behind([code[100] as number])).toBe(row);
+		const longer = await prefill([tokens(code.slice(0, 101))]);
+		expect(longer.known.behind([code[100] as number])).toBeUndefined();
+		expectSame(longer.logits, row);
 	});
 
 	test('a prompt that parts in the middle keeps the common beginning only', async () => {
@@ -122,7 +142,7 @@ describe.each([
 		test('are reused by their keys, and another key ends the reuse', async () => {
 			const text = tokens(code.slice(0, 50));
 			await anew([pseudo(['a', 'b', 'c']), text]);
-			expect((await prefill([pseudo(['a', 'b', 'c']), text])).reused).toBe(52);
+			expect((await prefill([pseudo(['a', 'b', 'c']), text])).reused).toBe(53);
 			const { logits, reused } = await prefill([pseudo(['a', 'b', 'd']), text]);
 			expect(reused).toBe(2);
 			expectSame(logits, await anew([pseudo(['a', 'b', 'd']), text]));

@@ -2,6 +2,7 @@
 import { neverCancelled } from '../../server/base/cancellation.ts';
 import type { DecodeOptions } from '../../server/completion/decode.ts';
 import { endOfLine } from '../../server/completion/stop-rules.ts';
+import { KnownLogits } from '../../server/inference/known-logits.ts';
 import { createByteTokenizer, STOP_TOKEN } from './byte-tokenizer.ts';
 
 const tokenizer = createByteTokenizer();
@@ -37,7 +38,7 @@ export function scripted(script: Script) {
 			async prefill(parts) {
 				written = [];
 				prompt = parts.reduce((sum, part) => sum + (part.kind === 'tokens' ? part.ids.length : part.keys.length), 0);
-				return { logits: logits(), positions: prompt, reused: 0 };
+				return { logits: logits(), positions: prompt, reused: 0, known: new KnownLogits() };
 			},
 			decode: async (token) => read([token])[0] as Float32Array,
 			decodeMany: async (tokens) => read(tokens),

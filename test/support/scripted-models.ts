@@ -1,4 +1,5 @@
 /** Models that write a given text, so that a test of what becomes of a text does not depend on what a bundle has learnt. */
+import { KnownLogits } from '../../server/inference/known-logits.ts';
 import type { Generator, Models, Tokenizer } from '../../server/inference/types.ts';
 import { createByteTokenizer, STOP_TOKEN } from './byte-tokenizer.ts';
 
@@ -20,7 +21,7 @@ export function createScriptedModels(nextText: () => string): Models {
 			script = tokenizer.encode(nextText());
 			at = 0;
 			const positions = prompt.reduce((sum, part) => sum + (part.kind === 'tokens' ? part.ids.length : part.keys.length), 0);
-			return { logits: logits(), positions, reused: 0 };
+			return { logits: logits(), positions, reused: 0, known: new KnownLogits() };
 		},
 		async decode(token) {
 			// Token healing first forces characters that stand in the document; the script begins behind them.

@@ -11,6 +11,7 @@ import { endOfBlock, endOfLine } from '../../server/completion/stop-rules.ts';
 import { createBlockTokenizer } from '../../server/copying/block-tokens.ts';
 import { type CopyPrediction, type CopySession, createCopySession } from '../../server/copying/copy-model.ts';
 import { createNgramIndex } from '../../server/copying/ngram-index.ts';
+import { KnownLogits } from '../../server/inference/known-logits.ts';
 import { DEFAULT_COPY_WEIGHTS } from '../../server/inference/manifest.ts';
 import type { Generator, Models } from '../../server/inference/types.ts';
 import { createByteTokenizer } from '../support/byte-tokenizer.ts';
@@ -227,18 +228,35 @@ describe('running ahead', () => {
 		await next('b');
 		await next('c');
 		await next('d');
-		expect(fed).toEqual([text('bcdefghij')]);
+		expect(fed).toEqual([text('bcdefgh')]);
 		await next('x');
-		expect(fed.slice(1)).toEqual([[-13], text('xyz{|}~\u007f').concat(128)]);
+		expect(fed.slice(1)).toEqual([[-13], text('xyz{|}~')]);
 		expect(session.length).toBe(5);
 		// Another way: the generator goes back to where it left this one, and reads what lies between.
 		session.truncate(2);
 		for (const token of text('ce')) session.push(token);
 		expect([...(await reader.behind(text('bce'), 4))]).toEqual(text('e'));
 		expect(fed.slice(3)).toEqual([[-12], text('efgh')]);
-		// A way that was read already: its last token runs again.
+		// A way that was read already, and one that was run ahead and not taken: nothing runs.
 		expect([...(await reader.behind(text('bc'), 1))]).toEqual(text('c'));
-		expect(fed.slice(5)).toEqual([[-11], text('c')]);
+		expect([...(await reader.behind(text('bcdef'), 1))]).toEqual(text('f'));
+		expect(fed.slice(5)).toEqual([]);
+	});
+
+	test('what was read behind a prompt is not run when the prompt is asked for again', async () => {
+		const { generator, fed } = counting();
+		const known = new KnownLogits();
+		const first = createLogitReader({ generator, tokenizer, positions: 10, known });
+		await first.behind(text('a'), 60);
+		await first.behind(text('ab'), 60);
+		fed.length = 0;
+		const again = createLogitReader({ generator, tokenizer, positions: 10, known });
+		expect([...(await again.behind(text('a'), 60)), ...(await again.behind(text('ab'), 60))]).toEqual(text('ab'));
+		expect(fed).toEqual([]);
+		// The generator stands behind the prompt: it reads what it was not asked for, once.
+		expect([...(await again.behind(text('abc'), 60))]).toEqual(text('c'));
+		await again.behind(text('abcd'), 60);
+		expect(fed).toEqual([text('abc'), text('d')]);
 	});
 
 	test('a cancellation is seen before the next run', async () => {
@@ -256,7 +274,7 @@ describe('running ahead', () => {
 			...{ timeBudgetMs: 1000, now: () => 0 },
 		});
 		expect([decoded.reason, decoded.text]).toEqual(['cancelled', 'bcde']);
-		expect(fed).toEqual([text('bcdefghij')]);
+		expect(fed).toEqual([text('bcdefgh')]);
 	});
 
 	test('runs one token at a time when it may not, and no more than are wanted', async () => {

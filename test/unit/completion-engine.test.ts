@@ -178,7 +178,7 @@ describe('the next line', () => {
 		await engine.prepare(request(second, typed), neverCancelled);
 		const prepared = await complete(second, typed);
 		expect(prepared?.timingsMs).toMatchObject({ embed: 0, retrieve: 0, project: 0 });
-		expect(positions(prepared?.tokens as TokenCounts)).toBe(1);
+		expect(positions(prepared?.tokens as TokenCounts)).toBe(0);
 		expect(texts(prepared)).toEqual(texts(await complete(second, { ...typed, fresh: true })));
 	});
 

@@ -71,6 +71,18 @@ test('a keystroke reads its own positions, and as many as it generates', async (
 	expect(others).toEqual([]);
 });
 
+test('what an earlier request read is not run again: the whole answer, or up to where a key leads elsewhere', async () => {
+	const { start, suggested } = await someSuggestion();
+	const first = await ask(start, { uri: 'file:///known-1.ts' });
+	const again = await ask(start, { uri: 'file:///known-2.ts' });
+	expect(positions).toEqual([]);
+	expect(again?.items).toEqual(first?.items);
+	expect(again?.tokens.generated).toBe(first?.tokens.generated);
+	const anew = await ask(start, { uri: 'file:///known-3.ts', without: ['known'] });
+	expect(positions.length).toBeGreaterThan(0);
+	expect(anew?.items.map(({ insertText }) => insertText)).toEqual([suggested]);
+});
+
 test('text that agrees with the suggestion runs no model, also after a step back', async () => {
 	const { start, suggested } = await someSuggestion();
 	for (const n of [1, 2, 3, 2, 1, 0]) {

@@ -250,6 +250,17 @@ describe('a session', () => {
 		}
 	});
 
+	test('an index says when predictions from it are out of date', () => {
+		const index = repository({ 'a.ts': 'xab' });
+		const before = index.version;
+		open('xa', '', index).predict();
+		expect(index.version).toBe(before);
+		put(index, 'b.ts', tokenizer.encode('xac'));
+		const added = index.version;
+		put(index, 'a.ts', undefined);
+		expect(new Set([before, added, index.version]).size).toBe(3);
+	});
+
 	test('predicts nothing from nothing', () => {
 		expect(open('').predict()).toBeUndefined();
 		expect(open('xyz').predict()).toBeUndefined();

@@ -127,6 +127,7 @@ test('real models come back as they were, with the KV cache that was computed be
 	const before = await generator.prefill(prompt, neverCancelled);
 	clock.advance(1000);
 	await expect.poll(() => nOpen).toBe(0);
+	generator.truncate(4);
 	const after = await generator.prefill(prompt, neverCancelled);
 	expect(after?.reused).toBe(4);
 	// The generator twice; the rows of the token embedding are kept, so its model is not needed again.

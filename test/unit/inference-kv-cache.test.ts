@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { KnownLogits } from '../../server/inference/known-logits.ts';
 import { KvCache } from '../../server/inference/kv-cache.ts';
 
 const shape = { layers: 1, kvHeads: 2, headDim: 2, maxPositions: 1000 };
@@ -62,4 +63,28 @@ test('rows of the wrong size are a bug, and leave the length alone', () => {
 	const cache = filled(3);
 	expect(() => cache.append([9], rows(0, 2))).toThrow(/Invariant/);
 	expect(cache.length).toBe(3);
+});
+
+test('what is known behind a prompt is there again when the cache ends there, until the prompt is cut', () => {
+	const cache = filled(10);
+	const known = new KnownLogits();
+	cache.keep(known);
+	expect(cache.known).toBe(known);
+	cache.append([10], rows(10, 1));
+	expect(cache.known).toBeUndefined();
+	cache.truncate(10);
+	expect(cache.known).toBe(known);
+	cache.truncate(9);
+	cache.append([99], rows(9, 1));
+	expect(cache.known).toBeUndefined();
+});
+
+test('known logits: the path says whose they are, the ones asked for last are kept, in a megabyte', () => {
+	const known = new KnownLogits();
+	const row = (of: number) => new Float32Array(1 << 16).fill(of);
+	expect(known.behind([])).toBeUndefined();
+	for (const at of [1, 2, 3, 4]) known.add([at, 7], row(at));
+	expect([known.behind([1, 7])?.[0], known.behind([17]), known.behind([1])]).toEqual([1, undefined, undefined]);
+	known.add([5, 7], row(5));
+	expect([1, 2, 3, 4, 5].map((at) => known.behind([at, 7])?.[0])).toEqual([1, undefined, 3, 4, 5]);
 });

@@ -11,8 +11,9 @@ function prompt(stem: string, n: number, own = '', m = 0): Cell[] {
 
 /** Reads a prompt as the generator does; the rows of a position say its cell. Returns the reused positions. */
 function read(pool: KvPool, cells: readonly Cell[]): number {
-	const reused = pool.select(cells, cells.length - 1);
+	const reused = Math.min(pool.select(cells), cells.length - 1);
 	const cache = pool.current;
+	cache.truncate(reused);
 	const fresh = cells.slice(reused);
 	const row = Float32Array.from({ length: 2 * fresh.length * 2 }, (_, i) => mark(fresh[Math.floor(i / 2) % fresh.length] as Cell));
 	cache.append(fresh, [row, row]);

@@ -20,9 +20,11 @@ export const PROMPT = 544;
 /** Of the KV cache for that many, as the server grows it. */
 export const CAPACITY = 1024;
 const STEPS = 12;
+/** Rounds before those that count: as many as the JavaScript engine takes to compile what runs in every step. */
+const WARM_UP = 25;
 
 export async function decodeStepBars({ bundle, quick }: LatencyContext): Promise<Bar[]> {
-	const { pipeline, bare } = await decodeSteps(bundle, quick ? 5 : 25);
+	const { pipeline, bare } = await decodeSteps(bundle, quick ? 5 : 100);
 	const [step, run] = [median(pipeline), median(bare)];
 	return [
 		{
@@ -49,7 +51,7 @@ async function decodeSteps(bundle: Bundle, rounds: number): Promise<{ pipeline: 
 	const ids = Array.from({ length: PROMPT }, () => 300 + random.below(bundle.manifest.tokenizer.vocabSize - 300));
 	const pipeline: number[] = [];
 	const bare: number[] = [];
-	for (let round = -1; round < rounds; round++) {
+	for (let round = -WARM_UP; round < rounds; round++) {
 		const prefilled = await generator.prefill([{ kind: 'tokens', ids }], neverCancelled);
 		if (!prefilled) throw new Error('a prefill that nothing cancels has logits');
 		const started = performance.now();
