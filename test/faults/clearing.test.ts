@@ -1,6 +1,7 @@
 /** The cache is cleared while something else happens to the same folder: nothing is read from a store that is gone. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import type { StatusReport } from 'hef-shared';
 import { afterEach, expect, test } from 'vitest';
@@ -74,12 +75,17 @@ test('a folder that is closed and opened again, and a restart of the workers, wh
 	}
 }, 180_000);
 
-test('a shutdown while the index is cleared', async () => {
-	const { client, expectHealthy, clear } = await edit();
-	await expectHealthy();
-	const cleared = clear().catch(() => {});
-	await client.shutdown();
-	await client.exit();
-	expect(await running[0]?.ended).toBe(0);
-	await cleared;
-}, 120_000);
+test.each([0, 10, 25, 40])(
+	'a shutdown %d ms after the index began to be cleared',
+	async (waitMs) => {
+		const { client, expectHealthy, clear } = await edit();
+		await expectHealthy();
+		const cleared = clear();
+		await wait(waitMs);
+		await client.shutdown();
+		await client.exit();
+		expect(await running[0]?.ended).toBe(0);
+		expect((await cleared).workspaces).toHaveLength(1);
+	},
+	120_000,
+);
