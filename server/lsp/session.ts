@@ -66,6 +66,8 @@ export interface Session {
 /** A comparison with the disk is not repeated so soon. */
 const RECONCILE_AGAIN_MS = 10_000;
 
+const LOADING: StatusChangedParams = { kind: 'starting', message: 'Loading the models' };
+
 /** Settings that the workers are made with. */
 const RESTARTING: readonly (keyof Settings)[] = [
 	'enabled',
@@ -96,6 +98,8 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	const pausedFolders = new Set<string>();
 	let reconciledAt = 0;
 	const refusals: Record<string, number> = {};
+	/** Models are being loaded, while folders are opened already. */
+	let loading = false;
 	let begun = false;
 	let ended = false;
 	/** Services whose worker died are started again once, so that a crash that comes back does not go on for ever. */
@@ -119,7 +123,8 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	const allPaused = () => paused || (pausedFolders.size > 0 && [...folders].every((folder) => pausedFolders.has(folder)));
 
 	const showReady = () => {
-		if (allPaused()) setState({ kind: 'paused', message: 'Indexing is paused' });
+		if (loading) setState(LOADING);
+		else if (allPaused()) setState({ kind: 'paused', message: 'Indexing is paused' });
 		else if (opening.size + indexing.size === 0) setState({ kind: 'ready', message: 'Ready' });
 	};
 
@@ -192,14 +197,18 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	const start = async () => {
 		if (ended) return;
 		if (!settings.enabled) return setState({ kind: 'off', message: 'Completions are switched off' });
-		setState({ kind: 'starting', message: 'Loading the models' });
+		loading = true;
+		setState(LOADING);
 		try {
 			const started = await createServices(settings, serviceEvents);
 			services = started;
+			// One that is added from here on is opened when it is.
+			const present = [...folders];
 			if (paused) await started.pause();
+			for (const folder of present) if (folders.has(folder) && !opening.has(folder)) void open(started, folder);
 			const { name, why, loadMs } = await started.warmUp();
 			logger.info(`bundle ${started.bundle.name} on ${name} (${why}) in ${Math.round(loadMs)} ms`);
-			for (const folder of folders) void open(started, folder);
+			loading = false;
 			showReady();
 		} catch (error) {
 			await stop();
@@ -270,8 +279,8 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			const folder = folderOf(uri);
 			if (folder === undefined || folders.has(folder)) return;
 			folders.add(folder);
-			// A start under way opens it itself.
-			if (services && state.kind !== 'starting') void open(services, folder);
+			// A start that has no services yet opens it itself.
+			if (services) void open(services, folder);
 		},
 		async removeFolder(uri) {
 			const folder = folderOf(uri);
@@ -282,7 +291,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			opening.delete(folder);
 			pausedFolders.delete(folder);
 			if (indexing.has(folder)) idle(folder);
-			if (services && state.kind !== 'starting') showReady();
+			if (services) showReady();
 		},
 		locate: (uri) => placeOf(uri, folders),
 		setOpenDocuments(uris) {
