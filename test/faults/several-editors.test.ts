@@ -51,8 +51,12 @@ test('one of two servers embeds; after a kill -9 the other takes over and indexe
 	// Both started at once; exactly one of them builds, and both know which.
 	expect(reports.map(({ builder }) => builder?.own).sort()).toEqual([false, true]);
 	expect(reports[0]?.builder?.pid).toBe(reports[1]?.builder?.pid);
-	// The other's wish to begin is an update of its own, which finds all twelve chunks there: what each saw last may differ.
-	for (const { lastUpdate } of reports) expect((lastUpdate?.chunksEmbedded ?? 0) + (lastUpdate?.chunksReused ?? 0)).toBe(12);
+	// The other's wish to begin finds all twelve chunks there: in an update of its own, or in that of the first, which then counts them again.
+	for (const { lastUpdate } of reports) {
+		const { chunksEmbedded = 0, chunksReused = 0 } = lastUpdate ?? {};
+		expect(chunksEmbedded).toBeLessThanOrEqual(12);
+		expect(chunksEmbedded + chunksReused).toBeGreaterThanOrEqual(12);
+	}
 
 	const [builder, follower] = reports[0]?.builder?.own ? editors : [editors[1], editors[0]];
 	builder?.server.process.kill('SIGKILL');
