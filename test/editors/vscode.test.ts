@@ -14,7 +14,7 @@ editorTest('VS Code', missing(), async () => {
 	const { version } = JSON.parse(readFileSync(`${client}package.json`, 'utf8')) as { version: string };
 	const ground = playground();
 	const vsix = `${client}hef-vscode-${process.platform}-${process.arch}-${version}.vsix`;
-	const page = await openVscode(ground, vsix, { 'hef.minConfidence': 0 });
+	const page = await openVscode(ground, vsix, {});
 
 	const item = page.locator('.statusbar-item[aria-label^="HEF code completion: "]');
 	await item.first().waitFor({ timeout: 60_000 });
