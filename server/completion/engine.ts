@@ -102,7 +102,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const suffix = request.without?.includes('suffix') ? '' : split.suffix;
 		const reserved = hasIndex(request) ? reservedPositions(request.context, layout) : 0;
 		const cut = () => cutWindows({ prefix: healed.kept, suffix, layout, reserved }, models.tokenizer);
-		return { ...healed, suffix, windows: windowsAt([healed.kept, suffix, reserved], cut) };
+		return { ...healed, suffix, windows: request.fresh ? cut() : windowsAt([healed.kept, suffix, reserved], cut) };
 	};
 
 	const copySourceAt = ({ kept, suffix }: { kept: string; suffix: string }, request: CompletionRequest): CopySource => {
@@ -112,7 +112,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 			const session = createCopySession({ prefix: kept, suffix, path, tokenizer: blockTokenizer, repository, likeness });
 			return { session, start: session.length };
 		};
-		const { session, start } = copySessionAt([kept, suffix, path, repository, repository?.version], create);
+		const { session, start } = request.fresh ? create() : copySessionAt([kept, suffix, path, repository, repository?.version], create);
 		session.truncate(start);
 		return { session, weights: manifest.copy, speculate: !request.without?.includes('speculation') };
 	};
