@@ -33,7 +33,7 @@ import { healPrefix } from './healing.ts';
 import { createJudge, type Judge } from './judge.ts';
 import type { NameUses } from './name-uses.ts';
 import { nextPlace } from './next-place.ts';
-import { buildPrompt, type Context, cutWindows, type Prompt, reservedPositions, type Windows } from './prompt.ts';
+import { buildPrompt, type Context, contextPositions, cutWindows, type Prompt, type Windows } from './prompt.ts';
 import { decodeMostProbable } from './search.ts';
 import { countNewlines, inMiddleOfLine, type Split, splitAt } from './split.ts';
 import { createSuggestionCache } from './suggestion-cache.ts';
@@ -100,9 +100,9 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	const windowsOf = (split: Split, request: CompletionRequest) => {
 		const healed = healPrefix(split.prefix, models.tokenizer);
 		const suffix = request.without?.includes('suffix') ? '' : split.suffix;
-		const reserved = hasIndex(request) ? reservedPositions(request.context, layout) : 0;
-		const cut = () => cutWindows({ prefix: healed.kept, suffix, layout, reserved }, models.tokenizer);
-		return { ...healed, suffix, windows: request.fresh ? cut() : windowsAt([healed.kept, suffix, reserved], cut) };
+		const context = hasIndex(request) ? contextPositions(request, layout) : 0;
+		const cut = () => cutWindows({ prefix: healed.kept, suffix, layout, context }, models.tokenizer);
+		return { ...healed, suffix, windows: request.fresh ? cut() : windowsAt([healed.kept, suffix, context], cut) };
 	};
 
 	const copySourceAt = ({ kept, suffix }: { kept: string; suffix: string }, request: CompletionRequest): CopySource => {

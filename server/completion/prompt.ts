@@ -49,15 +49,13 @@ export interface Prompt {
 }
 
 /**
- * Positions that the prefix window gives up, so that a prompt with context is no longer than the layout's total (unless a request
- * wants more pseudo-tokens than the layout has); at most half of the window, which the manifest's check sees to. Raw snippets stand
- * in front of full windows: they are the baseline, as long as what it carries.
+ * Positions of the context that {@link PromptLayout.total} counts, at most. Raw snippets are not counted: they stand in front of full
+ * windows, as the baseline, as long as what it carries.
  */
-export function reservedPositions(mode: CompletionRequest['context'], { total, ...layout }: PromptLayout): number {
-	if (total === undefined || (mode !== 'hef' && mode !== 'llavacode')) return 0;
-	const entities = mode === 'hef' ? (layout.entities?.max ?? 0) : 0;
-	const most = layout.pseudoTokens.max + entities + layout.suffix.max + layout.prefix.max + framePositions(layout);
-	return Math.max(0, most - total);
+export function contextPositions({ context, without }: Pick<CompletionRequest, 'context' | 'without'>, layout: PromptLayout): number {
+	if (context !== 'hef' && context !== 'llavacode') return 0;
+	const named = context === 'hef' && !without?.includes('entities');
+	return layout.pseudoTokens.max + (named ? (layout.entities?.max ?? 0) : 0);
 }
 
 export interface WindowOptions {
@@ -65,17 +63,28 @@ export interface WindowOptions {
 	prefix: string;
 	suffix: string;
 	layout: PromptLayout;
-	/** Positions of the prefix window that are left to other segments. Default 0. */
-	reserved?: number;
+	/** Positions of the context, for which the prefix window makes room where the layout's total asks for it. Default 0. */
+	context?: number;
 }
 
 /** Cuts the text around the cursor to the layout's budgets. */
-export function cutWindows({ prefix, suffix, layout, reserved = 0 }: WindowOptions, tokenizer: Tokenizer): Windows {
-	const { ids: prefixIds, start } = cutPrefix(prefix, layout.prefix.max - layout.prefix.before.length - reserved, tokenizer);
+export function cutWindows({ prefix, suffix, layout, context = 0 }: WindowOptions, tokenizer: Tokenizer): Windows {
 	const suffixBudget = layout.suffix.max - layout.suffix.before.length;
 	const suffixText = suffix.slice(0, suffixBudget * MAX_CHARS_PER_TOKEN);
 	const suffixIds = tokenizer.encode(suffixText).slice(0, suffixBudget);
+	const prefixMax = longestPrefix(layout, context, layout.suffix.before.length + suffixIds.length);
+	const { ids: prefixIds, start } = cutPrefix(prefix, prefixMax - layout.prefix.before.length, tokenizer);
 	return { prefixIds, suffixIds, prefixStart: start, suffixLength: tokenizer.decode(suffixIds).length };
+}
+
+/**
+ * Positions of the prefix segment: what the suffix that is there and the context leave of the layout's total. At least half of the
+ * window, which the manifest's check sees to.
+ */
+function longestPrefix(layout: PromptLayout, context: number, suffix: number): number {
+	const { total, prefix } = layout;
+	if (total === undefined || context === 0) return prefix.max;
+	return Math.min(prefix.max, total - framePositions(layout) - context - suffix);
 }
 
 function cutPrefix(prefix: string, budget: number, tokenizer: Tokenizer): { ids: number[]; start: number } {

@@ -5,7 +5,7 @@ import { lastTokens } from '../../server/completion/context.ts';
 import { selectEntities } from '../../server/completion/entities.ts';
 import { importedFiles, importedNames } from '../../server/completion/imports.ts';
 import { createNameUses, type NameUses } from '../../server/completion/name-uses.ts';
-import { buildPrompt, cutWindows, reservedPositions } from '../../server/completion/prompt.ts';
+import { buildPrompt, contextPositions, cutWindows } from '../../server/completion/prompt.ts';
 import type { Occurrence } from '../../server/hierarchy/types.ts';
 import { createJaccardIndex } from '../../server/retrieval/jaccard.ts';
 import { PathIndex } from '../../server/retrieval/path-index.ts';
@@ -55,9 +55,11 @@ describe('prompt layout', () => {
 	test('the prefix window gives way to compressed context, and not to raw snippets', () => {
 		const limited = { ...layout, total: 113 };
 		const text = 'x'.repeat(5000);
-		const positions = (mode: 'none' | 'hef' | 'llavacode' | 'snippets') => {
-			const reserved = reservedPositions(mode, limited);
-			const windows = cutWindows({ prefix: text, suffix: text, layout, reserved }, tokenizer);
+		const positions = (mode: 'none' | 'hef' | 'llavacode' | 'snippets', suffix = text) => {
+			const windows = cutWindows(
+				{ prefix: text, suffix, layout: limited, context: contextPositions({ context: mode }, limited) },
+				tokenizer,
+			);
 			const keys = ['n1', 'n2', 'n3', 'n4'];
 			const pseudoTokens = { keys, embeddings: new Float32Array(8) };
 			const context = {
@@ -67,11 +69,14 @@ describe('prompt layout', () => {
 				snippets: { snippets: [{ path: 'z.ts', text: 'z'.repeat(500) }] },
 			};
 			const { tokens } = buildPrompt(windows, context[mode], layout, tokenizer);
-			return tokens.pseudo + tokens.snippets + tokens.entities + tokens.suffix + tokens.prefix;
+			return { ...tokens, all: tokens.pseudo + tokens.snippets + tokens.entities + tokens.suffix + tokens.prefix };
 		};
-		expect([positions('hef'), positions('llavacode')]).toEqual([positions('none'), positions('none')]);
-		expect(positions('snippets')).toBe(positions('none') + layout.snippets.max);
-		expect(reservedPositions('hef', layout)).toBe(0);
+		expect([positions('hef').all, positions('llavacode').all, positions('none').all]).toEqual([113, 113, 113]);
+		expect(positions('snippets').all).toBe(113 + layout.snippets.max);
+		// What the suffix that is there does not take stays the prefix's.
+		expect([positions('hef').prefix, positions('hef', 'yyyy').prefix, positions('hef', '').prefix]).toEqual([81, 87, 91]);
+		expect([positions('llavacode').prefix, positions('llavacode', '').prefix]).toEqual([97, 101]);
+		expect(contextPositions({ context: 'hef', without: ['entities'] }, limited)).toBe(limited.pseudoTokens.max);
 	});
 
 	test('the window start holds while lines are typed, and moves in steps', () => {

@@ -24,6 +24,7 @@ from .projector import LlavaProjector, Projector
 
 MAX_EMBEDDER_TOKENS = 512
 LLAVACODE_FILE = "projector-llavacode.onnx"
+GROWN_FILE = "grown.json"  # in the folder of step `lm`, where step `grow` made its first checkpoint
 
 
 class Models:
@@ -180,10 +181,12 @@ def bundle_id(files: dict[str, dict]) -> str:
 def provenance(models: Models, places: Places) -> dict:
     report = places.corpus / "report.json"
     corpus = json.loads(report.read_text()) if report.exists() else {}
+    grown = places.stage("lm") / GROWN_FILE
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%MZ"),
         "recipe": models.recipe.export.name.removeprefix("hef-"),
         "stages": models.trained,
+        **({"grownFrom": json.loads(grown.read_text())} if grown.exists() else {}),
         **({"weights": models.base} if models.base else {}),
         "untrained": sorted(models.required - set(models.trained)),
         "heldOut": {stage: last_evaluation(places, stage) for stage in models.trained},

@@ -15,7 +15,7 @@ def run(recipe: Recipe, places: Places) -> None:
         print("corpus: missing")
     print(f"tokenizer: {'there' if places.tokenizer.exists() else 'missing'}")
     print(f"chunks: {len(list((places.work / 'chunks').glob('*.jsonl')))} repositories")
-    for stage in ("lm", "embedder", "fuser", "hef"):
+    for stage in ("lm", "embedder", "fuser", "hef", "end-to-end", "llavacode"):
         log = places.work / "stages" / stage / "log.jsonl"
         rows = [json.loads(line) for line in log.open()] if log.exists() else []
         last = {**(next((r for r in reversed(rows) if "loss" in r), {})), **(next((r for r in reversed(rows) if "loss" not in r), {}))}

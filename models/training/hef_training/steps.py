@@ -38,6 +38,9 @@ def dispatch(args: argparse.Namespace, recipe: Recipe, places: Places) -> None:
     if args.step == "lm":
         from . import lm
         lm.run(recipe, places, args.minutes)
+    elif args.step == "grow":
+        from . import grow
+        grow.run(recipe, places, args.smaller)
     elif args.step == "pack":
         from . import pack
         pack.run(recipe, places)
