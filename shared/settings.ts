@@ -58,9 +58,11 @@ export const SETTINGS_SCHEMA = {
 	},
 	bundle: {
 		type: 'string',
+		pattern: '^((?!\\.\\.?$)[^/\\\\]*|(~|[A-Za-z]:)?[/\\\\].*)$',
+		patternErrorMessage: 'expected the name of a bundle that ships with the server, an absolute path, or one that begins with ~/',
 		default: '',
 		description:
-			'Folder of the model bundle (~ is your home folder), or the name of one that ships with the server. Empty: the default bundle.',
+			'Folder of the model bundle: an absolute path, ~ is your home folder; or the name of one that ships with the server. Empty: the default bundle.',
 	},
 	executionProvider: {
 		type: 'string',

@@ -1,4 +1,5 @@
 /** What every command line command is made of. */
+import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
@@ -107,7 +108,7 @@ export function parseCommandArguments(command: Command, args: string[]): ParsedA
 	const given = {
 		// A shell leaves the ~ of --cache=~/x to us.
 		cacheFolder: typeof values.cache === 'string' && values.cache !== '' ? resolve(expandHome(values.cache, home)) : values.cache,
-		bundle: values.bundle,
+		bundle: typeof values.bundle === 'string' ? bundleGiven(expandHome(values.bundle, home)) : undefined,
 		executionProvider: values['execution-provider'],
 		maxThreads: numberOf(values.threads),
 		trace: values.verbose ? 'verbose' : 'off',
@@ -116,6 +117,12 @@ export function parseCommandArguments(command: Command, args: string[]): ParsedA
 	const { settings, problems } = parseSettings(given, { home, nameOf: (key) => FLAGS[key] ?? `hef.${key}` });
 	if (problems.length > 0) throw new HefError('usage', problems.join('\n'));
 	return { positionals: parsed.positionals, values, settings };
+}
+
+/** What names a folder that is there, or is written as a path, is taken from the working directory; anything else is a bundle's name. */
+function bundleGiven(given: string): string {
+	const isPath = /[/\\]|^\.\.?$/.test(given) || (given !== '' && existsSync(given));
+	return isPath ? resolve(given) : given;
 }
 
 /** What is no number stays as it was given, for the message that refuses it. */

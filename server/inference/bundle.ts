@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { basename, isAbsolute, join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { BundleReport } from 'hef-shared';
 import { HefError, messageOf } from '../base/errors.ts';
@@ -34,22 +34,21 @@ export interface Bundle {
 }
 
 /**
- * Folder of a bundle by the setting's value: a name that a search folder holds, or a path.
- * @param setting empty for {@link DEFAULT_BUNDLE}; a relative path is taken from the working directory
+ * Folder of a bundle by the setting's value: a name that a search folder holds, or an absolute path.
+ * @param setting empty for {@link DEFAULT_BUNDLE}
  * @param searchFolders folders whose sub-folders are bundles, the first first
  * @throws HefError `bundle-missing`, with the names of the bundles that are there
  */
 export async function resolveBundle(setting: string, searchFolders: readonly string[]): Promise<string> {
 	const name = setting || DEFAULT_BUNDLE;
-	const isName = basename(name) === name && name !== '.' && name !== '..';
-	const candidates = [...(isName ? searchFolders.map((folder) => join(folder, name)) : []), ...(setting ? [resolve(setting)] : [])];
+	const candidates = isAbsolute(name) ? [name] : searchFolders.map((folder) => join(folder, name));
 	for (const candidate of candidates) if (await isFile(join(candidate, MANIFEST_FILE))) return resolve(candidate);
 	const names = await bundleNames(searchFolders);
 	const there = names.length > 0 ? `Bundles that are there: ${names.join(', ')}.` : `No bundle lies in ${searchFolders.join(' or ')}.`;
-	const looked = isAbsolute(name) || !isName ? `${resolve(name)} holds no ${MANIFEST_FILE}.` : `There is no bundle of that name.`;
+	const looked = isAbsolute(name) ? `the folder holds no ${MANIFEST_FILE}.` : 'there is no bundle of that name.';
 	throw new HefError(
 		'bundle-missing',
-		`Model bundle '${name}' was not found: ${looked} ${there} Set 'hef.bundle' to one of them or to a bundle's folder; models/README.md says how one is made.`,
+		`Model bundle '${name}' was not found: ${looked} ${there} Set 'hef.bundle' (--bundle) to one of them or to a bundle's folder, as an absolute path; models/README.md says how one is made.`,
 	);
 }
 
@@ -103,7 +102,7 @@ async function readManifest(folder: string): Promise<string> {
 	try {
 		return await readFile(join(folder, MANIFEST_FILE), 'utf8');
 	} catch (cause) {
-		const message = `${folder} holds no readable ${MANIFEST_FILE}: ${messageOf(cause)}. Set 'hef.bundle' to a bundle's folder; models/README.md says how one is made.`;
+		const message = `${folder} holds no readable ${MANIFEST_FILE}: ${messageOf(cause)}. Set 'hef.bundle' (--bundle) to a bundle's folder; models/README.md says how one is made.`;
 		throw new HefError('bundle-missing', message, { cause });
 	}
 }

@@ -475,12 +475,25 @@ describe('settings', () => {
 		},
 	);
 
-	test.each(['/c', 'C:\\c', 'c:/c', '\\\\server\\c'])('the cache folder %s is taken', async (cacheFolder) => {
+	test.each(['/c', 'C:\\c', 'c:/c', '\\\\server\\c'])('the folder %s is taken, for the cache and for a bundle', async (path) => {
 		const { client, fake } = create();
-		client.settings = { cacheFolder };
+		client.settings = { cacheFolder: path, bundle: path };
 		await client.initialize();
-		expect(fake.starts).toMatchObject([{ cacheFolder }]);
+		expect(fake.starts).toMatchObject([{ cacheFolder: path, bundle: path }]);
 	});
+
+	test.each(['.', '..', './bundle', 'models/bundle', 'models\\bundle', '~someone/bundle'])(
+		'the bundle %s is refused: relative to what?',
+		async (bundle) => {
+			const { client, fake } = create();
+			client.settings = { bundle };
+			await client.initialize();
+			const expected = 'expected the name of a bundle that ships with the server, an absolute path, or one that begins with ~/';
+			const message = `hef.bundle: ${expected}, got ${JSON.stringify(bundle)}`;
+			expect(await client.notification('window/showMessage')).toMatchObject({ message });
+			expect(fake.starts).toMatchObject([{ bundle: '' }]);
+		},
+	);
 
 	test('a name that is not known is reported with the nearest that is; what other programs are told is not', async () => {
 		const { client } = create();

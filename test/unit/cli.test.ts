@@ -209,6 +209,15 @@ test('~ is the home folder, and a relative cache folder is taken from the workin
 	expect((await run(['index', folder, '--cache', 'c'])).settings).toMatchObject([{ cacheFolder: resolve('c') }]);
 });
 
+test('a bundle is a folder where one is there or a path is given, else a name', async () => {
+	const bundleOf = async (given: string) => (await run(['index', folder, '--bundle', given])).settings[0]?.bundle;
+	expect(await bundleOf('models')).toBe(resolve('models'));
+	expect(await bundleOf('./none')).toBe(resolve('none'));
+	expect(await bundleOf('..')).toBe(resolve('..'));
+	expect(await bundleOf('hef-nano')).toBe('hef-nano');
+	expect(await bundleOf('')).toBe('');
+});
+
 test('services are disposed when the operation fails', async () => {
 	let disposed = false;
 	const failing = {

@@ -1,5 +1,5 @@
 import { copyFile, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import type { HefError } from '../../server/base/errors.ts';
 import { describeBundle, loadBundle, resolveBundle } from '../../server/inference/bundle.ts';
@@ -208,6 +208,11 @@ describe('finding a bundle', () => {
 		const attempt = resolveBundle('huge', ['/nowhere', fixturesFolder]);
 		await expect(attempt).rejects.toMatchObject({ code: 'bundle-missing', message: expect.stringContaining('tiny-bundle') });
 		await expect(resolveBundle('/nowhere/at/all', [])).rejects.toMatchObject({ code: 'bundle-missing' });
+	});
+
+	test('a name is never taken from the working directory', async () => {
+		const name = relative(process.cwd(), tinyBundleFolder);
+		await expect(resolveBundle(name, [])).rejects.toThrow('there is no bundle of that name');
 	});
 
 	test('a folder without a manifest says what to do', async () => {
