@@ -166,10 +166,21 @@ describe('the registry', () => {
 		expect(addresses).toEqual([]);
 	});
 
-	test('.npmrc keeps it so, and skips the download of CUDA', () => {
-		const settings = read('.npmrc').split('\n');
-		expect(settings).toContain('omit-lockfile-registry-resolved=true');
-		expect(settings).toContain('onnxruntime-node-install=skip');
+	test('.npmrc keeps it so', () => {
+		expect(read('.npmrc').split('\n')).toContain('omit-lockfile-registry-resolved=true');
+	});
+
+	/**
+	 * ONNX Runtime's install script downloads CUDA (several hundred MB) from a place of its own, and fails the installation where
+	 * that cannot be reached. npm 11.16 and later ask `allowScripts`; earlier ones run what the lock file says has a script.
+	 */
+	test('is all that an installation asks: CUDA is not downloaded', () => {
+		const { packages } = json<{ packages: Record<string, { hasInstallScript?: boolean }> }>('package-lock.json');
+		expect(packages['node_modules/onnxruntime-node'], 'delete the line that npm wrote').not.toHaveProperty('hasInstallScript');
+		const { allowScripts } = json<{ allowScripts: Record<string, boolean> }>('package.json');
+		expect(allowScripts).toHaveProperty('onnxruntime-node', false);
+		const withScript = Object.entries(packages).flatMap(([path, entry]) => (entry.hasInstallScript ? [path] : []));
+		expect(withScript.filter((path) => !allowScripts[packageName(path)])).toEqual([]);
 	});
 });
 
@@ -201,6 +212,11 @@ function imports(file: string): string[] {
 	const text = read(file).replace(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '');
 	const patterns = [/\b(?:import|export)\b[^'"`;]*?\bfrom\s*['"]([^'"]+)['"]/g, /\bimport\s*\(?\s*['"]([^'"]+)['"]/g];
 	return patterns.flatMap((pattern) => [...text.matchAll(pattern)].map(([, specifier]) => specifier as string));
+}
+
+/** `node_modules/a/node_modules/@b/c` → `@b/c`. */
+function packageName(path: string): string {
+	return path.split('node_modules/').at(-1) ?? '';
 }
 
 /** `vscode-languageserver/node` → `vscode-languageserver`, `@a/b/c` → `@a/b`. */
