@@ -17,14 +17,18 @@ export function joinWithRestOfLine(candidate: Candidate): Candidate {
 	if (rest === '') return candidate;
 	const there = leading(rest, outerClosers(rest, linePrefix));
 	if (there.length === 0) return joinWithWords(candidate, rest);
-	const said = outerClosers(text, linePrefix);
+	const all = outerClosers(text, linePrefix);
+	// What the line opened and the rest does not close is the text's alone to close, before it comes to the rest's closers.
+	const first = all.findIndex(({ at, opener }) => !opener || text[at] === rest[(there[0] as Closer).at]);
+	const said = all.slice(Math.max(0, first));
 	let n = 0;
 	while (n < there.length && said[n] && text[(said[n] as Closer).at] === rest[(there[n] as Closer).at]) n++;
 	const extra = said.slice(n).find(({ opener }) => !opener)?.at;
 	const kept = extra === undefined ? text : text.slice(0, extra).trimEnd();
 	if (n > 0) return { ...candidate, ...takePlace(kept, (said[n - 1] as Closer).at, rest, (there[n - 1] as Closer).at + 1) };
-	// A block that begins on the next line is not closed on its last.
-	const indentation = /^[ \t]*\n/.test(kept) ? `\n${/^[ \t]*/.exec(linePrefix)?.[0] ?? ''}` : '';
+	// A block that begins on the next line is not closed on its last, unless the text closes there what the line opened.
+	const isClosed = all.some(({ at, opener }) => opener && at === kept.length - 1);
+	const indentation = /^[ \t]*\n/.test(kept) && !isClosed ? `\n${/^[ \t]*/.exec(linePrefix)?.[0] ?? ''}` : '';
 	return { ...candidate, text: kept + indentation };
 }
 

@@ -2,7 +2,7 @@
  * What becomes of a generated text before it is shown: small steps, one after the other, each of which may shorten it or
  * refuse it with a reason that the user can read in the status.
  *
- * Deliberately lacks: confidence, and everything that is decided before a model runs (`gates.ts`).
+ * Deliberately lacks: confidence, and everything that is decided before a model runs (`engine.ts`).
  */
 import { cutClosersThatFollow, cutOpenBrackets, joinWithRestOfLine } from './filter-brackets.ts';
 import { adoptIndentation } from './filter-indentation.ts';

@@ -123,6 +123,10 @@ describe('the rest of the line', () => {
 		['knows a string where a lifetime could stand', "f(a <'b' && g($0))", "c, 'd')", "c, 'd'"],
 		['gets a line of its own behind a block', '  f() {$0}', lines('', '    go();'), lines('', '    go();', '  ')],
 		['is no place for nothing new', 'call($0)', ')', ') +1'],
+		['waits for what the line opened and the rest does not close', 'new Zip({$0)', ' a: 1 });', ' a: 1 }); +1'],
+		['waits for it over lines', '  new Zip({$0);', lines('', '    a: 1,', '  });'), lines('', '    a: 1,', '  }); +2')],
+		['stands right behind what closes that', 'new Zip({$0)', lines('', '  a: 1,', '}'), lines('', '  a: 1,', '}')],
+		['waits for another kind', '[foo($0]', 'a), b]', 'a), b] +1'],
 	])('%s', (_, document, text, expected) => {
 		expect(outcome(joinWithRestOfLine, document, text)).toBe(expected);
 	});
