@@ -9,11 +9,13 @@ const REASONS: Record<string, string> = {
 	notReady: 'The models are not loaded.',
 	excluded: 'This file is excluded: a secret, an ignored file, or one of `hef.exclude`.',
 	lowConfidence: 'The model was not sure enough (`hef.minConfidence`).',
+	emptyDocument: 'The document is empty: there is nothing to go on.',
 	empty: 'The model had nothing to add.',
 	repeatsSuffix: 'The model repeated the text that follows the cursor.',
 	repeatsItself: 'The model repeated itself.',
 	middleOfLine: 'The cursor is in the middle of a line; ask by hand to get a suggestion there.',
 	inComment: 'The cursor is in a comment (`hef.comments`); ask by hand to get a suggestion there.',
+	madeUpCopyright: 'The model wrote a copyright notice that stands in no file of yours.',
 	selectedEntryDiffers: 'The model did not continue the entry that is selected in the list.',
 };
 

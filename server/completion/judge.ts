@@ -32,6 +32,7 @@ export function createJudge(request: CompletionRequest, split: Split, weights: C
 		if (verdict.kind === 'refuse') return verdict.reason;
 		if (request.selected !== undefined && !continuesSelection(split.linePrefix, verdict.text, request.selected))
 			return 'selectedEntryDiffers';
+		if (COPYRIGHT.test(split.linePrefix + verdict.text) && decoded.copied < MOSTLY) return 'madeUpCopyright';
 		// A block of which one line is left is as sure as that line, and is chosen by it.
 		const { line = decoded } = decoded;
 		const sure = confidence(verdict.text.includes('\n') ? decoded : line);
@@ -66,6 +67,11 @@ export function createJudge(request: CompletionRequest, split: Split, weights: C
 
 /** Of what is there to choose from by hand besides the first: of those below one in a hundred is right (models/training/LOG.md). */
 const LEAST_CONFIDENCE = 0.005;
+
+/** A notice of copyright. Models know those of the files that they were trained on; only the user's own files say whose it is. */
+const COPYRIGHT = /\bcopyright\s+(?:\(c\)|©|\d{4}|the\b)|(?:©|\(c\))\s*\d{4}/i;
+/** Share of a text's probability that is copied from there. */
+const MOSTLY = 0.5;
 
 function onScreen(text: string): string {
 	return text.replaceAll(/\s+/g, '');

@@ -17,7 +17,7 @@ export interface Surroundings {
 
 const CELL = 'vscode-notebook-cell:';
 
-/** What stands around a document: nothing, unless it is a cell among others of its language. */
+/** What stands around a document: undefined, unless it is a cell among others of its language that are not empty. */
 export function surroundingsOf({ uri, languageId }: TextDocument, documents: TextDocuments<TextDocument>): Surroundings | undefined {
 	if (!uri.startsWith(CELL)) return undefined;
 	const notebook = uri.split('#', 1)[0];
@@ -26,6 +26,7 @@ export function surroundingsOf({ uri, languageId }: TextDocument, documents: Tex
 	const textOf = (some: TextDocument[]) => some.map((each) => `${each.getText().trimEnd()}\n\n`).filter((text) => text.trim() !== '');
 	const before = textOf(cells.slice(0, at)).join('');
 	const below = textOf(cells.slice(at + 1)).join('');
+	if (before === '' && below === '') return undefined;
 	const lines = before.split(/\r\n|\r|\n/).length - 1;
 	return {
 		before,

@@ -76,6 +76,7 @@ export function createSuggester({ documents, session, debounce, clock }: Suggest
 		if (!settings.enabled) return { suppressed: 'off' };
 		if (settings.languages[document.languageId] === false) return { suppressed: 'languageOff' };
 		if (document.getText().length > MAX_SOURCE_BYTES) return { suppressed: 'tooLarge' };
+		if (document.getText().trim() === '' && !surroundingsOf(document, documents)) return { suppressed: 'emptyDocument' };
 		if (!services) return { suppressed: 'notReady', notes: [session.state.message] };
 		const judge = (isIncluded: boolean): Verdict => (isIncluded ? services : { suppressed: 'excluded' });
 		const included = services.includes(folder ?? '', path, pathWithEnding(path, document));

@@ -548,6 +548,21 @@ describe('settings', () => {
 		expect(texts(await client.inlineCompletion(URI, at(0, 1)))).toEqual(['suggested']);
 	});
 
+	test('an empty document reaches no model, also by hand: there is nothing to go on', async () => {
+		const { client, fake } = await start();
+		const byHand = { context: { triggerKind: 1 as const } };
+		client.open(URI, '\n  \n');
+		expect(await client.inlineCompletion(URI, at(1, 2), byHand)).toEqual([]);
+		expect(await client.explain()).toMatchObject({ suppressed: 'emptyDocument' });
+		const cell = (id: string) => `vscode-notebook-cell:/w/app/nb.ipynb#${id}`;
+		client.open(cell('W0'), '', 'python');
+		client.open(cell('W1'), '\n', 'python');
+		expect(await client.inlineCompletion(cell('W0'), at(0, 0), byHand)).toEqual([]);
+		expect([...fake.requests, ...fake.prepared]).toEqual([]);
+		client.change(cell('W1'), 'import numpy');
+		expect(texts(await client.inlineCompletion(cell('W0'), at(0, 0), byHand))).toEqual(['suggested']);
+	});
+
 	test('a language switched off, and an excluded file, reach no model', async () => {
 		const { client, fake } = create({ includes: (folder, path) => folder !== '/w/app' || path !== '.env' });
 		client.settings = { languages: { markdown: false } };

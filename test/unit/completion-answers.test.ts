@@ -141,6 +141,24 @@ describe('nothing is shown, and the reason is known', () => {
 		expect(await complete('// $0', { explicit: true })).toMatchObject({ items: [{ insertText: 'what it does' }] });
 	});
 
+	test.each([
+		['# $0', 'Copyright (c) Somebody Else'],
+		['// Copyright (c) $0', '2014 Somebody Else'],
+		['f()\n$0', '/* © 2014, Somebody Else */'],
+	])('a copyright notice that no file of the user holds: %s', async (code, text) => {
+		const { complete } = await scripted(text);
+		expect(await complete(code, { explicit: true })).toMatchObject({ items: [], suppressed: 'madeUpCopyright' });
+	});
+
+	test('a notice that is copied, and what only speaks of one, are shown', async () => {
+		const header = '// Copyright (c) 2020 This Project';
+		const { complete } = await scripted(header);
+		const copied = await complete(`${header}\ncall();\n// Copy$0`, { explicit: true, context: 'copy' });
+		expect(copied).toMatchObject({ items: [{ insertText: 'right (c) 2020 This Project' }] });
+		const { complete: other } = await scripted('copyrightOf(file, "copyright");');
+		expect(await other('f()\n$0')).toMatchObject({ items: [{ insertText: 'copyrightOf(file, "copyright");' }] });
+	});
+
 	test('below the confidence threshold, unless asked by hand', async () => {
 		const { complete } = await scripted('one');
 		expect(await complete('const a = $0', { minConfidence: 1 })).toMatchObject({ items: [], suppressed: 'lowConfidence' });
