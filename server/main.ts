@@ -55,9 +55,10 @@ async function serveStreams({ input, output }: Streams): Promise<number> {
 	const { createConnection } = await import('vscode-languageserver');
 	const { createProtocolConnection } = await import('vscode-languageserver/node');
 	const { createLife } = await import('./lsp/life.ts');
+	const { quiet } = await import('./lsp/messages.ts');
 	const { serve } = await import('./lsp/server.ts');
-	const { watchDog, ended } = createLife(input);
-	const connection = createConnection((logger) => createProtocolConnection(input, output, logger), watchDog);
+	const { watchDog, ended } = createLife(input, output);
+	const connection = createConnection((logger) => createProtocolConnection(input, output, quiet(logger)), watchDog);
 	const server = serve({ connection, version, createServices: startServices, clearCache: clearCaches });
 	const code = await ended;
 	setTimeout(() => process.exit(code), REST_MS).unref();

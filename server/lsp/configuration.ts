@@ -2,15 +2,21 @@
 import { homedir } from 'node:os';
 import { parseSettings } from 'hef-shared';
 import { DidChangeConfigurationNotification } from 'vscode-languageserver';
+import { systemClock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import { showWarning } from './messages.ts';
 import type { ServerState } from './server.ts';
+
+/** A client that says that it can be asked and then does not answer has its initialization options, until it does. */
+const PATIENCE_MS = 3000;
 
 /** @returns what to do once the client is initialized */
 export function registerConfiguration(state: ServerState, initializationOptions: Record<string, unknown>): () => void {
 	const { connection, session, logger, capabilities } = state;
 
+	let applied = false;
 	const apply = async (section: unknown): Promise<void> => {
+		applied = true;
 		const fromEditor = typeof section === 'object' && section !== null ? section : {};
 		const { settings, problems } = parseSettings({ ...initializationOptions, ...fromEditor }, { home: homedir() });
 		for (const problem of problems) showWarning(connection, problem);
@@ -20,7 +26,18 @@ export function registerConfiguration(state: ServerState, initializationOptions:
 	const log = (error: unknown) => logger.error(`settings: ${messageOf(error)}`);
 	const logged = (task: Promise<void>) => void task.catch(log);
 	/** A client that cannot answer after all has the initialization options. */
-	const pull = async (): Promise<void> => apply(await connection.workspace.getConfiguration('hef').catch(log));
+	const pull = async (): Promise<void> => {
+		const stopWaiting = systemClock.schedule(PATIENCE_MS, () => {
+			if (applied) return;
+			logger.warn(
+				`the editor has not answered workspace/configuration for ${PATIENCE_MS} ms: its initialization options hold until it does`,
+			);
+			logged(apply({}));
+		});
+		const section = await connection.workspace.getConfiguration('hef').catch(log);
+		stopWaiting();
+		await apply(section);
+	};
 
 	connection.onDidChangeConfiguration(({ settings }) => {
 		const pushed = (settings as { hef?: unknown } | null | undefined)?.hef;

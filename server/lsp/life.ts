@@ -1,5 +1,5 @@
 /**
- * When a connection has ended: the client said `exit`, closed its stream, or died.
+ * When a connection has ended: the client said `exit`, closed one of its streams, or died.
  *
  * Guarantees: `ended` resolves once, with the exit code of the specification. Deliberately lacks: `process.exit`, which the
  * library's own watchdog calls at once; with a model running in a worker that aborts the process instead of ending it.
@@ -15,7 +15,7 @@ export interface Life {
 
 const PARENT_CHECK_MS = 3000;
 
-export function createLife(input: NodeJS.ReadableStream): Life {
+export function createLife(input: NodeJS.ReadableStream, output: NodeJS.WritableStream): Life {
 	let end: (code: number) => void = () => {};
 	const ended = new Promise<number>((resolve) => {
 		end = resolve;
@@ -32,6 +32,7 @@ export function createLife(input: NodeJS.ReadableStream): Life {
 		exit: (code) => end(code),
 	};
 	for (const event of ['end', 'close', 'error']) input.once(event, gone);
+	for (const event of ['close', 'error']) output.once(event, gone);
 	return { watchDog, ended };
 }
 

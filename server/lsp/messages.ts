@@ -2,7 +2,7 @@
  * What the user reads: the editor's message box and its log. Both by notification, so that no client has to answer, and
  * both quiet when the client has gone: workers may still report while they are being stopped.
  */
-import { type Connection, MessageType, ShowMessageNotification } from 'vscode-languageserver';
+import { type Connection, MessageType, type Logger as ProtocolLogger, ShowMessageNotification } from 'vscode-languageserver';
 import type { Logger } from '../base/logger.ts';
 
 /** Sends a notification, to nobody when the client has gone. */
@@ -26,6 +26,16 @@ export function connectionLogger(connection: Connection): Logger {
 		warn: (message) => attempt(() => console.warn(message)),
 		info: (message) => attempt(() => console.info(message)),
 		debug: (message) => attempt(() => console.debug(message)),
+	};
+}
+
+/** The logger that the library writes its own messages to, quiet when the client has gone. */
+export function quiet(logger: ProtocolLogger): ProtocolLogger {
+	return {
+		error: (message) => attempt(() => logger.error(message)),
+		warn: (message) => attempt(() => logger.warn(message)),
+		info: (message) => attempt(() => logger.info(message)),
+		log: (message) => attempt(() => logger.log(message)),
 	};
 }
 

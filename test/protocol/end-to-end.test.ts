@@ -209,6 +209,15 @@ describe('trouble', () => {
 		expect(code).toBe(1);
 	});
 
+	test('so does one that only stops to read, and nothing is thrown at the user', async () => {
+		const { server, client, uri } = await start();
+		server.process.stdout?.destroy();
+		client.open(uri('src/main.ts'), MAIN);
+		void client.inlineCompletion(uri('src/main.ts'), CURSOR).catch(() => {});
+		const code = await Promise.race([server.ended, new Promise((resolve) => setTimeout(resolve, 10_000, 'still alive'))]);
+		expect({ code, stderr: server.stderr() }).toEqual({ code: 1, stderr: '' });
+	});
+
 	test('nonsense on the wire does not end it', async () => {
 		const { server, client } = await start();
 		server.process.stdin?.write('Content-Length: 9\r\n\r\nnot json!');

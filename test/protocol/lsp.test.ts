@@ -401,6 +401,30 @@ describe('settings', () => {
 		expect(fake.starts).toMatchObject([{ minConfidence: 0.7 }]);
 	});
 
+	test('a client that does not answer for them has its initialization options, until it does', async () => {
+		vi.useFakeTimers({ toFake: ['setTimeout'] });
+		try {
+			const { client, fake } = create();
+			let answer = (_: unknown) => {};
+			client.connection.onRequest(
+				'workspace/configuration',
+				() =>
+					new Promise((resolve) => {
+						answer = resolve;
+					}),
+			);
+			await client.initialize({ initializationOptions: { minConfidence: 0.7, maxThreads: 1 }, untilReady: false });
+			await client.status();
+			expect(fake.starts).toEqual([]);
+			vi.advanceTimersByTime(3000);
+			await expect.poll(() => fake.starts).toMatchObject([{ minConfidence: 0.7, maxThreads: 1 }]);
+			answer([{ maxThreads: 2 }]);
+			await expect.poll(() => fake.starts[1]).toMatchObject({ minConfidence: 0.7, maxThreads: 2 });
+		} finally {
+			vi.useRealTimers();
+		}
+	});
+
 	test('a second pull while the models load does not load them twice', async () => {
 		let open = () => {};
 		const startGate = new Promise<void>((resolve) => {

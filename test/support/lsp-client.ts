@@ -199,7 +199,7 @@ export function startInProcess(
 ): InProcessServer {
 	const toServer = new PassThrough();
 	const toClient = new PassThrough();
-	const { watchDog, ended } = createLife(toServer);
+	const { watchDog, ended } = createLife(toServer, toClient);
 	const connection = createServerConnection((logger) => createProtocolConnection(toServer, toClient, logger), watchDog);
 	serve({ connection, version: '0.0.0-test', createServices, clearCache });
 	const client = connectClient(toClient, toServer);
