@@ -1,4 +1,6 @@
 /** Where a URI lies: in which of the workspace folders, and under which path. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export interface Place {
@@ -14,6 +16,14 @@ export function placeOf(uri: string, folders: Iterable<string>): Place {
 	const [folder] = inside;
 	if (folder === undefined) return { path: file };
 	return { folder, path: file.slice(withSlash(folder).length).replaceAll('\\', '/') };
+}
+
+/**
+ * Whether a folder is the user's home, or holds it: editors that find no project open where they were started, and nobody wants all
+ * that lies there read. One that git knows is a project all the same.
+ */
+export function holdsHome(folder: string, home: string): boolean {
+	return withSlash(home).startsWith(withSlash(folder)) && !existsSync(join(folder, '.git'));
 }
 
 /** The absolute path that a `file:` URI names, without a slash at its end; undefined for any other. */

@@ -5,6 +5,7 @@
  * Guarantees: the LSP thread never waits for a start; a failed start leaves a reason, not a dead server; after the death of a
  * worker the services are started again, once.
  */
+import { homedir } from 'node:os';
 import { basename } from 'node:path';
 import { defaultSettings, type Settings, type StatusChangedParams, type StatusReport } from 'hef-shared';
 import { HefError, messageOf } from '../base/errors.ts';
@@ -12,7 +13,7 @@ import type { Logger } from '../base/logger.ts';
 import { emptyReport } from '../indexing/status.ts';
 import type { CreateServices, IndexProgress, ServiceEvents, Services } from '../services.ts';
 import { OpenDocuments } from './open-documents.ts';
-import { folderOf, type Place, placeOf } from './places.ts';
+import { folderOf, holdsHome, type Place, placeOf } from './places.ts';
 import { progressText } from './progress.ts';
 
 export interface SessionOptions {
@@ -278,6 +279,8 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		async addFolder(uri) {
 			const folder = folderOf(uri);
 			if (folder === undefined || folders.has(folder)) return;
+			if (holdsHome(folder, homedir()))
+				return events.problem(`${folder} is not indexed: it holds your home folder. Open the folder of a project instead.`);
 			folders.add(folder);
 			// A start that has no services yet opens it itself.
 			if (services) void open(services, folder);

@@ -1,9 +1,13 @@
 /** What clients send that is odd: each case is one that a client in use sends, or that the specification allows. */
+import { mkdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { COMMANDS, type StatusChangedParams } from 'hef-shared';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ErrorCodes, type InlineCompletionItem } from 'vscode-languageserver-protocol/node';
 import { createFakeServices, type FakeOptions, reportOf } from '../support/fake-services.ts';
 import { FULL_CAPABILITIES, type InitializeOptions, type InProcessServer, startInProcess } from '../support/lsp-client.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const URI = 'file:///w/app/src/a.ts';
 const servers: InProcessServer[] = [];
@@ -170,6 +174,21 @@ describe('documents', () => {
 		expect([text.slice(0, offset), text.slice(offset)]).toEqual(['import numpy as np\n\nx = 1\ny = np.', '\n\nplot(y)\n\n']);
 		await client.inlineCompletion(cell('W0'), at(1, 0));
 		expect(fake.requests[1]?.text.slice(fake.requests[1].offset)).toBe('\n\nx = 1\ny = np.\n\nplot(y)\n\n');
+	});
+
+	test('the home folder, and what holds it, is not indexed, and the user is told', async () => {
+		const home = temporaryFolder({ 'app/a.ts': 'a' });
+		vi.stubEnv('HOME', home);
+		const { client, fake } = create();
+		await client.initialize({ folders: [home, dirname(home), '/', join(home, 'app')].map((path) => pathToFileURL(path).href) });
+		expect(fake.calls).toEqual([`open ${join(home, 'app')}`]);
+		const message = `HEF: ${home} is not indexed: it holds your home folder. Open the folder of a project instead.`;
+		expect(await client.notification('window/showMessage')).toMatchObject({ message });
+		mkdirSync(join(home, '.git'));
+		const added = [{ uri: pathToFileURL(home).href, name: '' }];
+		void client.connection.sendNotification('workspace/didChangeWorkspaceFolders', { event: { added, removed: [] } });
+		await expect.poll(() => fake.calls).toContain(`open ${home}`);
+		vi.unstubAllEnvs();
 	});
 
 	test('a folder taken away and given back at once is open in the end', async () => {
