@@ -148,19 +148,11 @@ class HierarchyTree implements Hierarchy {
 
 	#setChunks(file: FileContainer, chunks: readonly ChunkPlace[]): void {
 		const before = idsOf(file);
+		const ids = chunks.map((chunk) => chunk.id);
 		this.#chunkCount += chunks.length - file.chunks.length;
 		file.chunks = chunks;
-		file.levels = groupAll(
-			this.#rule,
-			chunks.map((chunk) => chunk.id),
-			file.levels,
-		);
-		this.#nodes.replace(
-			file,
-			before,
-			chunks.map((chunk) => chunk.id),
-			innerNodes(file.levels),
-		);
+		file.levels = groupAll(this.#rule, ids, file.levels);
+		this.#nodes.replace(file, before, ids, innerNodes(file.levels));
 	}
 
 	#regroupDirectory(directory: DirectoryContainer, dirty: DirtyDirectories): void {

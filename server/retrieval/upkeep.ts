@@ -2,7 +2,7 @@
  * What a view's vector index needs beside its changes: room that deleted vectors take is won back, how good searches are is measured,
  * and a snapshot is saved for the next start; each where it pays, after a quiet moment.
  *
- * Deliberately lacks: turns. The index must not change during {@link Upkeep.run} and {@link Upkeep.save} but in their pauses.
+ * Deliberately lacks: turns. The index must not change during {@link Upkeep.run} and {@link Upkeep.saveLast} but in their pauses.
  */
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -22,8 +22,8 @@ export interface Upkeep {
 	/** Drops what is scheduled. */
 	stop(): void;
 	run(): Promise<void>;
-	/** Saves a snapshot where it pays. */
-	save(): Promise<void>;
+	/** Saves a snapshot where that takes less than putting what it lacks into the index at every start. For the end. */
+	saveLast(): Promise<void>;
 }
 
 export interface UpkeepOptions {
@@ -31,8 +31,6 @@ export interface UpkeepOptions {
 	index(): GraphIndex;
 	/** Where snapshots are kept, in the folder of the store, which may go away; none when undefined. */
 	snapshotFolder?: string | undefined;
-	/** Nodes of the index that a snapshot already holds. Default 0. */
-	savedNodes?: number | undefined;
 	/** Awaited between two pieces of work. */
 	pause(): Promise<void> | undefined;
 	clock?: Clock | undefined;
@@ -42,14 +40,22 @@ export interface UpkeepOptions {
 }
 
 const RECALL_SAMPLE = 16;
-/** A snapshot is saved when at least this share of the nodes, and this many, changed since the last. */
-const SAVE_SHARE = 0.05;
-const SAVE_NODES = 200;
+/** How many nodes have to have changed since the last snapshot: at least so many, and this share of all. */
+interface Due {
+	nodes: number;
+	share: number;
+}
+/** In a quiet moment, of which there are many in a day. */
+const DUE_WHEN_QUIET: Due = { nodes: 200, share: 0.05 };
+/** All nodes are written in the time of some hundred insertions. */
+const DUE_AT_THE_END: Due = { nodes: 100, share: 0.005 };
+/** Share of the nodes that have to have changed before recall is measured again. */
+const MEASURE_SHARE = 0.05;
 
 export function createUpkeep(options: UpkeepOptions): Upkeep {
-	const { index, snapshotFolder, savedNodes = 0, pause, clock = systemClock, logger = silentLogger, quietMs = 2000 } = options;
+	const { index, snapshotFolder, pause, clock = systemClock, logger = silentLogger, quietMs = 2000 } = options;
 	let recallAt32: number | null = null;
-	let changedSinceSave = index().size - savedNodes;
+	let changedSinceSave = index().size;
 	let changedSinceRecall = Number.POSITIVE_INFINITY;
 	let stop = () => {};
 
@@ -62,8 +68,8 @@ export function createUpkeep(options: UpkeepOptions): Upkeep {
 		changedSinceRecall = 0;
 	};
 
-	const save = async (): Promise<void> => {
-		if (!snapshotFolder || changedSinceSave < Math.max(SAVE_NODES, index().size * SAVE_SHARE)) return;
+	const save = async ({ nodes, share }: Due): Promise<void> => {
+		if (!snapshotFolder || changedSinceSave < Math.max(nodes, index().size * share)) return;
 		try {
 			await index().save(snapshotFolder);
 			changedSinceSave = 0;
@@ -94,9 +100,9 @@ export function createUpkeep(options: UpkeepOptions): Upkeep {
 				await index().compact(pause);
 				changedSinceSave = Number.POSITIVE_INFINITY;
 			}
-			if (changedSinceRecall > index().size * SAVE_SHARE) await measure();
-			await save();
+			if (changedSinceRecall > index().size * MEASURE_SHARE) await measure();
+			await save(DUE_WHEN_QUIET);
 		},
-		save,
+		saveLast: () => save(DUE_AT_THE_END),
 	};
 }

@@ -68,8 +68,6 @@ export interface WorkspaceViewOptions {
 	snapshotFolder?: string;
 	/** Names tuned vectors; without it they are not looked for. */
 	bundleId?: string;
-	/** Nodes of the index that a snapshot already holds. Default 0. */
-	savedNodes?: number;
 	/** Takes the place of `vectorIndex`, which is empty, as soon as it is read, while files are; none when it holds nothing. */
 	snapshot?: Promise<GraphIndex | undefined>;
 	pause?: Pause;
@@ -229,7 +227,7 @@ class StoreView implements WorkspaceView {
 		this.#closed = true;
 		this.#upkeep.stop();
 		await this.#last;
-		await this.#upkeep.save();
+		await this.#upkeep.saveLast();
 		await this.#store.close();
 	}
 

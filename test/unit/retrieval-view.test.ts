@@ -208,6 +208,37 @@ test.each([
 	await indexer.close();
 });
 
+test('a snapshot is saved when many nodes changed, and at the end when some did', async () => {
+	const store = await openStore({ folder, spaceId, dimension });
+	const { workspace, indexer } = await startIndexer(store);
+	const view = await openWorkspaceView({ storePath: store.path, bundle: { spaceId, dimension } });
+	const snapshot = join(store.path, 'hnsw');
+	const saved = () => readdirSync(snapshot).filter((name) => name.endsWith('.hnsw'));
+	const change = async (path: string, count: number, following = view) => {
+		workspace.write(path, lines(count, path));
+		await indexer.request({ paths: [path], reason: 'save' });
+		await following.apply([path]);
+		await following.maintain();
+	};
+	await change('many.py', 500);
+	const [many] = saved();
+	expect(many).toBeDefined();
+	await change('some.py', 180);
+	expect(saved()).toEqual([many]);
+	const { size } = view;
+	await view.close();
+	const [some] = saved();
+	expect(some).not.toBe(many);
+
+	const next = await openWorkspaceView({ storePath: store.path, bundle: { spaceId, dimension } });
+	expect(next.size).toBe(size);
+	await next.settled();
+	await change('few.py', 20, next);
+	await next.close();
+	expect(saved()).toEqual([some]);
+	await indexer.close();
+});
+
 test('a view that is closed after its index was emptied saves no snapshot and warns of nothing; a disk that fails is told', async () => {
 	for (const [spoil, warnings] of [
 		[(path: string) => expect(existsSync(path)).toBe(false), 0],
