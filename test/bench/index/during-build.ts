@@ -17,15 +17,21 @@ import { openModels, shippedBundleFolder } from '../../support/tiny-bundle.ts';
 import { type Bar, type BenchContext, type Measurement, median } from '../bars.ts';
 import { createSite, OPEN, type Site, served } from './site.ts';
 
-/** So many that opening and closing an index counts for little. */
+/** New files of a pair, where the arguments name no other number: so many that opening and closing an index counts for little. */
 const FILES_EACH = 120;
+
+function filesOfPair({ quick, arguments: { files } }: BenchContext): number {
+	const count = files === undefined ? (quick ? 10 : FILES_EACH) : Number(files);
+	if (!Number.isInteger(count) || count < 1) throw new RangeError(`--files: expected an integer of at least 1, got ${files}`);
+	return count;
+}
 
 /** Pairs of the bare embedder and a build, on the same chunks. */
 async function throughput(context: BenchContext): Promise<Bar[]> {
 	const { quick, progress } = context;
 	const { bundle, name, suffix } = await served(context);
 	const pairs = quick ? 2 : 5;
-	const filesEach = quick ? 10 : FILES_EACH;
+	const filesEach = filesOfPair(context);
 	const site = createSite(bundle, 1, 31);
 	const models = await openModels(bundle.folder, { threads: 1 });
 	const embedder = await models.embedder();

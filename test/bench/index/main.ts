@@ -12,6 +12,7 @@ import { starts } from './starts.ts';
 const ARGUMENTS = {
 	graphs: 'folder that keeps the graphs of `million` for the next run',
 	bundle: 'folder of a bundle for `starts` and `throughput`; without it, the shipped one',
+	files: 'new files in each pair of `throughput`; fewer are enough where a chunk takes long to embed',
 };
 const measurements = [insertionIntoDirectory, changes, starts, throughputOfBuild, latencyOfCompletions, memory, million, kills, damage];
 
