@@ -3,13 +3,12 @@
  * of all its nodes. Lives on the completion thread and follows the store that the indexing thread writes.
  *
  * Guarantees: every method may be called at any time, also while a change is being applied; changes are applied one after
- * the other in turns of a few milliseconds; a node whose vector is not there yet is left out and taken up with the next
- * change. The index is a cache: what a snapshot lacks or has too much is put right against the store.
+ * the other in turns of a few milliseconds (`sliced-work.ts`); a node whose vector is not there yet is left out and taken up with the
+ * next change. The index is a cache: what a snapshot lacks or has too much is put right against the store (`node-vectors.ts`).
  *
  * Deliberately lacks: models, and any writing to the store.
  */
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { HnswReport } from 'hef-shared';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../base/clock.ts';
@@ -17,17 +16,16 @@ import { messageOf } from '../base/errors.ts';
 import { type NodeId, type SpaceId, tunedId } from '../base/ids.ts';
 import type { Logger } from '../base/logger.ts';
 import { createHierarchy } from '../hierarchy/hierarchy.ts';
-import type { Hierarchy, HierarchyDelta, Occurrence } from '../hierarchy/types.ts';
+import type { Hierarchy, Occurrence } from '../hierarchy/types.ts';
 import { openStoreReader } from '../store/lmdb-store.ts';
 import { tunedBundles } from '../store/tuned.ts';
 import type { FileChunks, FileRecord, StoreReader } from '../store/types.ts';
 import { createHnswIndex, loadHnswIndex } from '../vector-index/hnsw-index.ts';
 import type { GraphIndex, Hit, SearchOptions } from '../vector-index/types.ts';
+import { NodeVectors } from './node-vectors.ts';
 import { PathIndex } from './path-index.ts';
+import { type Pause, SlicedWork } from './sliced-work.ts';
 import { createUpkeep, type Upkeep } from './upkeep.ts';
-
-/** Awaited between two turns of background work; resolves when work may go on. */
-export type Pause = () => Promise<void>;
 
 export interface WorkspaceView {
 	/** Grows whenever searches may answer differently. */
@@ -77,8 +75,6 @@ export interface WorkspaceViewOptions {
 	quietMs?: number;
 }
 
-/** Longest turn of background work. */
-const TURN_MS = 5;
 /** Files between two commits of the hierarchy while many are read. */
 const FILES_PER_COMMIT = 64;
 /** File records in memory, some 5 KB each. */
@@ -118,29 +114,31 @@ export async function openWorkspaceView(options: {
 class StoreView implements WorkspaceView {
 	readonly #store: StoreReader;
 	readonly #hierarchy: Hierarchy;
-	#index: GraphIndex;
+	readonly #vectors: NodeVectors;
 	readonly #snapshotTaken: Promise<void> | undefined;
-	readonly #options: WorkspaceViewOptions;
+	readonly #bundleId: string | undefined;
+	readonly #work: SlicedWork;
 	readonly #upkeep: Upkeep;
 	readonly #paths = new PathIndex();
 	/** As the store has them; a completion asks for those of some thirty nodes, and the next one for the same. */
 	readonly #records = new LRUCache<string, FileRecord>({ max: RECORDS_KEPT });
-	/** Nodes of the hierarchy that the index has not taken up. */
-	readonly #wanted = new Set<NodeId>();
 	#generation = 0;
-	#last: Promise<unknown> = Promise.resolve();
-	#closed = false;
 	/** Whether any vector was tuned for the bundle; undefined after a change. */
 	#isTuned: boolean | undefined;
-	#turnBegan = 0;
 
 	constructor(options: WorkspaceViewOptions) {
-		this.#options = options;
-		this.#store = options.store;
-		this.#hierarchy = options.hierarchy;
-		this.#index = options.vectorIndex;
-		this.#upkeep = createUpkeep({ ...options, index: () => this.#index, pause: () => this.#pauseWhenDue() });
-		this.#snapshotTaken = options.snapshot?.then((index) => this.#takeSnapshot(index));
+		const { store, hierarchy, vectorIndex, snapshot, bundleId, pause } = options;
+		this.#store = store;
+		this.#hierarchy = hierarchy;
+		this.#bundleId = bundleId;
+		this.#work = new SlicedWork(pause);
+		this.#vectors = new NodeVectors({ index: vectorIndex, hierarchy, store, work: this.#work, changed: () => this.#upkeep.changed() });
+		this.#upkeep = createUpkeep({ ...options, index: () => this.#vectors.index, pause: () => this.#work.rest() });
+		this.#snapshotTaken = snapshot?.then((index) => {
+			if (!index) return;
+			this.#vectors.replaceBy(index);
+			this.#generation++;
+		});
 		// Whoever applies the first change is told.
 		this.#snapshotTaken?.catch(() => {});
 	}
@@ -150,16 +148,15 @@ class StoreView implements WorkspaceView {
 	}
 
 	get size(): number {
-		return this.#index.size;
+		return this.#vectors.index.size;
 	}
 
 	get readyShare(): number {
-		const { nodeCount } = this.#hierarchy;
-		return nodeCount === 0 ? 0 : 1 - this.#wanted.size / nodeCount;
+		return this.#vectors.readyShare;
 	}
 
 	search(query: Float32Array, k: number, options?: SearchOptions): Hit[] {
-		return this.#index.search(query, k, options);
+		return this.#vectors.index.search(query, k, options);
 	}
 
 	occurrences(id: NodeId): Iterable<Occurrence> {
@@ -167,15 +164,15 @@ class StoreView implements WorkspaceView {
 	}
 
 	nodes(): Iterable<NodeId> {
-		return this.#index.ids();
+		return this.#vectors.index.ids();
 	}
 
 	/** Where none was tuned it comes from the graph, which is in memory anyway: reading the store would map its file as well. */
 	vector(id: NodeId): Float32Array | undefined {
-		const { bundleId } = this.#options;
+		const bundleId = this.#bundleId;
 		this.#isTuned ??= bundleId !== undefined && tunedBundles(this.#store).includes(bundleId);
 		const tuned = this.#isTuned && bundleId ? this.#store.getVector(tunedId(bundleId, id)) : undefined;
-		return tuned ?? this.#index.vector(id) ?? this.#store.getVector(id);
+		return tuned ?? this.#vectors.index.vector(id) ?? this.#store.getVector(id);
 	}
 
 	file(path: string): FileRecord | undefined {
@@ -199,46 +196,39 @@ class StoreView implements WorkspaceView {
 	}
 
 	apply(paths: readonly string[] | 'all'): Promise<void> {
-		return this.#inTurn(async () => {
+		return this.#work.add(async () => {
 			this.#store.refresh();
 			this.#isTuned = undefined;
 			if (paths === 'all') this.#records.clear();
 			else for (const path of paths) this.#records.delete(path);
 			if (paths === 'all') await this.#readAll();
 			else await this.#readFiles(paths.map((path) => [path, this.#store.getFile(path)] as const));
-			await this.#takeUpVectors();
+			await this.#vectors.takeUp();
+			if (this.#work.closed) return;
+			this.#generation++;
 			this.#upkeep.schedule(() => this.maintain());
 		});
 	}
 
 	settled(): Promise<void> {
-		return this.#inTurn(async () => {});
+		return this.#work.add(async () => {});
 	}
 
 	maintain(): Promise<void> {
-		return this.#inTurn(() => this.#upkeep.run());
+		return this.#work.add(() => this.#upkeep.run());
 	}
 
 	report(): HnswReport {
-		return { size: this.#index.size, tombstones: this.#index.tombstones, recallAt32: this.#upkeep.recallAt32 };
+		const { size, tombstones } = this.#vectors.index;
+		return { size, tombstones, recallAt32: this.#upkeep.recallAt32 };
 	}
 
 	async close(): Promise<void> {
-		this.#closed = true;
+		const ended = this.#work.close();
 		this.#upkeep.stop();
-		await this.#last;
+		await ended;
 		await this.#upkeep.saveLast();
 		await this.#store.close();
-	}
-
-	/** Work that stops early once the view is closed; never rejects the work after it. */
-	#inTurn(work: () => Promise<void>): Promise<void> {
-		const result = this.#last.then(async () => {
-			this.#turnBegan = performance.now();
-			if (!this.#closed) await work();
-		});
-		this.#last = result.catch(() => {});
-		return result;
 	}
 
 	async #readAll(): Promise<void> {
@@ -246,74 +236,22 @@ class StoreView implements WorkspaceView {
 		await this.#readFiles(this.#store.chunks(), gone);
 		await this.#readFiles([...gone].map((path) => [path, undefined] as const));
 		await this.#snapshotTaken;
-		// What a snapshot holds beyond the hierarchy is out of date.
-		if (this.#index.size + this.#wanted.size === this.#hierarchy.nodeCount) return;
-		for (const id of [...this.#index.ids()]) {
-			if (this.#closed) return;
-			if (!this.#hierarchy.has(id)) this.#index.remove(id);
-			await this.#pauseWhenDue();
-		}
+		await this.#vectors.removeOthers();
 	}
 
 	async #readFiles(files: Iterable<readonly [path: string, record: FileChunks | undefined]>, gone?: Set<string>): Promise<void> {
 		let uncommitted = 0;
 		for (const [path, record] of files) {
-			if (this.#closed) return;
+			if (this.#work.closed) return;
 			gone?.delete(path);
 			if (record && record.skipped === undefined) this.#paths.add(path);
 			else this.#paths.delete(path);
 			this.#hierarchy.setFile(path, record?.chunks ?? null);
 			if (++uncommitted < FILES_PER_COMMIT) continue;
-			this.#accept(this.#hierarchy.commit());
+			this.#vectors.accept(this.#hierarchy.commit());
 			uncommitted = 0;
-			await this.#pauseWhenDue();
+			await this.#work.rest();
 		}
-		this.#accept(this.#hierarchy.commit());
-	}
-
-	#accept(delta: HierarchyDelta): void {
-		for (const id of delta.addedChunks) this.#want(id);
-		for (const { id } of delta.addedNodes) this.#want(id);
-		for (const id of delta.removed) {
-			this.#wanted.delete(id);
-			if (!this.#index.has(id)) continue;
-			this.#index.remove(id);
-			this.#upkeep.changed();
-		}
-	}
-
-	#takeSnapshot(index: GraphIndex | undefined): void {
-		if (!index) return;
-		this.#index = index;
-		for (const id of this.#wanted) if (index.has(id)) this.#wanted.delete(id);
-		this.#generation++;
-	}
-
-	#want(id: NodeId): void {
-		if (!this.#index.has(id)) this.#wanted.add(id);
-	}
-
-	async #takeUpVectors(): Promise<void> {
-		for (const id of [...this.#wanted]) {
-			if (this.#closed) return;
-			const vector = this.#store.getVector(id);
-			if (vector) {
-				this.#index.add(id, vector);
-				this.#wanted.delete(id);
-				this.#upkeep.changed();
-			}
-			await this.#pauseWhenDue();
-		}
-		this.#generation++;
-	}
-
-	#pauseWhenDue(): Promise<void> | undefined {
-		return performance.now() - this.#turnBegan < TURN_MS ? undefined : this.#pause();
-	}
-
-	async #pause(): Promise<void> {
-		await nextTurn();
-		await this.#options.pause?.();
-		this.#turnBegan = performance.now();
+		this.#vectors.accept(this.#hierarchy.commit());
 	}
 }

@@ -80,6 +80,7 @@ describe('the layers of the server', () => {
 			['hierarchy'],
 			['copying', 'retrieval'],
 			['completion', 'indexing'],
+			['folders.ts'],
 			['services.ts'],
 			['cli', 'lsp'],
 			['main.ts'],
