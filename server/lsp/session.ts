@@ -4,17 +4,18 @@
  *
  * Guarantees: the LSP thread never waits for a start; a failed start leaves a reason, not a dead server; after the death of a
  * worker the services are started again, once.
+ *
+ * Deliberately lacks: what is shown of all that (`activity.ts`), and any word of LSP.
  */
 import { homedir } from 'node:os';
-import { basename } from 'node:path';
 import { defaultSettings, type Settings, type StatusChangedParams, type StatusReport } from 'hef-shared';
 import { HefError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
 import { emptyReport } from '../indexing/status.ts';
 import type { CreateServices, IndexProgress, ServiceEvents, Services } from '../services.ts';
+import { Activity } from './activity.ts';
 import { OpenDocuments } from './open-documents.ts';
 import { folderOf, holdsHome, type Place, placeOf } from './places.ts';
-import { progressText } from './progress.ts';
 
 export interface SessionOptions {
 	version: string;
@@ -67,8 +68,6 @@ export interface Session {
 /** A comparison with the disk is not repeated so soon. */
 const RECONCILE_AGAIN_MS = 10_000;
 
-const LOADING: StatusChangedParams = { kind: 'starting', message: 'Loading the models' };
-
 /** Settings that the workers are made with. */
 const RESTARTING: readonly (keyof Settings)[] = [
 	'enabled',
@@ -87,20 +86,9 @@ const RESTARTING: readonly (keyof Settings)[] = [
 export function createSession({ version, createServices, logger, events }: SessionOptions): Session {
 	let settings = defaultSettings();
 	let services: Services | undefined;
-	let state: StatusChangedParams = { kind: 'starting', message: 'Starting' };
 	const folders = new Set<string>();
-	/** Folders whose index completion does not have yet. */
-	const opening = new Set<string>();
-	/** Folders being indexed. */
-	const indexing = new Set<string>();
-	/** Asked for in this editor: folders that are opened later are paused too. */
-	let paused = false;
-	/** Folders whose indexing is paused, here or in another editor. */
-	const pausedFolders = new Set<string>();
 	let reconciledAt = 0;
 	const refusals: Record<string, number> = {};
-	/** Models are being loaded, while folders are opened already. */
-	let loading = false;
 	let begun = false;
 	let ended = false;
 	/** Services whose worker died are started again once, so that a crash that comes back does not go on for ever. */
@@ -112,43 +100,19 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		return tail;
 	};
 
-	const setState = (next: StatusChangedParams) => {
-		state = next;
-		events.statusChanged(next);
-	};
-
+	const activity = new Activity({ folders, changed: events.statusChanged, idle: events.idle });
 	const documents = new OpenDocuments((uri) => placeOf(uri, folders));
 
-	const idleReport = (folder: string) => emptyReport(folder, state.kind === 'error' ? 'error' : 'off', state.message);
-
-	const allPaused = () => paused || (pausedFolders.size > 0 && [...folders].every((folder) => pausedFolders.has(folder)));
-
-	const showReady = () => {
-		if (loading) setState(LOADING);
-		else if (allPaused()) setState({ kind: 'paused', message: 'Indexing is paused' });
-		else if (opening.size + indexing.size === 0) setState({ kind: 'ready', message: 'Ready' });
+	const idleReport = (folder: string) => {
+		const { kind, message } = activity.state;
+		return emptyReport(folder, kind === 'error' ? 'error' : 'off', message);
 	};
 
-	const showResumed = () => {
-		if (!services || state.kind === 'starting') return;
-		if (!allPaused() && opening.size + indexing.size > 0) setState({ kind: 'indexing', message: 'Indexing' });
-		else showReady();
-	};
-
-	const idle = (folder: string) => {
-		indexing.delete(folder);
-		events.idle(folder);
-	};
-
-	/** What services that are stopping still have to say changes no state. */
+	/** What services that are stopping still have to say changes nothing that is shown. */
 	const serviceEvents: ServiceEvents = {
 		progress(progress) {
 			if (!services) return;
-			const share = progress.filesTotal === 0 ? 1 : progress.filesDone / progress.filesTotal;
-			indexing.add(progress.folder);
-			const { filesDone, filesTotal, remainingMs } = progress;
-			if (!allPaused())
-				setState({ kind: 'indexing', message: `Indexing ${progressText({ filesDone, filesTotal, remainingMs })}`, progress: share });
+			activity.progress(progress);
 			events.progress(progress);
 		},
 		updated(folder, update) {
@@ -156,18 +120,10 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			logger.info(
 				`${folder}: ${update.reason}: ${update.chunksEmbedded} chunks embedded, ${update.nodesFused} nodes fused, ${update.durationMs} ms`,
 			);
-			idle(folder);
-			showReady();
+			activity.updated(folder);
 		},
 		paused(folder, isPaused) {
-			if (!services) return;
-			if (isPaused) pausedFolders.add(folder);
-			else {
-				pausedFolders.delete(folder);
-				paused = false;
-			}
-			if (allPaused() && state.kind !== 'starting') showReady();
-			else showResumed();
+			if (services) activity.pausedIn(folder, isPaused);
 		},
 		problem: (message) => {
 			logger.warn(message);
@@ -190,27 +146,25 @@ export function createSession({ version, createServices, logger, events }: Sessi
 
 	const fail = (error: unknown) => {
 		const message = messageOf(error);
-		setState({ kind: 'error', message });
+		activity.show({ kind: 'error', message });
 		if (error instanceof HefError) events.problem(message);
 		else logger.error(message);
 	};
 
 	const start = async () => {
 		if (ended) return;
-		if (!settings.enabled) return setState({ kind: 'off', message: 'Completions are switched off' });
-		loading = true;
-		setState(LOADING);
+		if (!settings.enabled) return activity.show({ kind: 'off', message: 'Completions are switched off' });
+		activity.loads();
 		try {
 			const started = await createServices(settings, serviceEvents);
 			services = started;
 			// One that is added from here on is opened when it is.
 			const present = [...folders];
-			if (paused) await started.pause();
-			for (const folder of present) if (folders.has(folder) && !opening.has(folder)) void open(started, folder);
+			if (activity.paused) await started.pause();
+			for (const folder of present) if (folders.has(folder) && !activity.isOpening(folder)) void open(started, folder);
 			const { name, why, loadMs } = await started.warmUp();
 			logger.info(`bundle ${started.bundle.name} on ${name} (${why}) in ${Math.round(loadMs)} ms`);
-			loading = false;
-			showReady();
+			activity.loaded();
 		} catch (error) {
 			await stop();
 			fail(error);
@@ -220,26 +174,19 @@ export function createSession({ version, createServices, logger, events }: Sessi
 	const stop = async () => {
 		const running = services;
 		services = undefined;
-		opening.clear();
-		pausedFolders.clear();
 		documents.forgetTold();
-		for (const folder of indexing) idle(folder);
+		activity.stopped();
 		await running?.dispose();
 	};
 
 	/** Not awaited: a large folder is open long after the first completion. */
 	const open = async (running: Services, folder: string): Promise<void> => {
-		opening.add(folder);
 		documents.tell(running, folder);
-		if (!allPaused()) setState({ kind: 'indexing', message: `Opening ${basename(folder)}` });
-		try {
-			await running.openFolder(folder, { watch: true, exclude: settings.exclude });
-		} catch (error) {
-			if (running === services) serviceEvents.problem(messageOf(error));
-		}
+		activity.opens(folder);
+		const failure = await running.openFolder(folder, { watch: true, exclude: settings.exclude }).then(() => undefined, messageOf);
 		if (running !== services) return;
-		opening.delete(folder);
-		showReady();
+		if (failure !== undefined) serviceEvents.problem(failure);
+		activity.opened(folder);
 	};
 
 	return {
@@ -250,20 +197,20 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			return services;
 		},
 		get state() {
-			return state;
+			return activity.state;
 		},
 		get paused() {
-			return paused || pausedFolders.size > 0;
+			return activity.pausedAnywhere;
 		},
 		async pause() {
-			paused = true;
+			activity.pause();
 			await services?.pause();
-			if (services && state.kind !== 'starting') showReady();
+			if (services) activity.showAnew();
 		},
 		async resume() {
-			paused = false;
+			activity.resume();
 			await services?.resume();
-			showResumed();
+			if (services) activity.showAnew();
 		},
 		configure(next) {
 			const restart = !begun || RESTARTING.some((key) => JSON.stringify(next[key]) !== JSON.stringify(settings[key]));
@@ -291,10 +238,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			await services?.closeFolder(folder).catch((error: unknown) => logger.warn(`${folder}: ${messageOf(error)}`));
 			// Given back meanwhile.
 			if (folders.has(folder)) return;
-			opening.delete(folder);
-			pausedFolders.delete(folder);
-			if (indexing.has(folder)) idle(folder);
-			if (services) showReady();
+			if (services) activity.closed(folder);
 		},
 		locate: (uri) => placeOf(uri, folders),
 		setOpenDocuments(uris) {
