@@ -12,21 +12,14 @@
  */
 import type { UpdateReport, WorkspaceReport } from 'hef-shared';
 import { HefError, invariant, messageOf } from '../base/errors.ts';
-import { RENEW_MS } from '../store/claim.ts';
-import { takeKnocks } from '../store/knocks.ts';
-import { existingStorePath, workspaceCacheFolder } from '../store/lmdb-store.ts';
+import { workspaceCacheFolder } from '../store/lmdb-store.ts';
 import { createPause, type Pause } from '../store/pause.ts';
 import { CacheBudget } from './cache-budget.ts';
 import { HeldRole } from './held-role.ts';
 import { type Role, Roles } from './role.ts';
+import { RoleUpkeep } from './role-upkeep.ts';
 import { emptyReport } from './status.ts';
 import type { FolderIndex, FolderIndexOptions, IndexerEvents, IndexRequest } from './types.ts';
-
-/** How soon news of other processes are seen. */
-export const TICK_MS = 500;
-/** How soon a store is tried again that could not be opened: each try may copy it. The wait doubles up to the longest. */
-const TRY_AGAIN_MS = 10_000;
-const LONGEST_WAIT_MS = 320_000;
 
 /** @throws HefError `cache-unavailable` when not even a temporary folder can be written */
 export async function openFolderIndex(options: FolderIndexOptions): Promise<FolderIndex> {
@@ -47,12 +40,10 @@ class SharedFolderIndex implements FolderIndex {
 	#openFiles: readonly string[] = [];
 	#notices: string[] = [];
 	#closed = false;
-	#cancelTick = () => {};
-	#renewedMs = 0;
+	readonly #upkeep: RoleUpkeep;
 	#cacheFailures = 0;
 	/** Why no store could be opened; it is tried again. */
 	#failure: string | undefined;
-	#nextTry = { atMs: Number.NEGATIVE_INFINITY, waitMs: TRY_AGAIN_MS };
 	/** The store that the others of this process know. */
 	#toldPath: string | undefined;
 
@@ -69,12 +60,24 @@ class SharedFolderIndex implements FolderIndex {
 			addNotice: (message) => this.addNotice(message),
 		});
 		this.#pause = createPause({ folder: this.#cache, clock });
+		this.#upkeep = new RoleUpkeep({
+			folder: options.folder,
+			cache: this.#cache,
+			clock,
+			logger,
+			roles: this.#roles,
+			role: this.#role,
+			takeAnother: () => this.#change(() => this.#roles.choose()),
+			request: (request) => this.request(request),
+			clear: () => this.clear(),
+			followPause: () => this.#followPause(),
+		});
 	}
 
 	async open(): Promise<void> {
 		this.#change(() => this.#roles.choose());
 		await this.#role.present;
-		this.#scheduleTick();
+		this.#upkeep.start();
 	}
 
 	get storePath(): string {
@@ -151,7 +154,7 @@ class SharedFolderIndex implements FolderIndex {
 	async close(): Promise<void> {
 		this.#closed = true;
 		this.#roles.close();
-		this.#cancelTick();
+		this.#upkeep.close();
 		const closed = this.#alone(async (role) => {
 			this.#pause.release();
 			if (role) await this.#roles.giveUp(role);
@@ -212,7 +215,7 @@ class SharedFolderIndex implements FolderIndex {
 
 	async #take(role: Role): Promise<void> {
 		this.#failure = undefined;
-		this.#nextTry = { atMs: Number.NEGATIVE_INFINITY, waitMs: TRY_AGAIN_MS };
+		this.#upkeep.taken();
 		if (this.#paused) role.indexer.pause();
 		else this.#followPause();
 		await role.indexer.prioritise(this.#openFiles);
@@ -224,7 +227,7 @@ class SharedFolderIndex implements FolderIndex {
 			progress: events.progress,
 			published: events.published,
 			updated: (report) => {
-				this.#renew();
+				this.#upkeep.renew();
 				this.#tellMove();
 				this.#budget.enforce();
 				events.updated(report);
@@ -253,15 +256,6 @@ class SharedFolderIndex implements FolderIndex {
 		return true;
 	}
 
-	#scheduleTick(): void {
-		if (this.#closed) return;
-		this.#cancelTick = this.#options.clock.schedule(TICK_MS, () => {
-			this.#tick()
-				.catch((error: unknown) => this.#options.logger.warn(messageOf(error)))
-				.finally(() => this.#scheduleTick());
-		});
-	}
-
 	/** The user may have paused or resumed in another editor. */
 	#followPause(): void {
 		const isPaused = this.#pause.by() !== undefined;
@@ -269,61 +263,7 @@ class SharedFolderIndex implements FolderIndex {
 		this.#paused = isPaused;
 		if (isPaused) this.#role.last?.indexer.pause();
 		else this.#role.last?.indexer.resume();
-		this.#renew();
+		this.#upkeep.renew();
 		this.#options.events.paused?.(isPaused);
-	}
-
-	async #tick(): Promise<void> {
-		this.#followPause();
-		const role = await this.#role.present.catch(() => undefined);
-		if (this.#closed) return;
-		if (!role) return this.#tryAgain();
-		if (role.kind === 'follower') await this.#followOn(role);
-		else if (role.claim) await this.#buildOn();
-	}
-
-	/** No role could be taken: not even a temporary store. The disk may have room again. */
-	#tryAgain(): void {
-		const now = this.#options.clock.elapsed();
-		if (now < this.#nextTry.atMs) return;
-		const { waitMs } = this.#nextTry;
-		this.#nextTry = { atMs: now + waitMs, waitMs: Math.min(2 * waitMs, LONGEST_WAIT_MS) };
-		this.#change(() => this.#roles.choose());
-	}
-
-	async #followOn(role: Role & { kind: 'follower' }): Promise<void> {
-		const { logger, folder } = this.#options;
-		if (this.#roles.claims.builder() === undefined) {
-			logger.info(`${folder}: the process that built the index is gone; this one takes over if no other does`);
-			this.#change(() => this.#roles.choose());
-			await this.#role.present;
-			void this.request({ paths: 'all', reason: 'takeover' }).catch((error: unknown) => logger.error(messageOf(error)));
-			return;
-		}
-		const storePath = existingStorePath(this.#cache);
-		if (storePath !== undefined && storePath !== role.storePath) {
-			this.#change(() => this.#roles.choose());
-			await this.#role.present;
-			return;
-		}
-		await role.indexer.poll();
-	}
-
-	async #buildOn(): Promise<void> {
-		for (const { paths, reason, clear } of takeKnocks(this.#cache)) {
-			if (clear) await this.clear();
-			void this.request({ paths, reason }).catch((error: unknown) => this.#options.logger.warn(messageOf(error)));
-		}
-		if (this.#options.clock.elapsed() - this.#renewedMs >= RENEW_MS) this.#renew();
-	}
-
-	/** Tells the others how far this process is, or learns that another one took over. */
-	#renew(): void {
-		const role = this.#role.last;
-		if (role?.kind !== 'builder' || !role.claim || this.#closed || this.#role.substitute) return;
-		this.#renewedMs = this.#options.clock.elapsed();
-		if (role.claim.renew(role.indexer.activity())) return;
-		delete role.claim;
-		this.#change(() => this.#roles.choose());
 	}
 }

@@ -1,10 +1,10 @@
 /**
- * Keeps the store of one workspace folder true to the disk: compares, chunks, embeds, fuses, writes, publishes.
+ * Keeps the store of one workspace folder true to the disk: takes requests, compares, puts what differs on a list, and works it off
+ * slice by slice (`slice-work.ts`).
  *
- * Guarantees: work is proportional to what changed, because vectors are looked up by content before they are made; records
- * and vectors of a slice of files are written in one transaction, so that a crash costs one slice and never leaves a record
- * without its vectors; one file's failure stops no other; whatever was asked for more than once while it waited is done
- * once; `idle` is true only when nothing waits. A vector that is missing or damaged is made again.
+ * Guarantees: work is proportional to what changed, because vectors are looked up by content before they are made; whatever was
+ * asked for more than once while it waited is done once; `idle` is true only when nothing waits. A vector that is missing or
+ * damaged is made again.
  *
  * Vectors that no file needs any more are kept, so that a branch switch and back embeds nothing, until they outnumber the
  * needed ones twice over; then they are deleted.
@@ -13,21 +13,19 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { UpdateReport, WorkspaceReport } from 'hef-shared';
-import { HefError, messageOf } from '../base/errors.ts';
+import { messageOf } from '../base/errors.ts';
 import { DamageSearch } from './damage-search.ts';
-import { readRecord, saysTheSame } from './file-record.ts';
 import { Garbage } from './garbage.ts';
 import { Gatekeeper, IndexingStopped } from './gatekeeper.ts';
 import { importsOfFiles } from './neighbourhood.ts';
-import { publicationCount, publicationMeta } from './publications.ts';
 import { Requests } from './requests.ts';
-import { type Slice, SlicePace } from './slice.ts';
+import { SliceWork } from './slice-work.ts';
 import { describeIndex } from './status.ts';
 import { StoredIndex } from './stored-index.ts';
 import { compareFolder, lookAt } from './survey.ts';
 import { type Indexer, type IndexerOptions, type IndexRequest, LAST_UPDATE_KEY } from './types.ts';
 import { CHECK_REASON, isNoNews, Update } from './update.ts';
-import { type WorkItem, WorkList } from './work-list.ts';
+import { WorkList } from './work-list.ts';
 
 /** An indexer that does nothing until it is asked; what the store holds it reads with the first request. */
 export function createIndexer(options: IndexerOptions): Indexer {
@@ -41,17 +39,16 @@ class FolderIndexer implements Indexer {
 	readonly #requests = new Requests();
 	readonly #gatekeeper: Gatekeeper;
 	readonly #garbage: Garbage;
-	readonly #failed = new Map<string, string>();
+	readonly #slices: SliceWork;
+	readonly #damage: DamageSearch;
 	#draining: Promise<void> | undefined;
 	/** Until the last request is answered; {@link #draining} ends a moment later. */
 	#working = false;
 	#update: Update;
-	#pace: SlicePace;
 	/** How often the order was changed; the last one counts. */
 	#priorities = 0;
 	#lastUpdate: UpdateReport | null = null;
 	#error: string | undefined;
-	readonly #damage: DamageSearch;
 
 	constructor(options: IndexerOptions) {
 		this.#options = options;
@@ -65,7 +62,15 @@ class FolderIndexer implements Indexer {
 			mayBegin: () => this.#error === undefined,
 			begin: () => this.#start(),
 		});
-		this.#pace = new SlicePace(options.clock);
+		this.#slices = new SliceWork({
+			...options,
+			stored: this.#stored,
+			work: this.#work,
+			takeMissingNodes: () => this.#damage.missingNodes.splice(0),
+			nodesRemoved: (count) => this.#garbage.grow(count),
+			checkpoint: () => this.#gatekeeper.checkpoint(),
+			isAsked: () => this.#requests.hasIncoming,
+		});
 		this.#update = this.#beginUpdate();
 	}
 
@@ -83,12 +88,12 @@ class FolderIndexer implements Indexer {
 
 	async prioritise(paths: readonly string[]): Promise<void> {
 		this.#work.prioritise(paths);
-		this.#pace.reorder();
+		this.#slices.reorder();
 		const turn = ++this.#priorities;
 		const imported = await importsOfFiles(paths, this.#options.workspace);
 		if (turn !== this.#priorities) return;
 		this.#work.prioritise(paths, imported);
-		this.#pace.reorder();
+		this.#slices.reorder();
 	}
 
 	pause(): void {
@@ -116,7 +121,7 @@ class FolderIndexer implements Indexer {
 			error: this.#error,
 			known: this.#stored.known,
 			waiting: [...this.#work.paths()],
-			failed: this.#failed,
+			failed: this.#slices.failed,
 			lastUpdate: this.#lastUpdate,
 		});
 	}
@@ -130,7 +135,7 @@ class FolderIndexer implements Indexer {
 		this.#requests.fail(new Error('the index was cleared'));
 		try {
 			await store.clear();
-			this.#failed.clear();
+			this.#slices.failed.clear();
 			this.#stored.distrust();
 			await this.#read();
 			this.#stored.growTree();
@@ -161,7 +166,7 @@ class FolderIndexer implements Indexer {
 	/** Works until nothing waits. */
 	async #drain(): Promise<void> {
 		this.#update = this.#beginUpdate();
-		this.#pace = new SlicePace(this.#options.clock);
+		this.#slices.restart();
 		this.#error = undefined;
 		try {
 			await this.#read();
@@ -209,62 +214,9 @@ class FolderIndexer implements Indexer {
 	}
 
 	async #runSlice(): Promise<void> {
-		const { hierarchy } = this.#options;
-		this.#stored.growTree();
-		const slice = this.#pace.begin(this.#work.size);
-		// What the user looks at is published as soon as it is there.
-		while (this.#pace.hasRoom(slice) && !(this.#work.atBorder && slice.items.length > 0)) {
-			await this.#gatekeeper.checkpoint();
-			const item = this.#work.take();
-			if (!item) break;
-			slice.items.push(item);
-			await this.#indexFile(item, slice);
-			this.#update.reportProgress(item, this.#work);
-			if (this.#requests.hasIncoming) break;
-		}
-		this.#pace.end();
-		this.#stored.distrust();
-		const delta = hierarchy.commit();
-		this.#update.counters.nodesRemoved += delta.removed.length;
-		this.#garbage.grow(delta.removed.length);
-		this.#update.counters.nodesReused += delta.reusedNodes + (await this.#update.builder.fuse(delta.addedNodes));
-		for (const id of this.#damage.missingNodes.splice(0)) await this.#update.builder.rebuild(id);
-		await this.#writeSlice(slice);
-		this.#stored.trust();
-		this.#requests.fileDone(slice.items.flatMap((item) => [...item.requests]));
+		const items = await this.#slices.run(this.#update);
+		this.#requests.fileDone(items.flatMap((item) => [...item.requests]));
 		if (this.#work.size > 0) this.#requests.settle(this.#update.report());
-	}
-
-	/** Adds a file to the slice. A failure is the file's own, unless no model can be loaded at all. */
-	async #indexFile({ path, file }: WorkItem, slice: Slice): Promise<void> {
-		const { workspace, chunker, spaceId, store, clock, logger } = this.#options;
-		const known = this.#stored.known.get(path);
-		try {
-			this.#failed.delete(path);
-			const read = await readRecord(path, file, { workspace, chunker, spaceId, store, known: this.#stored.known, now: () => clock.now() });
-			if (!read && !known) return;
-			if (read && (await this.#update.embedMissing(read.record, read.text))) slice.filesWithModel++;
-			slice.records.set(path, read?.record ?? null);
-			this.#stored.setFile(path, read?.record.chunks ?? null);
-			if (read && saysTheSame(read.record, known)) return;
-			this.#update.counters.filesChanged++;
-			slice.published.push(path);
-		} catch (error) {
-			if (error instanceof IndexingStopped || (error instanceof HefError && error.code !== 'inference-failed')) throw error;
-			this.#failed.set(path, messageOf(error));
-			logger.warn(`${path} could not be indexed: ${messageOf(error)}`);
-		}
-	}
-
-	async #writeSlice(slice: Slice): Promise<void> {
-		const { store, events } = this.#options;
-		const vectors = this.#update.builder.takeFresh();
-		if (slice.records.size > 0 || vectors.size > 0) {
-			const meta = publicationMeta(publicationCount(store) + 1, [...slice.records.keys()]);
-			await store.write({ files: slice.records, vectors, meta });
-		}
-		for (const [path, record] of slice.records) this.#stored.known.set(path, record);
-		if (slice.published.length > 0 || vectors.size > 0) events.published(slice.published);
 	}
 
 	async #finish(): Promise<void> {

@@ -39,15 +39,14 @@ function withJournal(tree: Hierarchy): Hierarchy {
 	});
 }
 
-async function openView(storePath: string) {
+function openView(storePath: string) {
 	const snapshotFolder = snapshotFolderOf(storePath);
-	const loaded = await loadHnswIndex(snapshotFolder, KILL_GRAPHS);
 	return createWorkspaceView({
 		store: openStoreReader({ path: storePath, ...KILL_SPACE }),
 		hierarchy: createHierarchy(KILL_SPACE),
-		vectorIndex: loaded ?? createHnswIndex(KILL_GRAPHS),
+		vectorIndex: createHnswIndex(KILL_GRAPHS),
 		snapshotFolder,
-		savedNodes: loaded?.size ?? 0,
+		snapshot: loadHnswIndex(snapshotFolder, KILL_GRAPHS),
 		quietMs: 1e9,
 	});
 }
@@ -68,7 +67,7 @@ function withNews(store: Store): Store {
 }
 
 const store = withNews(await openStore({ folder: storeFolder, ...KILL_SPACE }));
-let view = await openView(store.path);
+let view = openView(store.path);
 let viewPath = store.path;
 const embedder = createFakeEmbedder(KILL_SPACE);
 const fuser = createFakeFuser();
@@ -96,7 +95,7 @@ async function indexAndMaintain(): Promise<void> {
 	if (store.path !== viewPath) {
 		await view.close();
 		viewPath = store.path;
-		view = await openView(viewPath);
+		view = openView(viewPath);
 		await view.apply('all');
 	}
 	await view.settled();
