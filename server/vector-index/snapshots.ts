@@ -21,8 +21,9 @@ import { type GraphParameters, HnswGraph } from './hnsw-graph.ts';
 const VERSION = 3;
 const LIST_FILE = 'graphs.json';
 const ID_BYTES = 16;
-/** Read and summed up in 2 ms. */
-const PIECE_BYTES = 4 << 20;
+const PIECE_BYTES = 1 << 20;
+/** Read and summed up in some 2 ms. */
+const PIECES_PER_TURN = 4;
 /** Another process may put another list in place while this one reads the files of the one before. */
 const ATTEMPTS = 3;
 /** `<pid>-<random>`, and what the file is. */
@@ -155,18 +156,18 @@ function listChecksum(graphs: readonly GraphEntry[]): number {
 	return crc32(JSON.stringify(graphs));
 }
 
-/** Piece by piece at once: at a start, each answer of the thread pool would wait for a turn of the work beside this. */
+/** Reads on this thread: at a start, each answer of the thread pool would wait for a turn of the work beside this. */
 async function fileChecksum(path: string): Promise<number> {
 	const file = openSync(path, 'r');
 	try {
 		let sum = 0;
 		// One buffer for all: memory that is new for every piece takes longer than reading it.
 		const buffer = Buffer.allocUnsafe(PIECE_BYTES);
-		for (;;) {
+		for (let piece = 1; ; piece++) {
 			const nBytes = readSync(file, buffer);
 			if (nBytes === 0) return sum;
 			sum = crc32(buffer.subarray(0, nBytes), sum);
-			await nextTurn();
+			if (piece % PIECES_PER_TURN === 0) await nextTurn();
 		}
 	} finally {
 		closeSync(file);
