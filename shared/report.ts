@@ -147,13 +147,15 @@ export interface StageTimings {
 	total: number;
 }
 
-/** One token of a text that should come, where the copy model predicts something: what its weight is fitted from. */
+/** One token of a text that should come, where the copy model predicts something or analogous lines do: what their weights are fitted from. */
 export interface CopyStep {
-	/** What the weight is computed from. */
-	features: Record<string, number>;
+	/** What the weight of the copy model is computed from; absent where it predicts nothing. */
+	features?: Record<string, number>;
 	/** Probability of the token under the generator and under the copy model, 0–1. */
 	modelProbability: number;
 	copyProbability: number;
+	/** The same of analogous lines. */
+	analogy?: { features: Record<string, number>; probability: number };
 }
 
 /** What `complete --json` prints, and what `hef.explain` answers for the last request. */

@@ -1,5 +1,5 @@
 /**
- * `fit-copy`: fits how much the copy model counts beside this bundle's generator, and writes the weights into its manifest.
+ * `fit-copy`: fits how much the copy model and analogous lines count beside this bundle's generator, and writes the weights into its manifest.
  * The generator reads each line token by token, with and without the text after it; no index is built. The lines must not be
  * those that the bundle is measured on.
  */
@@ -17,7 +17,7 @@ import { printJson } from './output.ts';
 export const fitCopyCommand: Command = {
 	name: 'fit-copy',
 	usage: '--data FILE.jsonl --repos DIR [--limit N] [--write] [--json]',
-	summary: 'fits the weight of the copy model to lines, and with --write stores it in the bundle',
+	summary: 'fits the weights of the copy model and of analogous lines to lines, and with --write stores it in the bundle',
 	mostPositionals: 0,
 	options: { data: { type: 'string' }, repos: { type: 'string' }, limit: { type: 'string' }, write: { type: 'boolean' } },
 	async run({ values, settings }, context) {
@@ -39,7 +39,7 @@ export const fitCopyCommand: Command = {
 			await engine.dispose();
 		}
 		const { folder, manifest } = await context.loadBundle(settings);
-		const fit = fitCopyWeights(steps, manifest.copy);
+		const fit = fitCopyWeights(steps, manifest);
 		if (values.write) await writeWeights(folder, fit, basename(data));
 		if (values.json) printJson(context, fit);
 		else context.stdout(describe(fit));
@@ -63,11 +63,12 @@ async function stepsOf(engine: BareEngine, workspace: Workspace, example: Exampl
 	return steps;
 }
 
-/** Replaces the manifest's `copy`; the bundle's id does not depend on it. */
+/** Replaces the manifest's `copy` and `analogy`; the bundle's id does not depend on it. */
 async function writeWeights(folder: string, { weights, steps, repositories, logProb }: CopyFit, data: string): Promise<void> {
 	const path = join(folder, 'manifest.json');
 	const manifest = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
-	manifest.copy = { ...weights, fitted: { data, tokens: steps, repositories, logProb } };
+	manifest.copy = { ...weights.copy, fitted: { data, tokens: steps, repositories, logProb } };
+	manifest.analogy = weights.analogy;
 	await writeFile(`${path}.new`, `${JSON.stringify(manifest, null, 2)}\n`);
 	await rename(`${path}.new`, path);
 }
@@ -76,8 +77,9 @@ function describe({ weights, steps, repositories, logProb }: CopyFit): string {
 	return `${steps} tokens of ${repositories} repositories where there is something to copy; mean log-probability of a token (nats):
   generator alone                           ${logProb.model.toFixed(3)}
   with the bundle's weights                 ${logProb.before.toFixed(3)}
-  with new weights, each repository judged
-  by weights fitted without it              ${logProb.crossValidated.toFixed(3)}
+  with new weights, each repository judged by weights fitted without it:
+    the copy model                          ${logProb.copyCrossValidated.toFixed(3)}
+    and analogous lines                     ${logProb.crossValidated.toFixed(3)}
 weights: ${JSON.stringify(weights)}
 `;
 }

@@ -7,6 +7,7 @@
 import { neverCancelled } from '../base/cancellation.ts';
 import { invariant } from '../base/errors.ts';
 import { createBlockTokenizer } from '../copying/block-tokens.ts';
+import { lineTable } from '../copying/line-table.ts';
 import { createNgramIndex, type NgramIndex } from '../copying/ngram-index.ts';
 import type { Bundle } from '../inference/bundle.ts';
 import type { Models } from '../inference/types.ts';
@@ -33,7 +34,8 @@ export function createBareEngine({ bundle, models }: { bundle: Bundle; models: M
 			for (const { path } of await workspace.list()) {
 				const source = await workspace.read(path);
 				if (source.kind !== 'text') continue;
-				for (const _ of index.put(path, tokenizer.encode(source.text.replaceAll('\r\n', '\n'))));
+				const tokens = tokenizer.encode(source.text.replaceAll('\r\n', '\n'));
+				for (const _ of index.put(path, tokens, toItsEnd(lineTable(tokens, tokenizer))));
 			}
 		},
 		complete(request) {
@@ -42,4 +44,11 @@ export function createBareEngine({ bundle, models }: { bundle: Bundle; models: M
 		},
 		dispose: () => models.dispose(),
 	};
+}
+
+function toItsEnd<T>(work: Generator<void, T>): T {
+	for (;;) {
+		const { done, value } = work.next();
+		if (done) return value;
+	}
 }

@@ -5,7 +5,7 @@
 import type { CopyStep } from 'hef-shared';
 import type { CopySession } from '../copying/copy-model.ts';
 import { type DecodeOptions, lineEndsOf } from './decode.ts';
-import { copyFeatures, logProb, modelDistribution, restricted } from './mixing.ts';
+import { analogyFeatures, copyFeatures, logProb, modelDistribution, restricted } from './mixing.ts';
 import { TextAfter } from './text-after.ts';
 
 export type TraceOptions = Pick<DecodeOptions, 'generator' | 'tokenizer' | 'logits' | 'forced'> & {
@@ -15,7 +15,7 @@ export type TraceOptions = Pick<DecodeOptions, 'generator' | 'tokenizer' | 'logi
 	session: CopySession;
 };
 
-/** The generator stands behind the prompt, and afterwards behind the text. Tokens without a copy are left out. */
+/** The generator stands behind the prompt, and afterwards behind the text. Tokens without any copy are left out. */
 export async function traceCopying({ generator, tokenizer, logits, forced, text, session }: TraceOptions): Promise<CopyStep[]> {
 	const tokens = tokenizer.encode(forced + text);
 	const rows = [logits, ...(tokens.length === 0 ? [] : await generator.decodeMany(tokens))];
@@ -25,15 +25,19 @@ export async function traceCopying({ generator, tokenizer, logits, forced, text,
 	for (const [i, row] of rows.entries()) {
 		const isForced = output.forcedBytes.length > 0;
 		const model = modelDistribution(row, isForced ? tokenizer.tokensCompatibleWith(output.forcedBytes) : undefined);
-		const found = session.predict();
-		const copy = isForced ? restricted(found, (token) => output.allows(token)) : found;
+		const allows = (each: number) => !isForced || output.allows(each);
+		const copy = restricted(session.predict(), allows);
+		const analogy = restricted(session.predictAnalogy(), allows);
 		const token = tokens[i];
 		const wanted = token === undefined ? lineEnds : [token];
-		if (copy) {
+		if (copy || analogy) {
+			const under = (source: { probabilities: ReadonlyMap<number, number> } | undefined) =>
+				sum(wanted, (each) => source?.probabilities.get(each) ?? 0);
 			steps.push({
-				features: copyFeatures(copy, model),
+				...(copy ? { features: copyFeatures(copy, model) } : {}),
 				modelProbability: sum(wanted, (each) => Math.exp(logProb(model, each))),
-				copyProbability: sum(wanted, (each) => copy.probabilities.get(each) ?? 0),
+				copyProbability: under(copy),
+				...(analogy ? { analogy: { features: analogyFeatures(analogy, model, copy), probability: under(analogy) } } : {}),
 			});
 		}
 		if (token === undefined) break;

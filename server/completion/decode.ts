@@ -8,7 +8,7 @@
 import type { Cancellation } from '../base/cancellation.ts';
 import type { CopySession } from '../copying/copy-model.ts';
 import type { KnownLogits } from '../inference/known-logits.ts';
-import type { CopyWeights } from '../inference/manifest.ts';
+import type { AnalogyWeights, CopyWeights } from '../inference/manifest.ts';
 import { logProbability } from '../inference/sampling.ts';
 import type { Generator, Tokenizer } from '../inference/types.ts';
 import { type Choice, likelyTokens, modelDistribution, restricted } from './mixing.ts';
@@ -46,6 +46,8 @@ export interface DecodeOptions {
 export interface CopySource {
 	session: CopySession;
 	weights: CopyWeights;
+	/** Of analogous lines; absent: they count nothing. */
+	analogyWeights?: AnalogyWeights | undefined;
 	/** Whether what it predicts is decoded ahead. */
 	speculate: boolean;
 }
@@ -116,15 +118,13 @@ export function createDecoding(options: DecodeOptions, least = 1): Decoding {
 
 	const likely = (logits: Float32Array, output: TextAfter, singleLine: boolean) => {
 		const isForced = output.forcedBytes.length > 0;
-		const found = copy?.session.predict();
-		return isForced
-			? likelyTokens(
-					modelDistribution(logits, tokenizer.tokensCompatibleWith(output.forcedBytes)),
-					restricted(found, (token) => output.allows(token)),
-					copy?.weights,
-					{ least },
-				)
-			: likelyTokens(modelDistribution(logits), found, copy?.weights, { least, ...(singleLine ? { lineEnds } : {}) });
+		const allows = (token: number) => !isForced || output.allows(token);
+		const model = modelDistribution(logits, isForced ? tokenizer.tokensCompatibleWith(output.forcedBytes) : undefined);
+		return likelyTokens(model, restricted(copy?.session.predict(), allows), copy?.weights, {
+			least,
+			...(singleLine && !isForced ? { lineEnds } : {}),
+			analogy: analogyAt(copy, allows),
+		});
 	};
 
 	const follow = async (
@@ -170,6 +170,11 @@ export function createDecoding(options: DecodeOptions, least = 1): Decoding {
 		return result('length');
 	};
 	return { follow };
+}
+
+function analogyAt(copy: CopySource | undefined, allows: (token: number) => boolean) {
+	const prediction = copy?.analogyWeights && restricted(copy.session.predictAnalogy(), allows);
+	return prediction && copy?.analogyWeights ? { prediction, weights: copy.analogyWeights } : undefined;
 }
 
 const NEWLINE = 10;

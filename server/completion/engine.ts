@@ -12,6 +12,8 @@ import type { Cancellation } from '../base/cancellation.ts';
 import type { NodeId } from '../base/ids.ts';
 import { lastResults } from '../base/last-results.ts';
 import { createGrammars } from '../chunking/grammars.ts';
+import { type Analogy, AnalogyFinder } from '../copying/analogies.ts';
+import { createAnalogySession } from '../copying/analogy-session.ts';
 import { createBlockTokenizer } from '../copying/block-tokens.ts';
 import { type CopySession, createCopySession } from '../copying/copy-model.ts';
 import { Likeness } from '../copying/matches.ts';
@@ -80,6 +82,13 @@ interface Generated {
 	prefilled: Prefilled;
 }
 
+/** The text around the cursor: what the prompt reads, what is written again, what follows. */
+interface Texts {
+	kept: string;
+	forced: string;
+	suffix: string;
+}
+
 export function createCompletionEngine({ bundle, models, workspace, copy = true, now }: EngineOptions): CompletionEngine {
 	const { manifest } = bundle;
 	const layout = manifest.prompt;
@@ -94,6 +103,8 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	/** Of the place asked about, and of the next one that is prepared. */
 	const windowsAt = lastResults<Windows>(2);
 	const copySessionAt = lastResults<{ session: CopySession; start: number }>(1);
+	const analogies = new AnalogyFinder(blockTokenizer);
+	const analogiesAt = lastResults<readonly Analogy[]>(2);
 
 	const hasIndex = ({ folder }: CompletionRequest): boolean => folder !== undefined && (workspace(folder)?.view?.size ?? 0) > 0;
 
@@ -105,16 +116,31 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		return { ...healed, suffix, windows: request.fresh ? cut() : windowsAt([healed.kept, suffix, context], cut) };
 	};
 
-	const copySourceAt = ({ kept, suffix }: { kept: string; suffix: string }, request: CompletionRequest): CopySource => {
+	/** What stands behind lines like those before the cursor's: once a line, while it is typed. */
+	const analogiesOf = ({ kept, forced, suffix }: Texts, { path, fresh }: CompletionRequest, repository: NgramIndex | undefined) => {
+		const prefix = kept + forced;
+		const before = prefix.slice(0, prefix.lastIndexOf('\n') + 1);
+		const after = suffix.slice(suffix.includes('\n') ? suffix.indexOf('\n') : suffix.length);
+		const find = () => analogies.find({ before, after, path, repository });
+		const cached = () => (fresh ? find() : analogiesAt([before, after, path, repository, repository?.version], find));
+		return createAnalogySession({ typed: prefix.slice(before.length), forced, tokenizer: blockTokenizer, find: cached });
+	};
+
+	const copySourceAt = (texts: Texts, request: CompletionRequest): CopySource => {
+		const { kept, forced, suffix } = texts;
 		const repository = request.folder === undefined ? undefined : workspace(request.folder)?.copies;
 		const { path } = request;
+		const isAnalogous = (manifest.analogy !== undefined || request.traceCopying === true) && !request.without?.includes('analogy');
 		const create = () => {
-			const session = createCopySession({ prefix: kept, suffix, path, tokenizer: blockTokenizer, repository, likeness });
+			const found = isAnalogous ? analogiesOf(texts, request, repository) : undefined;
+			const session = createCopySession({ prefix: kept, suffix, path, tokenizer: blockTokenizer, repository, analogies: found, likeness });
 			return { session, start: session.length };
 		};
-		const { session, start } = request.fresh ? create() : copySessionAt([kept, suffix, path, repository, repository?.version], create);
+		const { session, start } = request.fresh
+			? create()
+			: copySessionAt([kept, forced, suffix, path, repository, repository?.version, isAnalogous], create);
 		session.truncate(start);
-		return { session, weights: manifest.copy, speculate: !request.without?.includes('speculation') };
+		return { session, weights: manifest.copy, analogyWeights: manifest.analogy, speculate: !request.without?.includes('speculation') };
 	};
 
 	const promptOf = (windows: Windows, context: Context, { path, folder }: CompletionRequest): Prompt => {
@@ -189,10 +215,16 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 
 	/** What the copy model alone would write. */
 	const copyOnly = (request: CompletionRequest, split: Split, cancellation: Cancellation, started: number) => {
-		const { forced, ...texts } = windowsOf(split, request);
+		const texts = windowsOf(split, request);
 		const tokenized = now();
 		const { session } = copySourceAt(texts, request);
-		const decoded = decodeCopies({ session, tokenizer: models.tokenizer, forced, ...rulesOf(request, split, blocks), cancellation });
+		const decoded = decodeCopies({
+			session,
+			tokenizer: models.tokenizer,
+			forced: texts.forced,
+			...rulesOf(request, split, blocks),
+			cancellation,
+		});
 		if (decoded.reason === 'cancelled') return undefined;
 		const answer = report(request, createJudge(request, split, manifest.confidence).judge([decoded]));
 		answer.tokens.generated = decoded.nTokens;
@@ -201,7 +233,8 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	};
 
 	const run = async (request: CompletionRequest, split: Split, cancellation: Cancellation, started: number) => {
-		const { forced, windows, ...texts } = windowsOf(split, request);
+		const { windows, ...texts } = windowsOf(split, request);
+		const { forced } = texts;
 		const tokenized = now();
 		const context = await gatherer.gather(contextQuery(split, windows, request));
 		if (cancellation.aborted) return undefined;

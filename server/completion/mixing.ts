@@ -1,10 +1,18 @@
 /**
- * One step of decoding from two sources: p = (1 − λ) · p_model + λ · p_copy. λ comes from how good the copy is and how sure
- * the model is, by a logistic model whose weights a bundle carries because they depend on its generator (cf. adaptive
- * kNN-LM). Pure.
+ * One step of decoding from several sources: p = (1 − μ) · ((1 − λ) · p_model + λ · p_copy) + μ · p_analogy. λ and μ come from how good
+ * the copy is and how sure the model is, by logistic models whose weights a bundle carries because they depend on its generator
+ * (cf. adaptive kNN-LM). Pure.
  */
+import type { AnalogyPrediction } from '../copying/analogy-session.ts';
 import type { CopyPrediction } from '../copying/copy-model.ts';
-import { COPY_FEATURES, type CopyFeatures, type CopyWeights } from '../inference/manifest.ts';
+import {
+	ANALOGY_FEATURES,
+	type AnalogyFeatures,
+	type AnalogyWeights,
+	COPY_FEATURES,
+	type CopyFeatures,
+	type CopyWeights,
+} from '../inference/manifest.ts';
 import { argmax, argmaxOf, softmaxSums } from '../inference/sampling.ts';
 
 /** The generator's distribution at one position, over all tokens or over those that are allowed. */
@@ -59,10 +67,37 @@ export function copyFeatures(copy: CopyPrediction, model: ModelDistribution): Co
 	};
 }
 
+export function analogyFeatures(
+	analogy: AnalogyPrediction,
+	model: ModelDistribution,
+	copy: Pick<CopyPrediction, 'probabilities'> | undefined,
+): AnalogyFeatures {
+	const { token, probability } = mostProbable(analogy.probabilities);
+	return {
+		logShaped: Math.log(analogy.shaped),
+		logLiteral: Math.log(1 + analogy.literal),
+		logAgreed: Math.log(1 + analogy.agreed),
+		logMass: Math.max(LEAST_LOG_PROB, Math.log(analogy.mass)),
+		topProbability: probability,
+		copyProbability: copy?.probabilities.get(token) ?? 0,
+		inOpenFile: Number(analogy.inOpenFile),
+		modelEntropy: model.entropy,
+		modelLogProbOfAnalogy: Math.max(LEAST_LOG_PROB, logProb(model, token)),
+	};
+}
+
 /** λ: what the copy model counts, 0–1. */
 export function copyShare(features: CopyFeatures, weights: CopyWeights): number {
-	const sum = COPY_FEATURES.reduce((logit, name) => logit + (weights[name] ?? 0) * features[name], weights.intercept);
-	return 1 / (1 + Math.exp(-sum));
+	return logistic(COPY_FEATURES.reduce((logit, name) => logit + (weights[name] ?? 0) * features[name], weights.intercept));
+}
+
+/** μ: what analogous lines count, 0–1. */
+export function analogyShare(features: AnalogyFeatures, weights: AnalogyWeights): number {
+	return logistic(ANALOGY_FEATURES.reduce((logit, name) => logit + (weights[name] ?? 0) * features[name], weights.intercept));
+}
+
+function logistic(logit: number): number {
+	return 1 / (1 + Math.exp(-logit));
 }
 
 /** What is named besides the most probable token. */
@@ -71,6 +106,8 @@ export interface ChoiceOptions {
 	least?: number;
 	/** Tokens that end the line: one event, however many tokens can write it. The most probable stands for all. Default none. */
 	lineEnds?: ReadonlySet<number>;
+	/** What analogous lines say, and what that counts. Default nothing. */
+	analogy?: { prediction: AnalogyPrediction; weights: AnalogyWeights } | undefined;
 }
 
 /** The most probable token of the mixture, and then the others; of equals the model's own is first, then the smallest id. */
@@ -78,17 +115,22 @@ export function likelyTokens(
 	model: ModelDistribution,
 	copy: CopyPrediction | undefined,
 	weights: CopyWeights | undefined,
-	{ least = 1, lineEnds }: ChoiceOptions = {},
+	{ least = 1, lineEnds, analogy }: ChoiceOptions = {},
 ): [Choice, ...Choice[]] {
 	const share = copy && weights ? copyShare(copyFeatures(copy, model), weights) : 0;
-	const copied = (token: number) => (share === 0 ? 0 : share * (copy?.probabilities.get(token) ?? 0));
+	const analogous = analogy ? analogyShare(analogyFeatures(analogy.prediction, model, copy), analogy.weights) : 0;
+	const sources = [
+		{ share: (1 - analogous) * share, probabilities: copy?.probabilities },
+		{ share: analogous, probabilities: analogy?.prediction.probabilities },
+	].filter((source) => source.share > 0);
+	const modelShare = (1 - analogous) * (1 - share);
 	const weigh = (token: number): Weighed => {
-		const part = copied(token);
-		return { token, probability: (1 - share) * Math.exp(logProb(model, token)) + part, copied: part };
+		const copied = sources.reduce((sum, source) => sum + source.share * (source.probabilities?.get(token) ?? 0), 0);
+		return { token, probability: modelShare * Math.exp(logProb(model, token)) + copied, copied };
 	};
 	const tokens = new Set([model.top]);
-	if (share > 0 && copy) for (const token of copy.probabilities.keys()) tokens.add(token);
-	if (least < 1 && share < 1) for (const token of tokensAbove(model, least / (1 - share))) tokens.add(token);
+	for (const { probabilities = [] } of sources) for (const [token] of probabilities) tokens.add(token);
+	if (least < 1 && modelShare > 0) for (const token of tokensAbove(model, least / modelShare)) tokens.add(token);
 	const choices = [...tokens].filter((token) => !lineEnds?.has(token)).map(weigh);
 	if (lineEnds) choices.push(together([...lineEnds].map(weigh)));
 	const top = lineEnds?.has(model.top) ? choices.at(-1)?.token : model.top;
@@ -137,7 +179,10 @@ export function mostProbable(probabilities: ReadonlyMap<number, number>): { toke
 }
 
 /** The prediction over those of its tokens that `allows` lets through; undefined when it lets none through. */
-export function restricted(copy: CopyPrediction | undefined, allows: (token: number) => boolean): CopyPrediction | undefined {
+export function restricted<T extends { probabilities: ReadonlyMap<number, number> }>(
+	copy: T | undefined,
+	allows: (token: number) => boolean,
+): T | undefined {
 	if (!copy) return undefined;
 	const kept = [...copy.probabilities].filter(([token]) => allows(token));
 	const total = kept.reduce((sum, [, probability]) => sum + probability, 0);

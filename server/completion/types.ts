@@ -27,7 +27,7 @@ export interface CompletionRequest {
 	/** Evaluation: no answer from caches, nothing held or kept from an earlier request, so that times are cold ones. */
 	fresh?: boolean;
 	/** Evaluation: what to leave out. Without speculation, or what is known from earlier requests, the answer is the same. */
-	without?: readonly ('suffix' | 'entities' | 'copy' | 'speculation' | 'search' | 'known')[];
+	without?: readonly ('suffix' | 'entities' | 'copy' | 'analogy' | 'speculation' | 'search' | 'known')[];
 	/** Evaluation: pseudo-tokens to use instead of the bundle's K. */
 	k?: number;
 	/** Evaluation: levels of the hierarchy that retrieval may return. Default all. */

@@ -18,9 +18,14 @@ export interface BlockTokenizer {
 	encode(text: string): Uint32Array;
 	/** The same with a turn of work between two yields, and nothing remembered. */
 	encodeInTurns(text: string): Generator<void, Uint32Array>;
+	decode(ids: Uint32Array): string;
+	/** Whether a line ends in this token. */
+	breaksLine(id: number): boolean;
 }
 
-export function createBlockTokenizer(tokenizer: Pick<Tokenizer, 'encode'>): BlockTokenizer {
+const NEWLINE = 10;
+
+export function createBlockTokenizer(tokenizer: Pick<Tokenizer, 'encode' | 'decode' | 'tokenBytes'>): BlockTokenizer {
 	const known = new LRUCache<string, readonly number[]>({ maxSize: REMEMBERED, sizeCalculation: (_, block) => block.length });
 
 	const idsOf = (block: string): readonly number[] => {
@@ -41,6 +46,8 @@ export function createBlockTokenizer(tokenizer: Pick<Tokenizer, 'encode'>): Bloc
 			}
 			return joined(lists);
 		},
+		decode: (ids) => tokenizer.decode([...ids]),
+		breaksLine: (id) => tokenizer.tokenBytes(id).includes(NEWLINE),
 	};
 }
 

@@ -7,6 +7,7 @@
  * Deliberately lacks: smoothing over much shorter contexts, which made exact matches rarer (the generator is the fallback), and
  * weight for the files that retrieval found, which changed nothing once places are told apart by their text.
  */
+import type { AnalogyPrediction, AnalogySession } from './analogy-session.ts';
 import type { BlockTokenizer } from './block-tokens.ts';
 import { type Followers, Likeness, Matches, matchingTokens } from './matches.ts';
 import type { NgramIndex } from './ngram-index.ts';
@@ -37,6 +38,8 @@ export interface CopySession {
 	readonly length: number;
 	/** Undefined where not even the last token stands elsewhere. */
 	predict(): CopyPrediction | undefined;
+	/** Undefined where no analogous line agrees with what was pushed, or none was to be looked for. */
+	predictAnalogy(): AnalogyPrediction | undefined;
 	push(token: number): void;
 	/** Forgets all tokens of the context from `length` on. */
 	truncate(length: number): void;
@@ -52,14 +55,17 @@ export interface CopySessionOptions {
 	tokenizer: BlockTokenizer;
 	/** The workspace folder's files; undefined outside of any. */
 	repository: Pick<NgramIndex, 'offerTo'> | undefined;
+	/** Lines that may come by analogy. Default none. */
+	analogies?: AnalogySession | undefined;
 	/** Tables that one session after the other may use; those of its own by default. */
 	likeness?: Likeness;
 }
 
 export function createCopySession(options: CopySessionOptions): CopySession {
-	const { prefix, suffix, path, tokenizer, repository, likeness = new Likeness() } = options;
+	const { prefix, suffix, path, tokenizer, repository, analogies, likeness = new Likeness() } = options;
 	const start = Math.max(0, Math.ceil((prefix.length - OPEN_FILE_CHARS) / OPEN_FILE_STEP) * OPEN_FILE_STEP);
 	const context = new TokenSequence(tokenizer.encode(prefix.slice(start)));
+	const origin = context.length;
 	const after = tokenizer.encode(suffix.slice(0, OPEN_FILE_CHARS));
 	/** Where the ways begin along which predictions are kept: a draft asks first, then decoding, a branch, and the next request. */
 	let root = context.length;
@@ -85,6 +91,7 @@ export function createCopySession(options: CopySessionOptions): CopySession {
 			here.predicted ??= { prediction: predict() };
 			return here.predicted.prediction;
 		},
+		predictAnalogy: () => analogies?.predict(context.ids.subarray(origin, context.length)),
 		push(token) {
 			const { next } = way.at(-1) as Place;
 			const place = next.get(token) ?? { next: new Map() };

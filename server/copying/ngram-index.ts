@@ -5,12 +5,13 @@
  * coders do. A query walks the newest positions of a chain and compares backwards, so matches of any length are found
  * with two words a position.
  *
- * Guarantees: at most `maxTokens` tokens (12 bytes each) plus 2 MB, the files added first make room for new ones; files
+ * Guarantees: at most `maxTokens` tokens (12 bytes each) and their lines (16 bytes each) plus 2 MB, the files added first make room for new ones; files
  * change in slices of well under a millisecond, and a query between two slices sees whole matches only; no match spans two
  * files.
  * Deliberately lacks: text, and any weighing of what it finds.
  */
 import { invariant } from '../base/errors.ts';
+import type { LineTable } from './line-table.ts';
 import { GAP, type Matches, matchingTokens } from './matches.ts';
 import type { TokenSequence } from './token-sequence.ts';
 
@@ -27,8 +28,11 @@ export interface NgramIndex {
 	/**
 	 * Puts the file's tokens in place of those it had; without tokens the file is removed. Run to its end before the next
 	 * call; every step is one slice. A file of more than half of the index is left out.
+	 * @param lines of the tokens, for {@link files}
 	 */
-	put(file: string, tokens: Uint32Array | undefined): Generator<void>;
+	put(file: string, tokens: Uint32Array | undefined, lines?: LineTable): Generator<void>;
+	/** Tokens and lines of the files that were put in with lines, the last ones first. Valid until the next step of a change. */
+	files(except: string): Iterable<{ tokens: Uint32Array; lines: LineTable }>;
 	/**
 	 * Offers the places in every file but `except` that match the context's end: those of a long context, or of a short one
 	 * where there are none.
@@ -46,6 +50,7 @@ const SHORT = 2;
 const WALK = 512;
 const HEADS = 1 << 18;
 const SLICE = 2048;
+const BYTES_PER_LINE = 16;
 /** Share of the bound that is filled after room had to be made. */
 const FILLED = 7 / 8;
 
@@ -54,11 +59,16 @@ interface Range {
 	end: number;
 }
 
+interface File extends Range {
+	lines: LineTable | undefined;
+}
+
 export function createNgramIndex({ maxTokens = MAX_TOKENS }: { maxTokens?: number } = {}): NgramIndex {
 	let chains = new Chains(INITIAL_TOKENS);
 	/** In the order in which they were added. */
-	const files = new Map<string, Range>();
+	const files = new Map<string, File>();
 	let live = 0;
+	let nLines = 0;
 	let version = 0;
 
 	const remove = (file: string): void => {
@@ -67,13 +77,15 @@ export function createNgramIndex({ maxTokens = MAX_TOKENS }: { maxTokens?: numbe
 		chains.erase(range);
 		files.delete(file);
 		live -= range.end - range.start;
+		nLines -= range.lines?.starts.length ?? 0;
 	};
 
 	/** Files that were erased still fill their places; the rest moves together. */
 	function* compact(capacity: number): Generator<void> {
 		const fresh = new Chains(capacity);
-		const moved = new Map<string, Range>();
-		for (const [file, range] of files) moved.set(file, yield* fresh.append(chains.ids.subarray(range.start, range.end)));
+		const moved = new Map<string, File>();
+		for (const [file, { start, end, lines }] of files)
+			moved.set(file, { ...(yield* fresh.append(chains.ids.subarray(start, end))), lines });
 		for (const [file, range] of moved) files.set(file, range);
 		chains = fresh;
 	}
@@ -98,21 +110,27 @@ export function createNgramIndex({ maxTokens = MAX_TOKENS }: { maxTokens?: numbe
 			return live;
 		},
 		get sizeBytes() {
-			return chains.sizeBytes;
+			return chains.sizeBytes + BYTES_PER_LINE * nLines;
 		},
 		get version() {
 			return version;
 		},
 		has: (file) => files.has(file),
-		*put(file, tokens) {
+		*put(file, tokens, lines) {
 			version++;
 			remove(file);
 			if (!tokens || tokens.length === 0 || tokens.length > maxTokens / 2) return;
 			yield* makeRoom(tokens.length);
 			const range = yield* chains.append(tokens);
-			files.set(file, range);
+			files.set(file, { ...range, lines });
 			live += tokens.length;
+			nLines += lines?.starts.length ?? 0;
 			version++;
+		},
+		*files(except) {
+			for (const [file, { start, end, lines }] of [...files].reverse()) {
+				if (lines && file !== except) yield { tokens: chains.ids.subarray(start, end), lines };
+			}
 		},
 		offerTo(matches, context, except) {
 			chains.offerTo(matches, context, files.get(except));

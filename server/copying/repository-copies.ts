@@ -12,6 +12,7 @@ import { type Logger, silentLogger } from '../base/logger.ts';
 import type { FileRecord } from '../store/types.ts';
 import type { SourceText } from '../workspace/types.ts';
 import type { BlockTokenizer } from './block-tokens.ts';
+import { lineTable } from './line-table.ts';
 import { createNgramIndex, type NgramIndex } from './ngram-index.ts';
 
 export interface RepositoryCopies {
@@ -90,8 +91,9 @@ export function createRepositoryCopies({
 		observe?.(path, text);
 		if (blocks) {
 			const tokens = text === undefined || !isCopied ? undefined : await inTurns(blocks.encodeInTurns(text));
+			const lines = tokens && (await inTurns(lineTable(tokens, blocks)));
 			if (closed) return;
-			await inTurns(index.put(path, tokens));
+			await inTurns(index.put(path, tokens, lines));
 		}
 		if (hash === undefined) held.delete(path);
 		else held.set(path, hash);

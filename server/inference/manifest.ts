@@ -58,6 +58,29 @@ export type CopyFeatures = Readonly<Record<(typeof COPY_FEATURES)[number], numbe
 export type CopyWeights = { intercept: number } & Partial<CopyFeatures>;
 
 /**
+ * What the weight of analogous lines is computed from: natural logarithms of the lines before the most likely place that have the shapes
+ * of those before the cursor (its own line counts), of one more than those that are the same word for word, of one more than the line's tokens that
+ * it agrees with, and of the share of what was found that agrees, at least −10; the probability of what the lines would write, and what the copy model gives it,
+ * 0–1; whether the place is in the open file, 0 or 1; entropy (nats) of the generator, and its log-probability of what they would
+ * write, at least −10.
+ */
+export const ANALOGY_FEATURES = [
+	'logShaped',
+	'logLiteral',
+	'logAgreed',
+	'logMass',
+	'topProbability',
+	'copyProbability',
+	'inOpenFile',
+	'modelEntropy',
+	'modelLogProbOfAnalogy',
+] as const;
+export type AnalogyFeatures = Readonly<Record<(typeof ANALOGY_FEATURES)[number], number>>;
+
+/** Weights of the logistic model that turns these features into μ of `(1 − μ) · p_mixed + μ · p_analogy`; an absent one is 0. */
+export type AnalogyWeights = { intercept: number } & Partial<AnalogyFeatures>;
+
+/**
  * For a bundle without weights of its own, as one made of published weights. Not fitted: those of a generator of 4 M parameters, with
  * about a fifth of its odds and more say for the generator's own doubt, since a larger one is right by itself more often.
  */
@@ -132,6 +155,8 @@ export interface Manifest {
 	prompt: PromptLayout;
 	confidence: ConfidenceWeights;
 	copy: CopyWeights;
+	/** Absent: analogous lines are not looked for. */
+	analogy?: AnalogyWeights;
 }
 
 /** The manifest that a JSON value is, or everything that keeps it from being one. */
@@ -165,6 +190,8 @@ export function parseManifest(value: unknown): { manifest: Manifest; problems: [
 		confidence: readWeights(root, 'confidence', CONFIDENCE_FEATURES) ?? UNCALIBRATED,
 		copy: readWeights(root, 'copy', COPY_FEATURES) ?? DEFAULT_COPY_WEIGHTS,
 	};
+	const analogy = readWeights(root, 'analogy', ANALOGY_FEATURES);
+	if (analogy) manifest.analogy = analogy;
 	// A relation between fields that are themselves wrong would only repeat the problem.
 	if (problems.length === 0) checkAgreement(manifest, problems);
 	return problems.length === 0 ? { manifest, problems: [] } : { problems };

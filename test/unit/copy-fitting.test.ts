@@ -3,7 +3,7 @@ import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { fitCopyWeights, type GroupedStep, meanLogProb } from '../../server/cli/evaluation/copy-fitting.ts';
-import { type CopyWeights, parseManifest } from '../../server/inference/manifest.ts';
+import { parseManifest } from '../../server/inference/manifest.ts';
 import { runCli, runJson, TINY_BUNDLE } from '../support/cli.ts';
 import { createRandom } from '../support/random.ts';
 import { temporaryFolder } from '../support/temporary-folder.ts';
@@ -22,23 +22,38 @@ const steps: GroupedStep[] = Array.from({ length: 1500 }, (_, i) => {
 });
 
 test('finds what tells good copies from bad ones', () => {
-	const before: CopyWeights = { intercept: 0 };
+	const before = { copy: { intercept: 0 } };
 	const fit = fitCopyWeights(steps, before);
 	expect(fit).toMatchObject({ steps: 1500, repositories: 3 });
 	expect(fit.logProb.model).toBeCloseTo(Math.log(0.2), 6);
 	expect(fit.logProb.before).toBeCloseTo(meanLogProb(steps, before), 9);
 	expect(fit.logProb.crossValidated).toBeGreaterThan(fit.logProb.before + 0.1);
 	expect(meanLogProb(steps, fit.weights)).toBeGreaterThanOrEqual(fit.logProb.crossValidated);
-	expect(fit.weights.logMatchLength).toBeGreaterThan(2);
-	expect(Math.abs(fit.weights.logSupport ?? 0)).toBeLessThan(0.6);
+	expect(fit.weights.copy.logMatchLength).toBeGreaterThan(2);
+	expect(Math.abs(fit.weights.copy.logSupport ?? 0)).toBeLessThan(0.6);
 	expect(fitCopyWeights(steps, before)).toEqual(fit);
+	// No line had an analogous one: they count nothing.
+	expect(fit.logProb.crossValidated).toBeCloseTo(fit.logProb.copyCrossValidated, 6);
+});
+
+test('fits analogous lines to what the copy model leaves', () => {
+	const both = steps.map((step) => {
+		const logShaped = 2 * random.next();
+		const isRight = random.next() < 1 / (1 + Math.exp(-(4 * logShaped - 4)));
+		return { ...step, analogy: { features: { logShaped, topProbability: 1 }, probability: isRight ? 1 : 0 } };
+	});
+	const fit = fitCopyWeights(both, { copy: { intercept: 0 } });
+	expect(fit.logProb.crossValidated).toBeGreaterThan(fit.logProb.copyCrossValidated + 0.1);
+	expect(fit.weights.analogy.logShaped).toBeGreaterThan(1.5);
+	expect(fit.weights.copy).toEqual(fitCopyWeights(steps, { copy: { intercept: 0 } }).weights.copy);
+	expect(meanLogProb(both, { copy: fit.weights.copy })).toBeLessThan(meanLogProb(both, fit.weights));
 });
 
 test('wants two repositories', () => {
 	expect(() =>
 		fitCopyWeights(
 			steps.filter(({ group }) => group === 'r0'),
-			{ intercept: 0 },
+			{ copy: { intercept: 0 } },
 		),
 	).toThrow('two repositories');
 });
@@ -70,6 +85,7 @@ test('the command reads lines token by token, and writes weights that the bundle
 	expect(fit.logProb.crossValidated).toBeGreaterThan(fit.logProb.model + 3);
 	const { manifest } = parseManifest(JSON.parse(readFileSync(join(bundle, 'manifest.json'), 'utf8')));
 	expect(manifest?.copy).toMatchObject({ intercept: expect.any(Number), logMatchLength: expect.any(Number) });
+	expect(manifest?.analogy).toMatchObject({ intercept: expect.any(Number), logShaped: expect.any(Number) });
 	const wrong = await runCli(['fit-copy', '--data', join(folder, 'none.jsonl'), '--repos', folder, '--bundle', bundle]);
 	expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('cannot read examples')]);
 });

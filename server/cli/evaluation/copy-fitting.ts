@@ -1,19 +1,26 @@
 /**
- * Fits the weight of the copy model: the logistic model of λ under which lines that people wrote are most probable by
- * `(1 − λ) · p_model + λ · p_copy`. Gradient descent with a fixed number of steps, so equal steps give equal weights. Pure.
+ * Fits what copying counts: the logistic models of λ and μ under which lines that people wrote are most probable by
+ * `(1 − μ) · ((1 − λ) · p_model + λ · p_copy) + μ · p_analogy`, first λ and then μ. Gradient descent with a fixed number of steps, so
+ * equal steps give equal weights. Pure.
  */
 import type { CopyStep } from 'hef-shared';
 import { HefError } from '../../base/errors.ts';
-import { COPY_FEATURES, type CopyWeights } from '../../inference/manifest.ts';
+import { ANALOGY_FEATURES, type AnalogyWeights, COPY_FEATURES, type CopyWeights } from '../../inference/manifest.ts';
 
 export interface GroupedStep extends CopyStep {
 	/** Repository: weights are judged on repositories that they were not fitted to. */
 	group: string;
 }
 
+export interface MixingWeights {
+	copy: CopyWeights;
+	/** Absent: analogous lines count nothing. */
+	analogy?: AnalogyWeights | undefined;
+}
+
 /** Mean natural log-probability of a token. */
 export interface CopyFit {
-	weights: CopyWeights;
+	weights: Required<MixingWeights>;
 	steps: number;
 	repositories: number;
 	logProb: {
@@ -21,7 +28,8 @@ export interface CopyFit {
 		model: number;
 		/** With the weights that the bundle has now. */
 		before: number;
-		/** Each repository by weights fitted without it. */
+		/** Each repository by weights fitted without it: with the copy model alone, and with analogous lines too. */
+		copyCrossValidated: number;
 		crossValidated: number;
 	};
 }
@@ -30,17 +38,19 @@ const ITERATIONS = 1200;
 const STEP = 0.05;
 /** Pulls weights of standardised features to 0. */
 const RIDGE = 1e-3;
-/** Keeps the logarithm finite where neither model expects the token. */
+/** Keeps the logarithm finite where nothing expects the token. */
 const LEAST = 1e-9;
 
 /** @throws HefError `usage` for steps of fewer than two repositories */
-export function fitCopyWeights(steps: readonly GroupedStep[], before: CopyWeights): CopyFit {
+export function fitCopyWeights(steps: readonly GroupedStep[], before: MixingWeights): CopyFit {
 	const groups = [...new Set(steps.map(({ group }) => group))];
 	if (groups.length < 2) throw new HefError('usage', `weights are fitted to lines of two repositories or more, got ${groups.length}`);
 	const held = groups.map((group) => {
 		const own = steps.filter((step) => step.group === group);
-		return own.length * meanLogProb(own, fit(steps.filter((step) => step.group !== group)));
+		const weights = fit(steps.filter((step) => step.group !== group));
+		return { n: own.length, copy: meanLogProb(own, { copy: weights.copy }), all: meanLogProb(own, weights) };
 	});
+	const mean = (value: (each: (typeof held)[number]) => number) => held.reduce((sum, each) => sum + each.n * value(each), 0) / steps.length;
 	return {
 		weights: fit(steps),
 		steps: steps.length,
@@ -48,27 +58,57 @@ export function fitCopyWeights(steps: readonly GroupedStep[], before: CopyWeight
 		logProb: {
 			model: steps.reduce((sum, { modelProbability }) => sum + Math.log(Math.max(LEAST, modelProbability)), 0) / steps.length,
 			before: meanLogProb(steps, before),
-			crossValidated: held.reduce((sum, each) => sum + each, 0) / steps.length,
+			copyCrossValidated: mean(({ copy }) => copy),
+			crossValidated: mean(({ all }) => all),
 		},
 	};
 }
 
 /** Mean natural log-probability of the steps' tokens under the mixture. */
-export function meanLogProb(steps: readonly CopyStep[], weights: CopyWeights): number {
-	const total = steps.reduce((sum, step) => {
-		const logit = COPY_FEATURES.reduce((all, name) => all + (weights[name] ?? 0) * (step.features[name] ?? 0), weights.intercept);
-		return sum + Math.log(mixed(step, 1 / (1 + Math.exp(-logit))));
-	}, 0);
-	return total / steps.length;
+export function meanLogProb(steps: readonly CopyStep[], weights: MixingWeights): number {
+	return steps.reduce((sum, step) => sum + Math.log(Math.max(LEAST, probability(step, weights))), 0) / steps.length;
 }
 
-function mixed({ modelProbability, copyProbability }: CopyStep, share: number): number {
-	return Math.max(LEAST, (1 - share) * modelProbability + share * copyProbability);
+function probability(step: CopyStep, { copy, analogy }: MixingWeights): number {
+	const share = step.features ? shareOf(step.features, COPY_FEATURES, copy) : 0;
+	const mixed = (1 - share) * step.modelProbability + share * step.copyProbability;
+	const analogous = analogy && step.analogy ? shareOf(step.analogy.features, ANALOGY_FEATURES, analogy) : 0;
+	return (1 - analogous) * mixed + analogous * (step.analogy?.probability ?? 0);
 }
 
-function fit(steps: readonly CopyStep[]): CopyWeights {
-	const { rows, means, deviations } = standardised(steps);
-	const descent = new Adam(COPY_FEATURES.length + 1);
+type Weights<Name extends string> = { intercept: number } & Partial<Record<Name, number>>;
+
+function shareOf<Name extends string>(features: Record<string, number>, names: readonly Name[], weights: Weights<Name>): number {
+	return logistic(names.reduce((all, name) => all + (weights[name] ?? 0) * (features[name] ?? 0), weights.intercept));
+}
+
+function logistic(logit: number): number {
+	return 1 / (1 + Math.exp(-logit));
+}
+
+function fit(steps: readonly CopyStep[]): Required<MixingWeights> {
+	const copying = steps.flatMap(({ features, modelProbability, copyProbability }) =>
+		features ? { features, base: modelProbability, added: copyProbability } : [],
+	);
+	const copy = fitShare(copying, COPY_FEATURES);
+	const analogous = steps.flatMap((step) =>
+		step.analogy ? { features: step.analogy.features, base: probability(step, { copy }), added: step.analogy.probability } : [],
+	);
+	return { copy, analogy: fitShare(analogous, ANALOGY_FEATURES) };
+}
+
+/** A token under what there is, and under what is added to it. */
+interface Step {
+	features: Record<string, number>;
+	base: number;
+	added: number;
+}
+
+/** The share of what is added, by its features. Without steps it counts nothing. */
+function fitShare<Name extends string>(steps: readonly Step[], names: readonly Name[]): Weights<Name> {
+	if (steps.length === 0) return { intercept: -20 } as Weights<Name>;
+	const { rows, means, deviations } = standardised(steps, names);
+	const descent = new Adam(names.length + 1);
 	for (let i = 0; i < ITERATIONS; i++) descent.step(gradient(steps, rows, descent.values));
 	const [intercept = 0, ...scaled] = descent.values;
 	const weights = scaled.map((weight, j) => weight / (deviations[j] as number));
@@ -76,19 +116,19 @@ function fit(steps: readonly CopyStep[]): CopyWeights {
 	const rounded = (value: number) => Math.round(value * 1e4) / 1e4;
 	return {
 		intercept: rounded(intercept - shift),
-		...Object.fromEntries(COPY_FEATURES.map((name, j) => [name, rounded(weights[j] as number)])),
-	};
+		...Object.fromEntries(names.map((name, j) => [name, rounded(weights[j] as number)])),
+	} as Weights<Name>;
 }
 
 /** Of the mean negative log-probability and the ridge; the first is the intercept's. */
-function gradient(steps: readonly CopyStep[], rows: readonly Float64Array[], weights: readonly number[]): number[] {
+function gradient(steps: readonly Step[], rows: readonly Float64Array[], weights: readonly number[]): number[] {
 	const sums = weights.map((weight, j) => (j === 0 ? 0 : RIDGE * weight * steps.length));
-	for (const [i, step] of steps.entries()) {
+	for (const [i, { base, added }] of steps.entries()) {
 		const row = rows[i] as Float64Array;
 		let logit = weights[0] as number;
 		for (let j = 0; j < row.length; j++) logit += (weights[j + 1] as number) * (row[j] as number);
-		const share = 1 / (1 + Math.exp(-logit));
-		const slope = -((step.copyProbability - step.modelProbability) / mixed(step, share)) * share * (1 - share);
+		const share = logistic(logit);
+		const slope = -((added - base) / Math.max(LEAST, (1 - share) * base + share * added)) * share * (1 - share);
 		sums[0] = (sums[0] as number) + slope;
 		for (let j = 0; j < row.length; j++) sums[j + 1] = (sums[j + 1] as number) + slope * (row[j] as number);
 	}
@@ -96,13 +136,13 @@ function gradient(steps: readonly CopyStep[], rows: readonly Float64Array[], wei
 }
 
 /** Features of mean 0 and deviation 1. */
-function standardised(steps: readonly CopyStep[]) {
+function standardised(steps: readonly Step[], names: readonly string[]) {
 	const column = (name: string) => steps.map(({ features }) => features[name] ?? 0);
 	const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length;
-	const means = COPY_FEATURES.map((name) => mean(column(name)));
-	const deviations = COPY_FEATURES.map((name, j) => Math.sqrt(mean(column(name).map((value) => (value - (means[j] as number)) ** 2))) || 1);
+	const means = names.map((name) => mean(column(name)));
+	const deviations = names.map((name, j) => Math.sqrt(mean(column(name).map((value) => (value - (means[j] as number)) ** 2))) || 1);
 	const rows = steps.map(({ features }) =>
-		Float64Array.from(COPY_FEATURES, (name, j) => ((features[name] ?? 0) - (means[j] as number)) / (deviations[j] as number)),
+		Float64Array.from(names, (name, j) => ((features[name] ?? 0) - (means[j] as number)) / (deviations[j] as number)),
 	);
 	return { rows, means, deviations };
 }

@@ -6,7 +6,7 @@ import { COMPLETION_MODES, type CompletionMode, NODE_LEVELS, type NodeLevel } fr
 import { HefError } from '../../base/errors.ts';
 
 /** Parts of a completion that a variant may leave out. Without `speculation` the answers are the same, and later; without `search` a line is decoded greedily. */
-export const PARTS = ['entities', 'copy', 'speculation', 'search'] as const;
+export const PARTS = ['entities', 'copy', 'analogy', 'speculation', 'search'] as const;
 export type Part = (typeof PARTS)[number];
 /** Those that change what the models know. */
 const ABLATED: readonly Part[] = ['entities', 'copy'];

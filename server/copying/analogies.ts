@@ -1,0 +1,163 @@
+/**
+ * The line that may come next, by analogy: what stands behind lines of the same shape as those before the cursor, with their names
+ * replaced by the names here. An n-gram stops copying where the first name differs; parallel code differs in nothing but names.
+ *
+ * Guarantees: no model run; equal texts give equal lines; the open file's saved text is not read beside the text that is open.
+ * Deliberately lacks: more than one line, and any say in how much it counts beside other sources (`completion/mixing.ts`).
+ */
+import { LRUCache } from 'lru-cache';
+import type { BlockTokenizer } from './block-tokens.ts';
+import { hashOf, Renaming, shapeOf } from './line-shape.ts';
+import type { NgramIndex } from './ngram-index.ts';
+
+/** A line that may come next. */
+export interface Analogy {
+	/** Without indentation. */
+	text: string;
+	/** Lines before the place that have the shapes of those before the cursor, 1 to {@link MOST_LINES}. */
+	shaped: number;
+	/** Of these the nearest ones that are word for word the same. */
+	literal: number;
+	inOpenFile: boolean;
+	/** Of all lines that may come; these sum to 1. */
+	weight: number;
+}
+
+/** Lines before a place that are compared. */
+const MOST_LINES = 8;
+/** Characters of the open file that are searched on each side of the cursor. */
+const OPEN_FILE_CHARS = 60_000;
+/** Places that are written out, the best ones. */
+const MOST_PLACES = 24;
+/** Lines that may come, at most. */
+const MOST_ANALOGIES = 12;
+/** What speaks for a place, in nats; chosen on validation lines (models/training/LOG.md). */
+const PER_LITERAL = 1;
+const PER_SHAPED = 0.5;
+const OPEN_FILE = 0.7;
+/** Lines whose shape is remembered. */
+const REMEMBERED = 20_000;
+
+/** Lines of one text that are not blank. */
+interface Lines {
+	length: number;
+	shapes: ArrayLike<number>;
+	hashes: ArrayLike<number>;
+	text(at: number): string;
+	inOpenFile: boolean;
+}
+
+interface Place {
+	lines: Lines;
+	/** Index of the line that stands behind the alike ones. */
+	at: number;
+	shaped: number;
+	literal: number;
+	score: number;
+}
+
+export interface AnalogyQuery {
+	/** Text before the cursor's line; `\n` line ends. */
+	before: string;
+	/** Text behind the cursor's line; empty when it may not be read. */
+	after: string;
+	/** Path of the open file. */
+	path: string;
+	repository: Pick<NgramIndex, 'files'> | undefined;
+}
+
+/** Remembers the shapes of lines from one search to the next. */
+export class AnalogyFinder {
+	readonly #tokenizer: Pick<BlockTokenizer, 'decode'>;
+	readonly #known = new LRUCache<string, { shape: number; hash: number }>({ max: REMEMBERED });
+
+	constructor(tokenizer: Pick<BlockTokenizer, 'decode'>) {
+		this.#tokenizer = tokenizer;
+	}
+
+	/** Most likely first. */
+	find({ before, after, path, repository }: AnalogyQuery): Analogy[] {
+		const here = this.#linesOf(before.slice(-OPEN_FILE_CHARS));
+		if (here.length === 0) return [];
+		const places = new BestPlaces(here);
+		places.search(here);
+		places.search(this.#linesOf(after.slice(0, OPEN_FILE_CHARS)));
+		for (const { tokens, lines } of repository?.files(path) ?? []) {
+			const text = (at: number) => this.#tokenizer.decode(tokens.subarray(lines.starts[at], lines.ends[at])).trim();
+			places.search({ length: lines.starts.length, shapes: lines.shapes, hashes: lines.hashes, text, inOpenFile: false });
+		}
+		return weighed(places.best.map((place) => ({ ...place, text: renamed(place, here) })));
+	}
+
+	#linesOf(text: string): Lines {
+		const lines = text.split('\n').flatMap((line) => line.trim() || []);
+		const looks = lines.map((line) => {
+			const known = this.#known.get(line);
+			if (known) return known;
+			const look = { shape: shapeOf(line), hash: hashOf(line) };
+			this.#known.set(line, look);
+			return look;
+		});
+		return {
+			length: lines.length,
+			shapes: looks.map(({ shape }) => shape),
+			hashes: looks.map(({ hash }) => hash),
+			text: (at) => lines[at] as string,
+			inOpenFile: true,
+		};
+	}
+}
+
+/** The places that are most like the end of a text. Of equals those that came last in the text, and that were searched first. */
+class BestPlaces {
+	best: Place[] = [];
+	readonly #here: Lines;
+
+	constructor(here: Lines) {
+		this.#here = here;
+	}
+
+	search(lines: Lines): void {
+		const { shapes } = lines;
+		const last = this.#here.shapes[this.#here.length - 1];
+		for (let at = lines.length - 1; at > 0; at--) if (shapes[at - 1] === last) this.#consider(lines, at);
+	}
+
+	#consider(lines: Lines, at: number): void {
+		const { shapes, hashes, length } = this.#here;
+		const most = Math.min(MOST_LINES, at, length);
+		let shaped = 1;
+		while (shaped < most && lines.shapes[at - 1 - shaped] === shapes[length - 1 - shaped]) shaped++;
+		let literal = 0;
+		while (literal < shaped && lines.hashes[at - 1 - literal] === hashes[length - 1 - literal]) literal++;
+		const score = PER_LITERAL * literal + PER_SHAPED * shaped + (lines.inOpenFile ? OPEN_FILE : 0);
+		const worst = this.best.at(-1);
+		if (worst && this.best.length === MOST_PLACES && score <= worst.score) return;
+		const index = this.best.findIndex((each) => each.score < score);
+		this.best.splice(index < 0 ? this.best.length : index, 0, { lines, at, shaped, literal, score });
+		this.best.length = Math.min(this.best.length, MOST_PLACES);
+	}
+}
+
+function renamed({ lines, at, shaped }: Place, here: Lines): string {
+	const names = new Renaming();
+	for (let back = 1; back <= shaped; back++) names.learn(lines.text(at - back), here.text(here.length - back));
+	return names.applyTo(lines.text(at));
+}
+
+/** One entry for each text, with the best of its places. */
+function weighed(places: readonly (Place & { text: string })[]): Analogy[] {
+	const top = places[0]?.score ?? 0;
+	const found = new Map<string, Analogy>();
+	let total = 0;
+	for (const { text, shaped, literal, lines, score } of places) {
+		const weight = Math.exp(score - top);
+		const known = found.get(text);
+		if (known) known.weight += weight;
+		else if (found.size < MOST_ANALOGIES) found.set(text, { text, shaped, literal, inOpenFile: lines.inOpenFile, weight });
+		else continue;
+		total += weight;
+	}
+	const all = [...found.values()].map((each) => ({ ...each, weight: each.weight / total }));
+	return all.sort((a, b) => b.weight - a.weight);
+}

@@ -1,0 +1,106 @@
+/**
+ * What a line of code is like when its names are left out, and what its names become beside a line of the same shape:
+ * `const foo = load(fooPath)` and `const bar = load(barPath)` have one shape, and `foo` becomes `bar`.
+ *
+ * Guarantees: pure; equal lines have equal shapes, and no line the shape {@link NO_SHAPE}.
+ * Deliberately lacks: any grammar. Words that most languages reserve are told from names by a list.
+ */
+
+/** Shape of what is no line. */
+export const NO_SHAPE = 0;
+
+/** Words, numbers, white space, and every other character by itself. */
+const PIECES = /[\p{L}_$][\p{L}\p{N}_$]*|\d[\d_.a-zA-Z]*|\s+|./gsu;
+/** `HTTPServer2_name` is `HTTP`, `Server`, `2`, `_`, `name`. */
+const PARTS = /\p{Lu}+(?!\p{Ll})|\p{Lu}\p{Ll}+|\p{Ll}+|\d+|./gsu;
+const RESERVED = new Set(
+	(
+		'abstract and as assert async await break case catch class const continue def default defer del delete do elif else end enum except ' +
+		'export extends extern false False final finally fn for foreach from func function go goto if impl implements import in instanceof ' +
+		'interface is lambda let match mod module mut namespace new nil None nonlocal not null or override package pass private protected ' +
+		'pub public raise readonly ref return self static struct super switch this throw throws trait true True try type typeof undefined ' +
+		'unless until use using val var virtual void when where while with yield'
+	).split(' '),
+);
+
+function isName(piece: string): boolean {
+	return /^[\p{L}_$]/u.test(piece) && !RESERVED.has(piece);
+}
+
+function isNumber(piece: string): boolean {
+	return /^\d/.test(piece);
+}
+
+/** 32 bits that lines of one shape share. The line has no indentation and is not blank. */
+export function shapeOf(line: string): number {
+	const shape = line.replace(PIECES, (piece) =>
+		isName(piece) ? '\u0001' : isNumber(piece) ? '\u0002' : piece.trim() === '' ? ' ' : piece,
+	);
+	return hashOf(shape);
+}
+
+/** 32 bits of a text. */
+export function hashOf(text: string): number {
+	let hash = 0x811c_9dc5;
+	for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193);
+	return hash === NO_SHAPE ? 1 : hash | 0;
+}
+
+/** What the names and numbers of some lines become, and the parts of names, in lines of the same shapes. */
+export class Renaming {
+	readonly #whole = new Map<string, string>();
+	readonly #parts = new Map<string, string>();
+
+	get isEmpty(): boolean {
+		return this.#whole.size === 0;
+	}
+
+	/** Learns from two lines of one shape. What was learnt first stays. */
+	learn(from: string, to: string): void {
+		const before = from.match(PIECES) ?? [];
+		const after = to.match(PIECES) ?? [];
+		for (let i = 0; i < before.length && i < after.length; i++) this.#pair(before[i] as string, after[i] as string);
+	}
+
+	#pair(from: string, to: string): void {
+		if (from === to || this.#whole.has(from) || !(isName(from) || isNumber(from))) return;
+		this.#whole.set(from, to);
+		const a = from.match(PARTS) ?? [];
+		const b = to.match(PARTS) ?? [];
+		let start = 0;
+		while (start < Math.min(a.length, b.length) && same(a[start], b[start])) start++;
+		let end = 0;
+		while (end < Math.min(a.length, b.length) - start && same(a.at(-1 - end), b.at(-1 - end))) end++;
+		const one = a.slice(start, a.length - end);
+		const other = b.slice(start, b.length - end);
+		if (one.length === 0 || other.length === 0) return;
+		if (one.length === other.length) for (const [i, part] of one.entries()) this.#part(part, other[i] as string);
+		else this.#part(one.join(''), other.join(''));
+	}
+
+	/** In lower case and with a capital as well: `foo` becomes `bar`, so `Foo` becomes `Bar`. */
+	#part(from: string, to: string): void {
+		for (const form of [(text: string) => text, (text: string) => text.toLowerCase(), capitalised]) {
+			if (!this.#parts.has(form(from))) this.#parts.set(form(from), form(to));
+		}
+	}
+
+	/** The line with what was learnt in the place of its names. */
+	applyTo(line: string): string {
+		if (this.isEmpty) return line;
+		return line.replace(PIECES, (piece) => {
+			const whole = this.#whole.get(piece);
+			if (whole !== undefined) return whole;
+			if (!isName(piece)) return piece;
+			return piece.replace(PARTS, (part) => this.#parts.get(part) ?? part);
+		});
+	}
+}
+
+function same(a: string | undefined, b: string | undefined): boolean {
+	return a?.toLowerCase() === b?.toLowerCase();
+}
+
+function capitalised(text: string): string {
+	return text.slice(0, 1).toUpperCase() + text.slice(1);
+}

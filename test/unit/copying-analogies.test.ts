@@ -1,0 +1,175 @@
+/** Analogous lines: shapes, names that are replaced, the places that are found, and what they predict token by token. */
+import { describe, expect, test } from 'vitest';
+import { analogyFeatures, likelyTokens, modelDistribution } from '../../server/completion/mixing.ts';
+import { AnalogyFinder, type AnalogyQuery } from '../../server/copying/analogies.ts';
+import { type AnalogyPrediction, createAnalogySession } from '../../server/copying/analogy-session.ts';
+import { createBlockTokenizer } from '../../server/copying/block-tokens.ts';
+import { NO_SHAPE, Renaming, shapeOf } from '../../server/copying/line-shape.ts';
+import { lineTable } from '../../server/copying/line-table.ts';
+import { createNgramIndex, type NgramIndex } from '../../server/copying/ngram-index.ts';
+import { createByteTokenizer } from '../support/byte-tokenizer.ts';
+
+const blocks = createBlockTokenizer(createByteTokenizer());
+
+function put(index: NgramIndex, file: string, text: string): void {
+	const tokens = blocks.encode(text);
+	const work = lineTable(tokens, blocks);
+	for (let step = work.next(); ; step = work.next()) {
+		if (!step.done) continue;
+		for (const _ of index.put(file, tokens, step.value));
+		return;
+	}
+}
+
+const find = (query: Partial<AnalogyQuery>) =>
+	new AnalogyFinder(blocks).find({ before: '', after: '', path: 'open.ts', repository: undefined, ...query });
+const texts = (query: Partial<AnalogyQuery>) => find(query).map(({ text }) => text);
+
+describe('shapes', () => {
+	test('lines that differ in names, numbers and width of white space have one shape', () => {
+		const shape = shapeOf('const fooBar = load(path2, 10);');
+		expect(shapeOf('const x  = größe(_y, 0x7f);')).toBe(shape);
+		expect(shape).not.toBe(NO_SHAPE);
+		for (const other of [
+			'let fooBar = load(path2, 10);',
+			'const fooBar = load(path2);',
+			'const fooBar = load(path2, 10)',
+			'const fooBar = load(return, 10);',
+		])
+			expect(shapeOf(other)).not.toBe(shape);
+	});
+});
+
+describe('renaming', () => {
+	const renaming = (...pairs: [string, string][]) => {
+		const names = new Renaming();
+		for (const [from, to] of pairs) names.learn(from, to);
+		return names;
+	};
+
+	test('replaces names, their parts in every case, and numbers', () => {
+		const names = renaming(['it("allows a game query", 1, () => {', 'it("allows a callback query", 2, () => {']);
+		expect(names.applyTo('ctx.gameQuery = onGame(1, 11);')).toBe('ctx.callbackQuery = onCallback(2, 11);');
+	});
+
+	test('of parts that names have in common only the rest is replaced', () => {
+		expect(renaming(['loadUserName()', 'loadOrderName()']).applyTo('saveUser(userName, load)')).toBe('saveOrder(orderName, load)');
+		expect(renaming(['get_user_name()', 'get_fully_qualified_name()']).applyTo('user = None')).toBe('fully_qualified = None');
+	});
+
+	test('what was learnt first stays, and reserved words are no names', () => {
+		expect(renaming(['a = b', 'x = y'], ['a = c', 'z = w']).applyTo('return a + b + c')).toBe('return x + y + w');
+		expect(renaming(['same(line)', 'same(line)']).isEmpty).toBe(true);
+	});
+});
+
+describe('finding', () => {
+	const block = (name: string) =>
+		`describe('${name}', () => {\n\tconst ${name} = load('${name}');\n\texpect(${name}).toBeDefined();\n});\n\n`;
+	const begun = "describe('beta', () => {\n\tconst beta = load('beta');\n";
+
+	test('the line behind lines of the same shapes, with the names here', () => {
+		expect(find({ before: block('alpha') + begun })[0]).toMatchObject({
+			...{ text: 'expect(beta).toBeDefined();', shaped: 2, literal: 0, inOpenFile: true },
+			weight: expect.closeTo(1, 6),
+		});
+		expect(texts({ before: begun, after: block('alpha') })).toEqual(['expect(beta).toBeDefined();']);
+		expect(texts({ before: begun })).toEqual([]);
+		expect(texts({ before: '' })).toEqual([]);
+	});
+
+	test('in the repository, but not in what the open file was when it was saved', () => {
+		const repository = createNgramIndex();
+		put(repository, 'other.ts', block('alpha'));
+		put(repository, 'open.ts', block('alpha').replace('toBeDefined', 'toBeSaved'));
+		expect(find({ before: begun, repository })).toMatchObject([{ text: 'expect(beta).toBeDefined();', inOpenFile: false }]);
+		put(repository, 'other.ts', 'nothing();\n');
+		expect(texts({ before: begun, repository })).toEqual([]);
+	});
+
+	test('longer likeness and the same words weigh more, and equal lines weigh together', () => {
+		const places = `${block('one')}if (x) {\n\tconst two = load('two');\n\treturn two;\n}\n${block('three')}`;
+		const found = find({ before: places + begun });
+		expect(found.map(({ text }) => text)).toEqual(['expect(beta).toBeDefined();', 'return beta;']);
+		expect(found[0]?.weight).toBeGreaterThan(2 * (found[1]?.weight ?? 1));
+		expect(found.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1, 9);
+		const literal = 'open();\nclose(a);\nif (x) {\nstart();\nclose(b);\nif (y) [\nopen();\n';
+		expect(texts({ before: literal })[0]).toBe('close(a);');
+	});
+
+	test('a file that made room for others is not read any more', () => {
+		const repository = createNgramIndex({ maxTokens: 40_000 });
+		put(repository, 'first.ts', block('alpha'));
+		for (let file = 0; file < 12; file++) put(repository, `f${file}.ts`, `value${file}(${file});\n`.repeat(300));
+		expect(repository.has('first.ts')).toBe(false);
+		expect(texts({ before: begun, repository })).toEqual([]);
+	});
+});
+
+describe('token by token', () => {
+	const session = (typed: string, forced = '') =>
+		createAnalogySession({
+			...{ typed, forced, tokenizer: blocks },
+			find: () => [
+				{ text: 'return beta;', shaped: 3, literal: 1, inOpenFile: true, weight: 0.75 },
+				{ text: 'return;', shaped: 1, literal: 0, inOpenFile: false, weight: 0.25 },
+			],
+		});
+	const next = (prediction: AnalogyPrediction | undefined) =>
+		prediction && [...prediction.probabilities].map(([token, p]) => [String.fromCharCode(token), p]);
+
+	test('says how the lines that agree go on, up to the line break', () => {
+		const written = (text: string) => next(session('\tret').predict(blocks.encode(text)));
+		expect(written('')).toEqual([['u', 1]]);
+		expect(written('urn')).toEqual([
+			[' ', 0.75],
+			[';', 0.25],
+		]);
+		expect(written('urn;')).toEqual([['\n', 1]]);
+		expect(written('x')).toBeUndefined();
+		expect(written('urn;\n\t')).toBeUndefined();
+		expect(session('\tret').predict(blocks.encode('urn '))).toMatchObject({
+			mass: 0.75,
+			shaped: 3,
+			literal: 1,
+			inOpenFile: true,
+			agreed: 7,
+		});
+	});
+
+	test('begins with what is written again, also where that is the line break before it', () => {
+		expect(next(session('\tret', 'et').predict(blocks.encode('')))).toEqual([['e', 1]]);
+		expect(next(session('\t', '\n\t').predict(blocks.encode('\n\t')))).toEqual([['r', 1]]);
+		expect(session('if').predict(blocks.encode(''))).toBeUndefined();
+	});
+});
+
+describe('mixing', () => {
+	const model = modelDistribution(Float32Array.of(2, 1, 0, -1));
+	const prediction: AnalogyPrediction = { probabilities: new Map([[3, 1]]), mass: 1, shaped: 4, literal: 1, inOpenFile: false, agreed: 0 };
+
+	test('what analogous lines say is added to what generator and copy model say together', () => {
+		const copy = { probabilities: new Map([[1, 1]]), matchLength: 2, support: 1, likeness: 0, openFileShare: 0 };
+		const weights = { intercept: 0 };
+		const all = likelyTokens(model, copy, weights, { least: 0.001, analogy: { prediction, weights } });
+		const p = (token: number) => Math.exp(all.find((each) => each.token === token)?.logProb ?? Number.NEGATIVE_INFINITY);
+		const soft = (token: number) => Math.exp((model.logits[token] as number) - model.logSum);
+		expect([p(0), p(1), p(3)]).toEqual([
+			expect.closeTo(0.25 * soft(0), 6),
+			expect.closeTo(0.25 * soft(1) + 0.25, 6),
+			expect.closeTo(0.25 * soft(3) + 0.5, 6),
+		]);
+		expect(all[0]).toMatchObject({ token: 3, copied: expect.closeTo(0.5 / (0.25 * soft(3) + 0.5), 6) });
+	});
+
+	test('features are bounded where nothing is known', () => {
+		const rare = { ...prediction, mass: 1e-9 };
+		const sure = modelDistribution(Float32Array.of(50, 0, 0, 0));
+		expect(analogyFeatures(rare, sure, undefined)).toMatchObject({
+			logMass: -10,
+			modelLogProbOfAnalogy: -10,
+			copyProbability: 0,
+			logShaped: Math.log(4),
+		});
+	});
+});
