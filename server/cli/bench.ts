@@ -2,7 +2,6 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CONTEXT_MODES, type CompletionReport, type ContextMode, type LatencyReport } from 'hef-shared';
-import { HefError } from '../base/errors.ts';
 import { createCompletionMetrics, summarize } from '../completion/metrics.ts';
 import type { CompletionRequest } from '../completion/types.ts';
 import type { Services } from '../services.ts';
@@ -33,7 +32,6 @@ export const benchCommand: Command = {
 		const count = integerOption(values, 'cursors', 1, 20);
 		return withIndexedFolder(folder, settings, context, async (services) => {
 			const cursors = await drawCursors(folder, await services.codeFiles(folder), count);
-			if (cursors.length === 0) throw new HefError('workspace-unreadable', `${folder} has no source file to complete in`);
 			const modes: Partial<Record<ContextMode, ModeResult>> = {};
 			for (const mode of CONTEXT_MODES) {
 				const result = await benchMode(services, folder, cursors, mode);

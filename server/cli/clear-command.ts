@@ -15,7 +15,9 @@ export const clearCommand: Command = {
 		const cleared = await context.clearCache(folder, settings);
 		if (values.json) printJson(context, cleared);
 		else {
-			context.stdout(`${cleared.removed.length} indexes deleted, ${megabytes(cleared.freedBytes)} freed\n`);
+			context.stdout(
+				`${cleared.removed.length} ${cleared.removed.length === 1 ? 'index' : 'indexes'} deleted, ${megabytes(cleared.freedBytes)} freed\n`,
+			);
 			for (const open of cleared.inUse) context.stderr(`${open} is open in an editor, which builds its index anew\n`);
 		}
 		return 0;

@@ -133,7 +133,8 @@ function numberOf(given: string | boolean | undefined): number | string | boolea
 /** The only positional argument. Throws HefError `usage` when there is none. */
 export function onePositional(command: Pick<Command, 'name' | 'usage'>, positionals: readonly string[], name: string): string {
 	const [value] = positionals;
-	if (value !== undefined) return value;
+	// A variable of the shell that is not set comes as an empty argument, and would mean the working directory.
+	if (value) return value;
 	throw new HefError('usage', `expected one ${name}\nUsage: hef-language-server ${command.name} ${command.usage}`);
 }
 

@@ -1,6 +1,7 @@
 /** Real cursor positions of a folder's sources, drawn with a fixed seed: what `demo` and `bench` complete at. */
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { HefError } from '../base/errors.ts';
 
 export interface Cursor {
 	path: string;
@@ -26,8 +27,13 @@ export function seededRandom(seed: number): () => number {
 }
 
 const MIN_LINE = 12;
+/** What a file begins with says little. */
+const HEADER_LINES = 5;
 
-/** Up to `count` cursors at or inside lines that are no import, comment or bracket. */
+/**
+ * Up to `count` cursors at or inside lines that are no import, comment or bracket.
+ * @throws HefError `workspace-unreadable` when there is no such line
+ */
 export async function drawCursors(folder: string, paths: readonly string[], count: number, seed = 1): Promise<Cursor[]> {
 	const random = seededRandom(seed);
 	const cursors: Cursor[] = [];
@@ -37,7 +43,9 @@ export async function drawCursors(folder: string, paths: readonly string[], coun
 		const cursor = cursorIn(path, text, random);
 		if (cursor) cursors.push(cursor);
 	}
-	return cursors;
+	if (cursors.length > 0) return cursors;
+	const message = `${folder} has no place to complete at: a line of code of ${MIN_LINE} characters or more, behind the first ${HEADER_LINES} lines of a file`;
+	throw new HefError('workspace-unreadable', message);
 }
 
 function cursorIn(path: string, text: string, random: () => number): Cursor | undefined {
@@ -45,7 +53,7 @@ function cursorIn(path: string, text: string, random: () => number): Cursor | un
 	const line = Math.floor(random() * lines.length);
 	const content = (lines[line] ?? '').trimEnd();
 	const code = content.trim();
-	if (line < 5 || code.length < MIN_LINE || /^(?:import|from|export \{|\/\/|#|\*|\/\*|[)}\]])/.test(code)) return undefined;
+	if (line < HEADER_LINES || code.length < MIN_LINE || /^(?:import|from|export \{|\/\/|#|\*|\/\*|[)}\]])/.test(code)) return undefined;
 	const indentation = content.length - content.trimStart().length;
 	const column = indentation + Math.floor(random() * Math.max(1, code.length - 6));
 	const start = lines.slice(0, line).reduce((sum, each) => sum + each.length + 1, 0);

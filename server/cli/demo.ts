@@ -1,7 +1,6 @@
 /** `demo [DIR]`: indexes a folder, completes at real cursors of it, and shows what stood behind each suggestion. */
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { HefError } from '../base/errors.ts';
 import type { Command } from './command.ts';
 import { describeCompletion } from './complete.ts';
 import { drawCursors } from './cursors.ts';
@@ -20,7 +19,6 @@ export const demoCommand: Command = {
 		return withIndexedFolder(folder, settings, context, async (services) => {
 			const report = await services.report(folder);
 			const cursors = await drawCursors(folder, await services.codeFiles(folder), CURSORS);
-			if (cursors.length === 0) throw new HefError('workspace-unreadable', `${folder} has no source file to complete in`);
 			const completions = [];
 			for (const { path, text, offset, gold, line, column } of cursors) {
 				const completion = await services.complete({

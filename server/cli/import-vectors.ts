@@ -26,6 +26,6 @@ async function readText(file: string): Promise<string> {
 	try {
 		return await readFile(file, 'utf8');
 	} catch (cause) {
-		throw new HefError('usage', `cannot read ${file}: ${messageOf(cause)}`, { cause });
+		throw new HefError('workspace-unreadable', `cannot read ${file}: ${messageOf(cause)}`, { cause });
 	}
 }

@@ -23,7 +23,9 @@ export const linesCommand: Command = {
 	async run({ values }, context) {
 		const { repos } = values;
 		const kind = values.kind as LineKind;
-		if (typeof repos !== 'string' || !LINE_KINDS.includes(kind))
+		if (values.kind !== undefined && !LINE_KINDS.includes(kind))
+			throw new HefError('usage', `--kind wants one of ${LINE_KINDS.join(', ')}, got '${kind}'`);
+		if (typeof repos !== 'string' || kind === undefined)
 			throw new HefError('usage', `--repos and --kind are needed\nUsage: hef-language-server lines ${linesCommand.usage}`);
 		const count = integerOption(values, 'count', 1, 600);
 		const seed = integerOption(values, 'seed', 0, 1);

@@ -94,6 +94,7 @@ describe('usage errors exit with 2 and say what to do', () => {
 		[['frobnicate'], "unknown command or flag 'frobnicate'"],
 		[['--frob'], "unknown command or flag '--frob'"],
 		[['index'], 'expected one folder'],
+		[['index', ''], 'expected one folder'],
 		[['index', 'a', 'b'], "unexpected argument 'b'"],
 		[['clear'], 'expected one folder'],
 		[['clear', '--all', 'a'], "--all clears every folder, and not 'a' alone"],
@@ -111,6 +112,8 @@ describe('usage errors exit with 2 and say what to do', () => {
 		[['index', '.', '--threads', '65'], '--threads: expected at most 64'],
 		[['lines', '--repos', '.', '--kind', 'everyday', '--json'], 'lines prints JSON lines'],
 		[['chunks', '--tokenizer', 'x', '.', '--json'], 'chunks prints JSON lines'],
+		[['lines', '--repos', '.'], '--repos and --kind are needed'],
+		[['lines', '--repos', '.', '--kind', 'all'], "--kind wants one of everyday, xfile, got 'all'"],
 		[['eval'], '--data and --repos are needed'],
 		[['eval', '--data', 'x', '--repos', 'y', '--modes', 'magic'], "got 'magic'"],
 	])('%j', async (args, message) => {
@@ -237,6 +240,28 @@ test('eval names the repository that is not there', async () => {
 	const { code, err, disposed } = await run(['eval', '--data', data, '--repos', folder]);
 	expect({ code, disposed }).toEqual({ code: 1, disposed: 1 });
 	expect(err).toContain(`cannot copy the repository ${join(folder, 'gone')}`);
+});
+
+test.each([
+	['{"id":"1","repo":"a","path":"a.ts","offset":0,"gold":"x"}\n\n{"id":"2"}\n', 'line 3 is no example'],
+	['no json\n', 'line 1 is no example'],
+	['null\n', 'line 1 is no example'],
+	['\n', 'it holds none'],
+])('eval names what is no example: %j', async (text, message) => {
+	const data = join(folder, 'wrong.jsonl');
+	await writeFile(data, text);
+	const { code, err } = await run(['eval', '--data', data, '--repos', folder]);
+	expect({ code, err }).toEqual({ code: 1, err: `hef-language-server eval: cannot read examples from ${data}: ${message}\n` });
+});
+
+test('a file of vectors that cannot be read is no mistake in usage', async () => {
+	const { code, err } = await run(['import-vectors', folder, join(folder, 'none')]);
+	expect(code).toBe(1);
+	expect(err).toContain('cannot read');
+});
+
+test('a folder without a line to complete at is named with what was looked for', async () => {
+	await expect(drawCursors(folder, ['a.ts'], 3)).rejects.toThrow('a line of code of 12 characters or more, behind the first 5 lines');
 });
 
 describe('scores', () => {

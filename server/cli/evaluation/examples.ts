@@ -27,13 +27,25 @@ export interface Cursor {
 	gold: string;
 }
 
-/** @throws HefError `workspace-unreadable` */
+/** @throws HefError `workspace-unreadable` that names the line which is no example */
 export async function readExamples(file: string): Promise<Example[]> {
+	const fail = (why: string, cause?: unknown): never => {
+		throw new HefError('workspace-unreadable', `cannot read examples from ${file}: ${why}`, { cause });
+	};
+	const text = await readFile(file, 'utf8').catch((error: unknown) => fail(messageOf(error), error));
+	const lines = text.split('\n').map((line, i) => ({ line, at: `line ${i + 1}` }));
+	const examples = lines.filter(({ line }) => line.trim() !== '').map(({ line, at }) => parseExample(line) ?? fail(`${at} is no example`));
+	return examples.length > 0 ? examples : fail('it holds none');
+}
+
+/** Undefined when the line lacks what every example has. */
+function parseExample(line: string): Example | undefined {
 	try {
-		const lines = (await readFile(file, 'utf8')).split('\n').filter((line) => line.trim() !== '');
-		return lines.map((line) => JSON.parse(line) as Example);
-	} catch (error) {
-		throw new HefError('workspace-unreadable', `cannot read examples from ${file}: ${messageOf(error)}`, { cause: error });
+		const value = JSON.parse(line) as Partial<Example> | null;
+		const isExample = ['id', 'repo', 'path', 'gold'].every((key) => typeof value?.[key as keyof Example] === 'string');
+		return isExample && Number.isInteger(value?.offset) ? (value as Example) : undefined;
+	} catch {
+		return undefined;
 	}
 }
 
