@@ -7,8 +7,8 @@
  */
 import type { Cancellation } from '../base/cancellation.ts';
 import type { CopySession } from '../copying/copy-model.ts';
+import type { AnalogyWeights, CopyWeights } from '../inference/copy-weights.ts';
 import type { KnownLogits } from '../inference/known-logits.ts';
-import type { AnalogyWeights, CopyWeights } from '../inference/manifest.ts';
 import { logProbability } from '../inference/sampling.ts';
 import type { Generator, Tokenizer } from '../inference/types.ts';
 import { type Choice, likelyTokens, modelDistribution, restricted } from './mixing.ts';

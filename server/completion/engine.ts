@@ -12,11 +12,8 @@ import type { Cancellation } from '../base/cancellation.ts';
 import type { NodeId } from '../base/ids.ts';
 import { lastResults } from '../base/last-results.ts';
 import { createGrammars } from '../chunking/grammars.ts';
-import { type Analogy, AnalogyFinder } from '../copying/analogies.ts';
-import { createAnalogySession } from '../copying/analogy-session.ts';
 import { createBlockTokenizer } from '../copying/block-tokens.ts';
-import { type CopySession, createCopySession } from '../copying/copy-model.ts';
-import { Likeness } from '../copying/matches.ts';
+import type { CopySession } from '../copying/copy-model.ts';
 import type { NgramIndex } from '../copying/ngram-index.ts';
 import type { Bundle } from '../inference/bundle.ts';
 import type { Models, Prefilled } from '../inference/types.ts';
@@ -28,6 +25,7 @@ import { createCommentDetector } from './comments.ts';
 import { featuresOf, highestConfidence } from './confidence.ts';
 import { type ContextQuery, createContextGatherer } from './context.ts';
 import { decodeCopies } from './copy-only.ts';
+import { createCopySources, type TextsAround } from './copy-source.ts';
 import { traceCopying } from './copy-trace.ts';
 import { type CopySource, type Decoded, decodeGreedily, scoreText } from './decode.ts';
 import { type DecodeRules, rulesOf } from './decode-rules.ts';
@@ -82,13 +80,6 @@ interface Generated {
 	prefilled: Prefilled;
 }
 
-/** The text around the cursor: what the prompt reads, what is written again, what follows. */
-interface Texts {
-	kept: string;
-	forced: string;
-	suffix: string;
-}
-
 export function createCompletionEngine({ bundle, models, workspace, copy = true, now }: EngineOptions): CompletionEngine {
 	const { manifest } = bundle;
 	const layout = manifest.prompt;
@@ -96,15 +87,13 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	const remembered = createSuggestionCache();
 	/** Answered requests whose context is worth renewing. */
 	const outdated = new WeakSet<CompletionReport>();
-	const blockTokenizer = createBlockTokenizer(models.tokenizer);
-	const likeness = new Likeness();
 	const blocks = createBlockDetector(createGrammars());
 	const isInComment = createCommentDetector();
 	/** Of the place asked about, and of the next one that is prepared. */
 	const windowsAt = lastResults<Windows>(2);
-	const copySessionAt = lastResults<{ session: CopySession; start: number }>(1);
-	const analogies = new AnalogyFinder(blockTokenizer);
-	const analogiesAt = lastResults<readonly Analogy[]>(2);
+	const sourceAt = createCopySources({ tokenizer: createBlockTokenizer(models.tokenizer), weights: manifest });
+	const copySourceAt = (texts: TextsAround, request: CompletionRequest) =>
+		sourceAt(texts, request, request.folder === undefined ? undefined : workspace(request.folder)?.copies);
 
 	const hasIndex = ({ folder }: CompletionRequest): boolean => folder !== undefined && (workspace(folder)?.view?.size ?? 0) > 0;
 
@@ -114,33 +103,6 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const context = hasIndex(request) ? contextPositions(request, layout) : 0;
 		const cut = () => cutWindows({ prefix: healed.kept, suffix, layout, context }, models.tokenizer);
 		return { ...healed, suffix, windows: request.fresh ? cut() : windowsAt([healed.kept, suffix, context], cut) };
-	};
-
-	/** What stands behind lines like those before the cursor's: once a line, while it is typed. */
-	const analogiesOf = ({ kept, forced, suffix }: Texts, { path, fresh }: CompletionRequest, repository: NgramIndex | undefined) => {
-		const prefix = kept + forced;
-		const before = prefix.slice(0, prefix.lastIndexOf('\n') + 1);
-		const after = suffix.slice(suffix.includes('\n') ? suffix.indexOf('\n') : suffix.length);
-		const find = () => analogies.find({ before, after, path, repository });
-		const cached = () => (fresh ? find() : analogiesAt([before, after, path, repository, repository?.version], find));
-		return createAnalogySession({ typed: prefix.slice(before.length), forced, tokenizer: blockTokenizer, find: cached });
-	};
-
-	const copySourceAt = (texts: Texts, request: CompletionRequest): CopySource => {
-		const { kept, forced, suffix } = texts;
-		const repository = request.folder === undefined ? undefined : workspace(request.folder)?.copies;
-		const { path } = request;
-		const isAnalogous = (manifest.analogy !== undefined || request.traceCopying === true) && !request.without?.includes('analogy');
-		const create = () => {
-			const found = isAnalogous ? analogiesOf(texts, request, repository) : undefined;
-			const session = createCopySession({ prefix: kept, suffix, path, tokenizer: blockTokenizer, repository, analogies: found, likeness });
-			return { session, start: session.length };
-		};
-		const { session, start } = request.fresh
-			? create()
-			: copySessionAt([kept, forced, suffix, path, repository, repository?.version, isAnalogous], create);
-		session.truncate(start);
-		return { session, weights: manifest.copy, analogyWeights: manifest.analogy, speculate: !request.without?.includes('speculation') };
 	};
 
 	const promptOf = (windows: Windows, context: Context, { path, folder }: CompletionRequest): Prompt => {

@@ -12,7 +12,7 @@ import {
 	COPY_FEATURES,
 	type CopyFeatures,
 	type CopyWeights,
-} from '../inference/manifest.ts';
+} from '../inference/copy-weights.ts';
 import { argmax, argmaxOf, softmaxSums } from '../inference/sampling.ts';
 
 /** The generator's distribution at one position, over all tokens or over those that are allowed. */

@@ -1,6 +1,6 @@
 /**
- * Speculative decoding with the copy model as the draft (prompt lookup): what it predicts is run together with the token
- * that was just chosen, and the logits behind it are used as far as decoding agrees.
+ * Speculative decoding with the copy model and analogous lines as the draft (prompt lookup): what they predict is run together with
+ * the token that was just chosen, and the logits behind it are used as far as decoding agrees.
  *
  * Guarantees: decoding reads the logits that one token at a time would give, to the runtime's rounding (8-bit activations
  * are scaled by the run they are in, as with KV reuse), so it chooses the same tokens; the generator is left with agreed
@@ -34,8 +34,10 @@ export interface LogitReaderOptions {
 
 /** Most tokens run ahead. Each makes a run longer by a tenth to a fifth. */
 const MAX_DRAFT = 6;
-/** A draft ends where the copy model gives it less than this: tokens that are less sure are hardly ever the ones that are chosen. */
+/** A draft ends where its source gives it less than this: tokens that are less sure are hardly ever the ones that are chosen. */
 const MIN_PROBABILITY = 0.6;
+/** Analogous lines are followed as long as the text agrees with most of them, by weight. */
+const MIN_MASS = 0.5;
 const NEWLINE = 10;
 
 export function createLogitReader(options: LogitReaderOptions): LogitReader {
@@ -50,9 +52,11 @@ export function createLogitReader(options: LogitReaderOptions): LogitReader {
 		const tokens: number[] = [];
 		let probability = 1;
 		while (tokens.length < Math.min(MAX_DRAFT, nLeft - 1)) {
-			const prediction = session.predict();
-			if (!prediction) break;
-			const best = mostProbable(prediction.probabilities);
+			const analogy = session.predictAnalogy();
+			const sources = [session.predict(), analogy && analogy.mass >= MIN_MASS ? analogy : undefined];
+			const likeliest = sources.flatMap((source) => (source ? mostProbable(source.probabilities) : []));
+			if (likeliest.length === 0) break;
+			const best = likeliest.reduce((a, b) => (b.probability > a.probability ? b : a));
 			probability *= best.probability;
 			if (probability < MIN_PROBABILITY) break;
 			if (singleLine && tokenizer.tokenBytes(best.token).includes(NEWLINE)) break;

@@ -32,9 +32,9 @@ const MOST_PLACES = 24;
 /** Lines that may come, at most. */
 const MOST_ANALOGIES = 12;
 /** What speaks for a place, in nats; chosen on validation lines (models/training/LOG.md). */
-const PER_LITERAL = 1;
-const PER_SHAPED = 0.5;
-const OPEN_FILE = 0.7;
+const PER_LITERAL = 1.7;
+const PER_SHAPED = 0.85;
+const OPEN_FILE = 2.6;
 /** Lines whose shape is remembered. */
 const REMEMBERED = 20_000;
 

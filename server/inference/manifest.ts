@@ -6,6 +6,7 @@
  * Deliberately lacks: any look at the disk (`bundle.ts`). Fields that are not known are left alone, so that a bundle may say
  * more than this server reads.
  */
+import { ANALOGY_FEATURES, type AnalogyWeights, COPY_FEATURES, type CopyWeights, DEFAULT_COPY_WEIGHTS } from './copy-weights.ts';
 import { type Fields, fieldsOf } from './manifest-fields.ts';
 import { layoutProblems, markIds, type PromptLayout, readLayout } from './prompt-layout.ts';
 
@@ -35,66 +36,6 @@ export type ConfidenceWeights = { intercept: number } & Partial<ConfidenceFeatur
 
 /** For a bundle that was not calibrated: half sure of a line whose tokens together have probability 1/e. */
 export const UNCALIBRATED: ConfidenceWeights = { intercept: 1.5, sumLogProb: 1.5 };
-
-/**
- * What the weight of the copy model is computed from: natural logarithms of the match's length in tokens and of the number of
- * places where it stands; the probability of what it would copy, the share of the open file in it, and how much the text before
- * the places is like the text before the match, 0–1; entropy (nats) and largest probability of the generator, and its
- * log-probability of what would be copied, at least −10.
- */
-export const COPY_FEATURES = [
-	'logMatchLength',
-	'logSupport',
-	'topProbability',
-	'openFileShare',
-	'likeness',
-	'modelEntropy',
-	'modelTopProbability',
-	'modelLogProbOfCopy',
-] as const;
-export type CopyFeatures = Readonly<Record<(typeof COPY_FEATURES)[number], number>>;
-
-/** Weights of the logistic model that turns these features into λ of `(1 − λ) · p_model + λ · p_copy`; an absent one is 0. */
-export type CopyWeights = { intercept: number } & Partial<CopyFeatures>;
-
-/**
- * What the weight of analogous lines is computed from: natural logarithms of the lines before the most likely place that have the shapes
- * of those before the cursor (its own line counts), of one more than those that are the same word for word, of one more than the line's tokens that
- * it agrees with, and of the share of what was found that agrees, at least −10; the probability of what the lines would write, and what the copy model gives it,
- * 0–1; whether the place is in the open file, 0 or 1; entropy (nats) of the generator, and its log-probability of what they would
- * write, at least −10.
- */
-export const ANALOGY_FEATURES = [
-	'logShaped',
-	'logLiteral',
-	'logAgreed',
-	'logMass',
-	'topProbability',
-	'copyProbability',
-	'inOpenFile',
-	'modelEntropy',
-	'modelLogProbOfAnalogy',
-] as const;
-export type AnalogyFeatures = Readonly<Record<(typeof ANALOGY_FEATURES)[number], number>>;
-
-/** Weights of the logistic model that turns these features into μ of `(1 − μ) · p_mixed + μ · p_analogy`; an absent one is 0. */
-export type AnalogyWeights = { intercept: number } & Partial<AnalogyFeatures>;
-
-/**
- * For a bundle without weights of its own, as one made of published weights. Not fitted: those of a generator of 4 M parameters, with
- * about a fifth of its odds and more say for the generator's own doubt, since a larger one is right by itself more often.
- */
-export const DEFAULT_COPY_WEIGHTS: CopyWeights = {
-	intercept: -5,
-	logMatchLength: 0.77,
-	logSupport: 0.19,
-	topProbability: 2.18,
-	openFileShare: -0.28,
-	likeness: 0.59,
-	modelEntropy: 0.6,
-	modelTopProbability: -0.8,
-	modelLogProbOfCopy: 0.3,
-};
 
 /** What serving does instead where a bundle has no projector for `hef`. */
 export const NO_PROJECTOR = 'the bundle has no hef projector: the nearest chunks stand in the prompt as text, without pseudo-tokens';

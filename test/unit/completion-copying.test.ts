@@ -8,11 +8,13 @@ import { copyFeatures, copyShare, likelyTokens, modelDistribution, restricted } 
 import { decodeMostProbable } from '../../server/completion/search.ts';
 import { createLogitReader } from '../../server/completion/speculation.ts';
 import { endOfBlock, endOfLine } from '../../server/completion/stop-rules.ts';
+import { AnalogyFinder } from '../../server/copying/analogies.ts';
+import { createAnalogySession } from '../../server/copying/analogy-session.ts';
 import { createBlockTokenizer } from '../../server/copying/block-tokens.ts';
 import { type CopyPrediction, type CopySession, createCopySession } from '../../server/copying/copy-model.ts';
 import { createNgramIndex } from '../../server/copying/ngram-index.ts';
+import { DEFAULT_COPY_WEIGHTS } from '../../server/inference/copy-weights.ts';
 import { KnownLogits } from '../../server/inference/known-logits.ts';
-import { DEFAULT_COPY_WEIGHTS } from '../../server/inference/manifest.ts';
 import type { Generator, Models } from '../../server/inference/types.ts';
 import { createByteTokenizer } from '../support/byte-tokenizer.ts';
 import { createRandom } from '../support/random.ts';
@@ -150,9 +152,20 @@ describe.each([
 		const prefilled = await generator.prefill(prompt, neverCancelled);
 		if (!prefilled) throw new Error('not cancelled');
 		const blockTokenizer = createBlockTokenizer(tokenizer);
-		const session = createCopySession({ prefix: kept, suffix: '', path: 'open.ts', tokenizer: blockTokenizer, repository: repository() });
-		// The copy model counts enough to be followed often, and not always.
-		const copy: CopySource = { session, weights: { intercept: -1, logMatchLength: 1 }, speculate };
+		const before = text.slice(0, text.lastIndexOf('\n') + 1);
+		const analogies = createAnalogySession({
+			...{ typed: text.slice(before.length), forced, tokenizer: blockTokenizer },
+			find: () => new AnalogyFinder(blockTokenizer).find({ before, after: '', path: 'open.ts', repository: undefined }),
+		});
+		const options = { suffix: '', path: 'open.ts', tokenizer: blockTokenizer, repository: repository(), analogies };
+		const session = createCopySession({ ...options, prefix: kept });
+		// Copies count enough to be followed often, and not always.
+		const copy: CopySource = {
+			session,
+			weights: { intercept: -1, logMatchLength: 1 },
+			analogyWeights: { intercept: -1, logShaped: 1 },
+			speculate,
+		};
 		const rules = block
 			? { stop: endOfBlock('\t'), maxNewTokens: 48, singleLine: false }
 			: { stop: endOfLine, maxNewTokens: 32, singleLine: true };
@@ -182,13 +195,14 @@ describe.each([
 describe('running ahead', () => {
 	const tokenizer = createByteTokenizer();
 	/** Predicts the letters of the alphabet in their order. */
-	const alphabet = (from: string): CopySession => {
+	const alphabet = (from: string, predictAnalogy: CopySession['predictAnalogy'] = () => undefined): CopySession => {
 		const ids = [...tokenizer.encode(from)];
 		return {
 			get length() {
 				return ids.length;
 			},
 			predict: () => prediction({ [(ids.at(-1) as number) + 1]: 0.95 }),
+			predictAnalogy,
 			push: (token) => void ids.push(token),
 			truncate: (length) => void ids.splice(length),
 		};
@@ -294,5 +308,21 @@ describe('running ahead', () => {
 		session.push(7);
 		await reader.behind([7], 60);
 		expect(fed).toEqual([[7, 8, 9]]);
+	});
+
+	test('follows analogous lines where they are surer than the copy model, and most of them agree', async () => {
+		const { generator, fed } = counting();
+		const analogy = { probabilities: new Map([[50, 1]]), mass: 0.8, shaped: 3, literal: 0, inOpenFile: true, agreed: 0 };
+		const run = (mass: number) => {
+			const session = alphabet('a', () => ({ ...analogy, mass }));
+			session.push(98);
+			return createLogitReader({ generator, tokenizer, positions: 1, copy: { session, speculate: true } }).behind([98], 3);
+		};
+		await run(0.8);
+		await run(0.4);
+		expect(fed).toEqual([
+			[98, 50, 50],
+			[98, 99, 100],
+		]);
 	});
 });

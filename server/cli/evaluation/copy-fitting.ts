@@ -5,7 +5,7 @@
  */
 import type { CopyStep } from 'hef-shared';
 import { HefError } from '../../base/errors.ts';
-import { ANALOGY_FEATURES, type AnalogyWeights, COPY_FEATURES, type CopyWeights } from '../../inference/manifest.ts';
+import { ANALOGY_FEATURES, type AnalogyWeights, COPY_FEATURES, type CopyWeights } from '../../inference/copy-weights.ts';
 
 export interface GroupedStep extends CopyStep {
 	/** Repository: weights are judged on repositories that they were not fitted to. */
