@@ -1,8 +1,8 @@
 /**
  * The language model with the KV caches of its last prompts.
  *
- * Guarantees: positions equal to those of a kept prompt are not computed again; a long prefill looks at its cancellation between pieces;
- * a failed or cancelled run leaves the cache with exactly the positions that were computed.
+ * Guarantees: positions equal to those of a kept prompt are not computed again; a prompt whose logits are known runs nothing; a long
+ * prefill looks at its cancellation between pieces; a failed or cancelled run leaves the cache with exactly the positions that were computed.
  * Deliberately lacks: sampling, stop rules and text (`completion/decode.ts`).
  */
 import { HefError, invariant } from '../base/errors.ts';
@@ -35,6 +35,8 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize, ret
 	const names = Array.from({ length: layers }, (_, layer) => [`key_${layer}`, `value_${layer}`]).flat();
 	const newRows = names.map((name) => `new_${name}`);
 	let running = false;
+	/** The prompt's last tokens where the logits behind them were known but their rows are gone: the next run reads them with its own. */
+	let unread: readonly number[] = [];
 	/** Tensors over the buffers of a cache, as long as it has these: making them takes longer than filling a position. */
 	const pastFeeds = new WeakMap<readonly Float32Array[], Feeds>();
 	const lengths = { seqlens_k: int32s([0], [1]), total_length: int32s([0], []), logits_from: int64s([0], [1]) };
@@ -98,16 +100,19 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize, ret
 	};
 
 	/** Logits after each token. */
-	const append = (tokens: readonly number[]): Promise<Float32Array[]> =>
-		alone(pool.current.length + tokens.length, async () => {
+	const append = (tokens: readonly number[]): Promise<Float32Array[]> => {
+		const all = [...unread, ...tokens];
+		return alone(pool.current.length + all.length, async () => {
+			unread = [];
 			const rows: Float32Array[] = [];
-			while (rows.length < tokens.length) {
-				const piece = tokens.slice(rows.length, rows.length + pieceSize());
+			while (rows.length < all.length) {
+				const piece = all.slice(rows.length, rows.length + pieceSize());
 				const logits = await extend(piece, await tokenEmbedding.embed(piece), 0);
 				for (let i = 0; i < piece.length; i++) rows.push(logits.subarray(i * vocabSize, (i + 1) * vocabSize));
 			}
-			return rows;
+			return rows.slice(all.length - tokens.length);
 		});
+	};
 
 	return {
 		vocabSize,
@@ -120,9 +125,14 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize, ret
 				if (cancellation.aborted) return undefined;
 				const held = pool.select(cells);
 				const cache = pool.current;
-				const known = held === cells.length ? cache.known : undefined;
-				const before = known?.behind([]);
-				if (known && before) return { logits: before, positions: held, reused: held, known };
+				unread = [];
+				const read = cache.known?.below(cells.slice(held));
+				const before = read?.behind([]);
+				if (read && before) {
+					// What is kept is kept behind a prompt, and behind that stand tokens.
+					unread = cells.slice(held) as number[];
+					return { logits: before, positions: cells.length, reused: cells.length, known: read };
+				}
 				// The last position runs: its logits are the answer.
 				const reused = Math.min(held, cells.length - 1);
 				cache.truncate(reused);
@@ -131,10 +141,10 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize, ret
 					const embeddings = await embeddingsOf(prompt, start, end, hiddenSize, tokenEmbedding);
 					const logits = await extend(cells.slice(start, end), embeddings, end - start - 1);
 					if (end === cells.length) {
-						const fresh = new KnownLogits();
-						fresh.add([], logits);
-						cache.keep(fresh);
-						return { logits, positions: end, reused, known: fresh };
+						const known = cache.known ?? new KnownLogits();
+						known.add([], logits);
+						cache.keep(known);
+						return { logits, positions: end, reused, known };
 					}
 					if (cancellation.aborted) return undefined;
 					start = end;
@@ -146,7 +156,11 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize, ret
 			return logits as Float32Array;
 		},
 		decodeMany: append,
-		truncate: (length) => (length === 0 ? pool.clear() : pool.current.truncate(length)),
+		truncate(length) {
+			unread = unread.slice(0, Math.max(0, length - pool.current.length));
+			if (length === 0) pool.clear();
+			else pool.current.truncate(length);
+		},
 	};
 }
 

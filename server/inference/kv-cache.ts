@@ -66,14 +66,14 @@ export class KvCache {
 		if (this.#known && length < this.#known.positions) this.#known = undefined;
 	}
 
-	/** What is known behind the prompt that ends here, as long as it is held. */
+	/** What is known behind all positions that are held; undefined where nothing was kept for a beginning of them. */
 	get known(): KnownLogits | undefined {
-		return this.#known?.positions === this.length ? this.#known.logits : undefined;
+		return this.#known?.logits.below(this.#cells.slice(this.#known.positions));
 	}
 
-	/** Keeps what is known behind all positions that are held, in place of what was known behind fewer. */
+	/** Keeps it for what is held and whatever will stand behind that, until the cache is cut shorter. What is kept already stays. */
 	keep(logits: KnownLogits): void {
-		this.#known = { positions: this.length, logits };
+		this.#known ??= { positions: this.length, logits };
 	}
 
 	/** Takes over the first `length` positions of another cache of the same shape, with room for `room` in all. */

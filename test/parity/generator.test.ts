@@ -112,16 +112,55 @@ describe.each([
 		expectSame(logits, first);
 	});
 
-	test('what was added to the known logits of a prompt is there when it is asked for again, and not behind a longer one', async () => {
+	test('what was added to the known logits of a prompt is there when it is asked for again', async () => {
 		const prompt = [tokens(code.slice(0, 100))];
 		await anew(prompt);
 		const { known } = await prefill(prompt);
 		const row = await generator.decode(code[100] as number);
 		known.add([code[100] as number], row);
 		expect((await prefill(prompt)).known.behind([code[100] as number])).toBe(row);
-		const longer = await prefill([tokens(code.slice(0, 101))]);
-		expect(longer.known.behind([code[100] as number])).toBeUndefined();
-		expectSame(longer.logits, row);
+		expect((await prefill([tokens(code.slice(0, 102))])).known.behind([code[100] as number])).toBeUndefined();
+	});
+
+	/** Logits behind 101 positions that are known, where the KV cache has 100 of them. */
+	async function known101(): Promise<Float32Array> {
+		await anew([tokens(code.slice(0, 100))]);
+		const { known } = await prefill([tokens(code.slice(0, 100))]);
+		const row = await generator.decode(code[100] as number);
+		known.add([code[100] as number], row);
+		generator.truncate(100);
+		await generator.decode(code[300] as number);
+		return row;
+	}
+
+	test('a prompt that goes on as what was known is not run, and read with what is decoded behind it', async () => {
+		const row = await known101();
+		const longer = [tokens(code.slice(0, 101))];
+		const first = await prefill(longer);
+		expect(first).toMatchObject({ positions: 101, reused: 101 });
+		expect(first.logits).toBe(row);
+		const next = await generator.decode(code[101] as number);
+		const [third] = await generator.decodeMany([code[102] as number]);
+		first.known.add([code[101] as number], next);
+		expect((await prefill(longer)).known.behind([code[101] as number])).toBe(next);
+		expect((await prefill([tokens(code.slice(0, 100))])).reused).toBe(100);
+		expectSame(next, await anew([tokens(code.slice(0, 102))]));
+		expectSame(third as Float32Array, await anew([tokens(code.slice(0, 103))]));
+	});
+
+	test('what is cut off before it was read is not read', async () => {
+		await known101();
+		await prefill([tokens(code.slice(0, 101))]);
+		generator.truncate(100);
+		const other = await generator.decode(code[200] as number);
+		expectSame(other, await anew([tokens([...code.slice(0, 100), code[200] as number])]));
+	});
+
+	test('another prompt leaves nothing unread of the one before', async () => {
+		await known101();
+		await prefill([tokens(code.slice(0, 101))]);
+		await prefill([tokens(code.slice(400, 450))]);
+		expectSame(await generator.decode(code[450] as number), await anew([tokens(code.slice(400, 451))]));
 	});
 
 	test('a prompt that parts in the middle keeps the common beginning only', async () => {

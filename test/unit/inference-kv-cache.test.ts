@@ -65,17 +65,21 @@ test('rows of the wrong size are a bug, and leave the length alone', () => {
 	expect(cache.length).toBe(3);
 });
 
-test('what is known behind a prompt is there again when the cache ends there, until the prompt is cut', () => {
+test('what is known is there for whatever stands behind the place where it was kept, until the cache is cut shorter', () => {
 	const cache = filled(10);
-	const known = new KnownLogits();
-	cache.keep(known);
-	expect(cache.known).toBe(known);
-	cache.append([10], rows(10, 1));
 	expect(cache.known).toBeUndefined();
+	const known = new KnownLogits();
+	const behind = (...ids: number[]) => cache.known?.behind(ids)?.[0];
+	cache.keep(known);
+	known.add([], Float32Array.of(1));
+	known.add([10, 11], Float32Array.of(2));
+	cache.append([10], rows(10, 1));
+	expect([behind(), behind(11), behind(10, 11)]).toEqual([undefined, 2, undefined]);
+	cache.keep(new KnownLogits());
 	cache.truncate(10);
-	expect(cache.known).toBe(known);
+	expect([behind(), behind(10, 11)]).toEqual([1, 2]);
 	cache.truncate(9);
-	cache.append([99], rows(9, 1));
+	cache.append([9], rows(9, 1));
 	expect(cache.known).toBeUndefined();
 });
 
@@ -87,4 +91,14 @@ test('known logits: the path says whose they are, the ones asked for last are ke
 	expect([known.behind([1, 7])?.[0], known.behind([17]), known.behind([1])]).toEqual([1, undefined, undefined]);
 	known.add([5, 7], row(5));
 	expect([1, 2, 3, 4, 5].map((at) => known.behind([at, 7])?.[0])).toEqual([1, undefined, 3, 4, 5]);
+});
+
+test('known logits: a longer prompt shares its rows with the shorter one', () => {
+	const known = new KnownLogits();
+	const below = known.below([1]).below(['node', 23]);
+	known.add([1, 2], Float32Array.of(12));
+	below.add([4], Float32Array.of(4));
+	expect(known.below([1]).behind([2])?.[0]).toBe(12);
+	expect(below.behind([4])?.[0]).toBe(4);
+	expect([known.behind([4]), known.below([1]).below(['node', 2]).behind([34])]).toEqual([undefined, undefined]);
 });
