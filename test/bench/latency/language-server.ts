@@ -217,6 +217,8 @@ async function cancelRequests(client: LspClient, cursors: readonly Cursor[], tri
 	const freeMs: number[] = [];
 	const coldMs = await answerMs(client, cursors[0] as Cursor);
 	for (let trial = 0; trial < trials; trial++) {
+		// Open before the cancel: to send a document takes the client time that it would not read answers in.
+		const next = openDocument(client, inMiddleOfLine(cursors[0] as Cursor), `next-${trial}`);
 		const document = openDocument(client, random.pick(cursors), `cancelled-${trial}`);
 		const source = new CancellationTokenSource();
 		let settledAt = 0;
@@ -230,7 +232,6 @@ async function cancelRequests(client: LspClient, cursors: readonly Cursor[], tri
 		await pause(random.next() * coldMs);
 		const cancelledAt = performance.now();
 		source.cancel();
-		const next = openDocument(client, inMiddleOfLine(cursors[0] as Cursor), `next-${trial}`);
 		await client.inlineCompletion(next.uri, next.position);
 		if ((await answer) === 'cancelled') {
 			freeMs.push(performance.now() - cancelledAt);
