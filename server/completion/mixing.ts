@@ -81,6 +81,8 @@ export function analogyFeatures(
 		topProbability: probability,
 		copyProbability: copy?.probabilities.get(token) ?? 0,
 		inOpenFile: Number(analogy.inOpenFile),
+		likeness: analogy.likeness,
+		familiarity: analogy.familiarity,
 		modelEntropy: model.entropy,
 		modelLogProbOfAnalogy: Math.max(LEAST_LOG_PROB, logProb(model, token)),
 	};

@@ -7,7 +7,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { BlockTokenizer } from './block-tokens.ts';
-import { hashOf, Renaming, shapeOf } from './line-shape.ts';
+import { hashOf, Renaming, shapeOf, shareIn, wordsOf } from './line-shape.ts';
 import type { NgramIndex } from './ngram-index.ts';
 
 /** A line that may come next. */
@@ -19,12 +19,17 @@ export interface Analogy {
 	/** Of these the nearest ones that are word for word the same. */
 	literal: number;
 	inOpenFile: boolean;
+	/** Share of the words of the lines before the cursor that stand in those before the place too, 0–1. */
+	likeness: number;
+	/** Share of the line's words that stand in the lines before the cursor, 0–1. */
+	familiarity: number;
 	/** Of all lines that may come; these sum to 1. */
 	weight: number;
 }
 
-/** Lines before a place that are compared. */
+/** Lines before a place whose shapes are compared, and those whose words are. */
 const MOST_LINES = 8;
+const WORD_LINES = 12;
 /** Characters of the open file that are searched on each side of the cursor. */
 const OPEN_FILE_CHARS = 60_000;
 /** Places that are written out, the best ones. */
@@ -32,9 +37,11 @@ const MOST_PLACES = 24;
 /** Lines that may come, at most. */
 const MOST_ANALOGIES = 12;
 /** What speaks for a place, in nats; chosen on validation lines (models/training/LOG.md). */
-const PER_LITERAL = 1.7;
-const PER_SHAPED = 0.85;
-const OPEN_FILE = 2.6;
+const PER_LITERAL = 1.6;
+const PER_SHAPED = 0.7;
+const OPEN_FILE = 1.6;
+const PER_LIKENESS = 3;
+const PER_FAMILIARITY = 1.85;
 /** Lines whose shape is remembered. */
 const REMEMBERED = 20_000;
 
@@ -43,7 +50,8 @@ interface Lines {
 	length: number;
 	shapes: ArrayLike<number>;
 	hashes: ArrayLike<number>;
-	text(at: number): string;
+	/** Of the lines from `from` on, up to but without `to`. */
+	text(from: number, to: number): string;
 	inOpenFile: boolean;
 }
 
@@ -53,6 +61,7 @@ interface Place {
 	at: number;
 	shaped: number;
 	literal: number;
+	/** By shapes and equal lines alone. */
 	score: number;
 }
 
@@ -83,10 +92,11 @@ export class AnalogyFinder {
 		places.search(here);
 		places.search(this.#linesOf(after.slice(0, OPEN_FILE_CHARS)));
 		for (const { tokens, lines } of repository?.files(path) ?? []) {
-			const text = (at: number) => this.#tokenizer.decode(tokens.subarray(lines.starts[at], lines.ends[at])).trim();
+			const text = (from: number, to: number) => this.#tokenizer.decode(tokens.subarray(lines.starts[from], lines.ends[to - 1])).trim();
 			places.search({ length: lines.starts.length, shapes: lines.shapes, hashes: lines.hashes, text, inOpenFile: false });
 		}
-		return weighed(places.best.map((place) => ({ ...place, text: renamed(place, here) })));
+		const words = wordsOf(lastLines(here, here.length));
+		return weighed(places.best.map((place) => writtenOut(place, here, words)));
 	}
 
 	#linesOf(text: string): Lines {
@@ -102,7 +112,7 @@ export class AnalogyFinder {
 			length: lines.length,
 			shapes: looks.map(({ shape }) => shape),
 			hashes: looks.map(({ hash }) => hash),
-			text: (at) => lines[at] as string,
+			text: (from, to) => lines.slice(from, to).join('\n'),
 			inOpenFile: true,
 		};
 	}
@@ -139,25 +149,34 @@ class BestPlaces {
 	}
 }
 
-function renamed({ lines, at, shaped }: Place, here: Lines): string {
-	const names = new Renaming();
-	for (let back = 1; back <= shaped; back++) names.learn(lines.text(at - back), here.text(here.length - back));
-	return names.applyTo(lines.text(at));
+function lineAt(lines: Lines, at: number): string {
+	return lines.text(at, at + 1);
 }
 
-/** One entry for each text, with the best of its places. */
-function weighed(places: readonly (Place & { text: string })[]): Analogy[] {
-	const top = places[0]?.score ?? 0;
+/** Before a line. */
+function lastLines(lines: Lines, at: number): string {
+	return lines.text(Math.max(0, at - WORD_LINES), at);
+}
+
+/** The line of a place as it would read here; its weight is not yet one among others. */
+function writtenOut({ lines, at, shaped, literal, score }: Place, here: Lines, words: ReadonlySet<string>): Analogy {
+	const names = new Renaming();
+	for (let back = 1; back <= shaped; back++) names.learn(lineAt(lines, at - back), lineAt(here, here.length - back));
+	const text = names.applyTo(lineAt(lines, at));
+	const likeness = shareIn(wordsOf(lastLines(lines, at)), words);
+	const familiarity = shareIn(words, wordsOf(text));
+	const weight = Math.exp(score + PER_LIKENESS * likeness + PER_FAMILIARITY * familiarity);
+	return { text, shaped, literal, inOpenFile: lines.inOpenFile, likeness, familiarity, weight };
+}
+
+/** One entry for each text, with the weight of all its places and what is told of the best of them. */
+function weighed(all: readonly Analogy[]): Analogy[] {
 	const found = new Map<string, Analogy>();
-	let total = 0;
-	for (const { text, shaped, literal, lines, score } of places) {
-		const weight = Math.exp(score - top);
-		const known = found.get(text);
-		if (known) known.weight += weight;
-		else if (found.size < MOST_ANALOGIES) found.set(text, { text, shaped, literal, inOpenFile: lines.inOpenFile, weight });
-		else continue;
-		total += weight;
+	for (const each of [...all].sort((a, b) => b.weight - a.weight)) {
+		const known = found.get(each.text);
+		found.set(each.text, known ? { ...known, weight: known.weight + each.weight } : each);
 	}
-	const all = [...found.values()].map((each) => ({ ...each, weight: each.weight / total }));
-	return all.sort((a, b) => b.weight - a.weight);
+	const most = [...found.values()].sort((a, b) => b.weight - a.weight).slice(0, MOST_ANALOGIES);
+	const total = most.reduce((sum, { weight }) => sum + weight, 0);
+	return most.map((each) => ({ ...each, weight: each.weight / total }));
 }

@@ -12,10 +12,12 @@ export interface AnalogyPrediction {
 	probabilities: ReadonlyMap<number, number>;
 	/** Weight of the lines that agree with what is written, of all that were found, 0–1. */
 	mass: number;
-	/** Of the most likely line behind the most probable token: lines before its place that are alike, and the same. */
+	/** Of the most likely line behind the most probable token, as {@link Analogy} says them. */
 	shaped: number;
 	literal: number;
 	inOpenFile: boolean;
+	likeness: number;
+	familiarity: number;
 	/** Tokens of the line that it agreed with. */
 	agreed: number;
 }
@@ -59,8 +61,8 @@ export function createAnalogySession({ typed, forced, tokenizer, find }: Analogy
 			}
 			const [top] = [...probabilities].reduce((best, each) => (each[1] > best[1] ? each : best));
 			const { analogy } = agreeing.find(({ ids }) => ids[written.length] === top) ?? first;
-			const { shaped, literal, inOpenFile } = analogy;
-			return { probabilities, mass, shaped, literal, inOpenFile, agreed: nTyped + written.length };
+			const { shaped, literal, inOpenFile, likeness, familiarity } = analogy;
+			return { probabilities, mass, shaped, literal, inOpenFile, likeness, familiarity, agreed: nTyped + written.length };
 		},
 	};
 }

@@ -13,6 +13,7 @@ export const NO_SHAPE = 0;
 const PIECES = /[\p{L}_$][\p{L}\p{N}_$]*|\d[\d_.a-zA-Z]*|\s+|./gsu;
 /** `HTTPServer2_name` is `HTTP`, `Server`, `2`, `_`, `name`. */
 const PARTS = /\p{Lu}+(?!\p{Ll})|\p{Lu}\p{Ll}+|\p{Ll}+|\d+|./gsu;
+const WORDS = /\p{Lu}+(?!\p{Ll})|\p{Lu}?\p{Ll}+|\d+/gu;
 const RESERVED = new Set(
 	(
 		'abstract and as assert async await break case catch class const continue def default defer del delete do elif else end enum except ' +
@@ -44,6 +45,18 @@ export function hashOf(text: string): number {
 	let hash = 0x811c_9dc5;
 	for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193);
 	return hash === NO_SHAPE ? 1 : hash | 0;
+}
+
+/** Parts of the names and other words of a text, in lower case. */
+export function wordsOf(text: string): Set<string> {
+	return new Set((text.match(WORDS) ?? []).map((word) => word.toLowerCase()));
+}
+
+/** Of the words those that stand in `others` too, 0–1. */
+export function shareIn(others: ReadonlySet<string>, words: ReadonlySet<string>): number {
+	let shared = 0;
+	for (const word of words) if (others.has(word)) shared++;
+	return shared / Math.max(1, words.size);
 }
 
 /** What the names and numbers of some lines become, and the parts of names, in lines of the same shapes. */

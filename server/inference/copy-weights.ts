@@ -28,7 +28,7 @@ export type CopyWeights = { intercept: number } & Partial<CopyFeatures>;
  * What the weight of analogous lines is computed from: natural logarithms of the lines before the most likely place that have the shapes
  * of those before the cursor (its own line counts), of one more than those that are the same word for word, of one more than the line's tokens that
  * it agrees with, and of the share of what was found that agrees, at least −10; the probability of what the lines would write, and what the copy model gives it,
- * 0–1; whether the place is in the open file, 0 or 1; entropy (nats) of the generator, and its log-probability of what they would
+ * 0–1; whether the place is in the open file, 0 or 1; how like the words before the place are to those before the cursor, and those of the line to these, 0–1; entropy (nats) of the generator, and its log-probability of what they would
  * write, at least −10.
  */
 export const ANALOGY_FEATURES = [
@@ -39,6 +39,8 @@ export const ANALOGY_FEATURES = [
 	'topProbability',
 	'copyProbability',
 	'inOpenFile',
+	'likeness',
+	'familiarity',
 	'modelEntropy',
 	'modelLogProbOfAnalogy',
 ] as const;

@@ -312,7 +312,16 @@ describe('running ahead', () => {
 
 	test('follows analogous lines where they are surer than the copy model, and most of them agree', async () => {
 		const { generator, fed } = counting();
-		const analogy = { probabilities: new Map([[50, 1]]), mass: 0.8, shaped: 3, literal: 0, inOpenFile: true, agreed: 0 };
+		const analogy = {
+			probabilities: new Map([[50, 1]]),
+			mass: 0.8,
+			shaped: 3,
+			literal: 0,
+			inOpenFile: true,
+			likeness: 1,
+			familiarity: 1,
+			agreed: 0,
+		};
 		const run = (mass: number) => {
 			const session = alphabet('a', () => ({ ...analogy, mass }));
 			session.push(98);

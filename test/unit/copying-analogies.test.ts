@@ -93,8 +93,15 @@ describe('finding', () => {
 		expect(found.map(({ text }) => text)).toEqual(['expect(beta).toBeDefined();', 'return beta;']);
 		expect(found[0]?.weight).toBeGreaterThan(2 * (found[1]?.weight ?? 1));
 		expect(found.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1, 9);
-		const literal = 'open();\nclose(a);\nif (x) {\nstart();\nclose(b);\nif (y) [\nopen();\n';
-		expect(texts({ before: literal })[0]).toBe('close(a);');
+	});
+
+	test('of places alike in shape those count more whose words stand here too', () => {
+		const between = 'if (x) {}\n'.repeat(12);
+		const query = 'query.begin();\nquery.run();\n';
+		const socket = 'socket.begin();\nsocket.close();\n';
+		const best = (before: string) => texts({ before })[0];
+		expect(best(`${query}${between}${socket}${between}socket.prepare();\nfirst.begin();\n`)).toBe('first.close();');
+		expect(best(`${query}${between}${socket}${between}query.prepare();\nfirst.begin();\n`)).toBe('first.run();');
 	});
 
 	test('a file that made room for others is not read any more', () => {
@@ -111,8 +118,8 @@ describe('token by token', () => {
 		createAnalogySession({
 			...{ typed, forced, tokenizer: blocks },
 			find: () => [
-				{ text: 'return beta;', shaped: 3, literal: 1, inOpenFile: true, weight: 0.75 },
-				{ text: 'return;', shaped: 1, literal: 0, inOpenFile: false, weight: 0.25 },
+				{ text: 'return beta;', shaped: 3, literal: 1, inOpenFile: true, likeness: 1, familiarity: 1, weight: 0.75 },
+				{ text: 'return;', shaped: 1, literal: 0, inOpenFile: false, likeness: 1, familiarity: 1, weight: 0.25 },
 			],
 		});
 	const next = (prediction: AnalogyPrediction | undefined) =>
@@ -146,7 +153,16 @@ describe('token by token', () => {
 
 describe('mixing', () => {
 	const model = modelDistribution(Float32Array.of(2, 1, 0, -1));
-	const prediction: AnalogyPrediction = { probabilities: new Map([[3, 1]]), mass: 1, shaped: 4, literal: 1, inOpenFile: false, agreed: 0 };
+	const prediction: AnalogyPrediction = {
+		probabilities: new Map([[3, 1]]),
+		mass: 1,
+		shaped: 4,
+		literal: 1,
+		inOpenFile: false,
+		likeness: 1,
+		familiarity: 1,
+		agreed: 0,
+	};
 
 	test('what analogous lines say is added to what generator and copy model say together', () => {
 		const copy = { probabilities: new Map([[1, 1]]), matchLength: 2, support: 1, likeness: 0, openFileShare: 0 };
