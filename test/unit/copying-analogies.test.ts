@@ -97,11 +97,11 @@ describe('finding', () => {
 
 	test('of places alike in shape those count more whose words stand here too', () => {
 		const between = 'if (x) {}\n'.repeat(12);
-		const query = 'query.begin();\nquery.run();\n';
-		const socket = 'socket.begin();\nsocket.close();\n';
+		const query = 'query.begin();\nquery.run(1);\n';
+		const socket = 'socket.begin();\nsocket.close(1);\n';
 		const best = (before: string) => texts({ before })[0];
-		expect(best(`${query}${between}${socket}${between}socket.prepare();\nfirst.begin();\n`)).toBe('first.close();');
-		expect(best(`${query}${between}${socket}${between}query.prepare();\nfirst.begin();\n`)).toBe('first.run();');
+		expect(best(`${between}${query}${between}${socket}${between}const a = socket;\nfirst.begin();\n`)).toBe('first.close(1);');
+		expect(best(`${between}${query}${between}${socket}${between}const a = query;\nfirst.begin();\n`)).toBe('first.run(1);');
 	});
 
 	test('a file that made room for others is not read any more', () => {
