@@ -1,5 +1,5 @@
 /** Commands, requests and notifications beside the standard protocol. */
-import type { CompletionReport, StatusReport } from './report.ts';
+import type { CompletionReport } from './report.ts';
 
 /** `workspace/executeCommand` names. */
 export const COMMANDS = {
@@ -44,4 +44,3 @@ export interface StatusChangedParams {
 }
 
 export type ExplainResult = (CompletionReport & { uri: string; version: number }) | null;
-export type StatusResult = StatusReport;

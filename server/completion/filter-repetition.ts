@@ -1,4 +1,4 @@
-/** Text that says the same over and over, or says what stands below the cursor already. */
+/** Text that says the same over and over, or says what stands right above or below the cursor already. */
 import type { Candidate, Refusal } from './filters.ts';
 
 /** Lines of the text and of the document that are compared, as Tabby does. */
@@ -49,6 +49,16 @@ function sameLinesIn(text: string): number | undefined {
 			return offset;
 	}
 	return undefined;
+}
+
+/** Whether the cursor's line would read like the last one with content above it. */
+export function repeatsLineAbove({ text, prefix, linePrefix, suffix, replaces }: Omit<Candidate, 'complete'>): boolean {
+	const [first = '', ...others] = text.split('\n');
+	const rest = others.length > 0 ? '' : (suffix.slice(replaces).split('\n', 1)[0] ?? '');
+	const line = (linePrefix + first + rest).trim();
+	if (first.trim() === '' || line.length <= SHORTEST) return false;
+	const above = prefix.slice(0, prefix.length - linePrefix.length).trimEnd();
+	return above.slice(above.lastIndexOf('\n') + 1).trim() === line;
 }
 
 /** The first lines of the text are, but for a few characters, the next lines of the document. */

@@ -175,6 +175,15 @@ describe('nothing is shown, and the reason is known', () => {
 		expect(whole?.tokens.generated).toBeGreaterThan(10);
 	});
 
+	test('the line above, said again, however sure the model is; by hand it is there', async () => {
+		const { complete } = await scripted('import json');
+		const sure = await complete('$0', { fresh: true });
+		expect(sure?.items[0]?.confidence).toBeGreaterThan(0.01);
+		const again = 'import json\n$0';
+		expect(await complete(again, { minConfidence: 0.02 })).toMatchObject({ items: [], suppressed: 'lowConfidence' });
+		expect(await complete(again, { explicit: true })).toMatchObject({ items: [{ insertText: 'import json', confidence: 0.01 }] });
+	});
+
 	test('nothing visible was generated', async () => {
 		const { complete } = await scripted('\nnext line');
 		expect(await complete('done();$0')).toMatchObject({ items: [], suppressed: 'empty' });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { cutClosersThatFollow, cutOpenBrackets, joinWithRestOfLine } from '../../server/completion/filter-brackets.ts';
 import { adoptIndentation } from '../../server/completion/filter-indentation.ts';
-import { cutRepetition, refuseDuplicate } from '../../server/completion/filter-repetition.ts';
+import { cutRepetition, refuseDuplicate, repeatsLineAbove } from '../../server/completion/filter-repetition.ts';
 import {
 	cutUnfinished,
 	dropSecondSpace,
@@ -97,6 +97,23 @@ describe('what stands below the cursor', () => {
 	test('a short line may stand there too, and the end of the document repeats nothing', () => {
 		expect(outcome(refuseDuplicate, 'a\n$0\n}', '}')).toBe('}');
 		expect(outcome(refuseDuplicate, 'a\n$0', 'anything at all')).toBe('anything at all');
+	});
+});
+
+describe('the line above the cursor', () => {
+	test.each([
+		['is said again', lines('import os', 'import json', '$0'), 'import json', true],
+		['is said again behind an empty line', lines('self.b = b', '', '    $0'), 'self.b = b', true],
+		['is said again with what was typed of it', lines('  const a = get(a);', '  const a = $0'), 'get(a);', true],
+		['is said again with what stands behind', lines('expect(add(1, 2));', 'expect(add($0));'), '1, 2', true],
+		['is said again by the first line of a block', lines("  case 'alpha':", '  $0'), lines("case 'alpha':", '    two();'), true],
+		['may differ in a character', lines('import os', 'import json', '$0'), 'import jsonl', false],
+		['may be short', lines('go();', '$0'), 'go();', false],
+		['is not one further up', lines('import json', 'import os', '$0'), 'import json', false],
+		['is not the line of the cursor', lines('if (ready) {', 'if (ready) {$0'), lines('', '\tgo();'), false],
+		['is not there at the start', '$0', 'import json', false],
+	])('%s', (_, document, text, expected) => {
+		expect(repeatsLineAbove(candidateAt(document, text))).toBe(expected);
 	});
 });
 
