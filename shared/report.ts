@@ -3,7 +3,7 @@
 /** Where a completion takes its repository context from. All modes run on the same generator. */
 export const CONTEXT_MODES = ['none', 'snippets', 'hef', 'llavacode'] as const;
 export type ContextMode = (typeof CONTEXT_MODES)[number];
-/** Besides these, the baseline `copy`: what the n-gram copy model writes alone, with no model run. For evaluation. */
+/** Besides these, the baseline `copy`: what the n-gram copy model writes alone, with no model run and no analogous lines. For evaluation. */
 export const COMPLETION_MODES = [...CONTEXT_MODES, 'copy'] as const;
 export type CompletionMode = (typeof COMPLETION_MODES)[number];
 

@@ -27,36 +27,53 @@ export interface CopySourcesOptions {
 	weights: { copy: CopyWeights; analogy?: AnalogyWeights };
 }
 
-export type CopySourceAt = (texts: TextsAround, request: CompletionRequest, repository: NgramIndex | undefined) => CopySource;
+export interface CopySources {
+	/** Standing behind the prompt. */
+	at(texts: TextsAround, request: CompletionRequest, repository: NgramIndex | undefined): CopySource;
+	/** Looks for analogous lines before a request at this place asks for them. */
+	prepare(texts: TextsAround, request: CompletionRequest, repository: NgramIndex | undefined): void;
+}
 
-export function createCopySources({ tokenizer, weights }: CopySourcesOptions): CopySourceAt {
+export function createCopySources({ tokenizer, weights }: CopySourcesOptions): CopySources {
 	const likeness = new Likeness();
 	const finder = new AnalogyFinder(tokenizer);
 	const sessionAt = lastResults<{ session: CopySession; start: number }>(1);
 	/** Of the line that is written and of the next one. */
 	const analogiesAt = lastResults<readonly Analogy[]>(2);
 
-	const analogiesOf = ({ kept, forced, suffix }: TextsAround, { path, fresh }: CompletionRequest, repository: NgramIndex | undefined) => {
+	const isAnalogous = ({ traceCopying, without }: CompletionRequest) =>
+		(weights.analogy !== undefined || traceCopying === true) && !without?.includes('analogy');
+
+	const find = ({ kept, forced, suffix }: TextsAround, { path, fresh }: CompletionRequest, repository: NgramIndex | undefined) => {
 		const prefix = kept + forced;
-		const before = prefix.slice(0, prefix.lastIndexOf('\n') + 1);
+		const before = prefix.slice(0, lineStart(prefix));
 		const after = suffix.includes('\n') ? suffix.slice(suffix.indexOf('\n')) : '';
 		const search = () => finder.find({ before, after, path, repository });
-		const find = () => (fresh ? search() : analogiesAt([before, after, path, repository, repository?.version], search));
-		return createAnalogySession({ typed: prefix.slice(before.length), forced, tokenizer, find });
+		return fresh ? search() : analogiesAt([before, after, path, repository, repository?.version], search);
 	};
 
-	return (texts, request, repository) => {
-		const { path, without, fresh } = request;
-		const { kept, forced, suffix } = texts;
-		const isAnalogous = (weights.analogy !== undefined || request.traceCopying === true) && !without?.includes('analogy');
-		const create = () => {
-			const analogies = isAnalogous ? analogiesOf(texts, request, repository) : undefined;
-			const session = createCopySession({ prefix: kept, suffix, path, tokenizer, repository, analogies, likeness });
-			return { session, start: session.length };
-		};
-		const place = [kept, forced, suffix, path, repository, repository?.version, isAnalogous];
-		const { session, start } = fresh ? create() : sessionAt(place, create);
-		session.truncate(start);
-		return { session, weights: weights.copy, analogyWeights: weights.analogy, speculate: !without?.includes('speculation') };
+	return {
+		at(texts, request, repository) {
+			const { path, without, fresh } = request;
+			const { kept, forced, suffix } = texts;
+			const create = () => {
+				const prefix = kept + forced;
+				const line = { typed: prefix.slice(lineStart(prefix)), forced, tokenizer, find: () => find(texts, request, repository) };
+				const analogies = isAnalogous(request) ? createAnalogySession(line) : undefined;
+				const session = createCopySession({ prefix: kept, suffix, path, tokenizer, repository, analogies, likeness });
+				return { session, start: session.length };
+			};
+			const place = [kept, forced, suffix, path, repository, repository?.version, isAnalogous(request)];
+			const { session, start } = fresh ? create() : sessionAt(place, create);
+			session.truncate(start);
+			return { session, weights: weights.copy, analogyWeights: weights.analogy, speculate: !without?.includes('speculation') };
+		},
+		prepare(texts, request, repository) {
+			if (isAnalogous(request)) find(texts, request, repository);
+		},
 	};
+}
+
+function lineStart(prefix: string): number {
+	return prefix.lastIndexOf('\n') + 1;
 }

@@ -91,9 +91,9 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	const isInComment = createCommentDetector();
 	/** Of the place asked about, and of the next one that is prepared. */
 	const windowsAt = lastResults<Windows>(2);
-	const sourceAt = createCopySources({ tokenizer: createBlockTokenizer(models.tokenizer), weights: manifest });
-	const copySourceAt = (texts: TextsAround, request: CompletionRequest) =>
-		sourceAt(texts, request, request.folder === undefined ? undefined : workspace(request.folder)?.copies);
+	const sources = createCopySources({ tokenizer: createBlockTokenizer(models.tokenizer), weights: manifest });
+	const copiesOf = ({ folder }: CompletionRequest) => (folder === undefined ? undefined : workspace(folder)?.copies);
+	const copySourceAt = (texts: TextsAround, request: CompletionRequest) => sources.at(texts, request, copiesOf(request));
 
 	const hasIndex = ({ folder }: CompletionRequest): boolean => folder !== undefined && (workspace(folder)?.view?.size ?? 0) > 0;
 
@@ -239,11 +239,12 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	};
 
 	const prepare = async (request: CompletionRequest, split: Split, cancellation: Cancellation): Promise<void> => {
-		const { windows } = windowsOf(split, request);
+		const { windows, ...texts } = windowsOf(split, request);
 		const context = await gatherer.gather(contextQuery(split, windows, request), true);
 		if (cancellation.aborted) return;
 		const generator = await models.generator();
 		await generator.prefill(promptOf(windows, context, request).parts, cancellation, IDLE_PIECE);
+		if (copy && !cancellation.aborted) sources.prepare(texts, request, copiesOf(request));
 	};
 
 	const isHeld = (request: CompletionRequest, split: Split): boolean =>

@@ -268,3 +268,43 @@ test('ranges are UTF-16, and CRLF documents get CRLF', async () => {
 test.each(['', '\u{10ffff}'.repeat(50), `x${'\ud800'}y`, '\t'.repeat(2000), `${'a'.repeat(100_000)}`])('odd text %#', async (text) => {
 	expect(await complete(`${text}$0`, { fresh: true })).toBeDefined();
 });
+
+describe('analogous lines', () => {
+	const PARALLEL = `test('allows game queries', () => {
+	const gameQuery = load('gameQuery');
+	expect(gameQuery.kind).toBe('game');
+});
+
+test('allows callback queries', () => {
+	const callbackQuery = load('callbackQuery');
+	$0
+});
+`;
+	const renamed = "expect(callbackQuery.kind).toBe('callback');";
+	/** A bundle that trusts them; the shipped one has weights that were fitted. */
+	const trusting = (): CompletionEngine => {
+		const manifest = { ...bundle.manifest, analogy: { intercept: 6 } };
+		return createCompletionEngine({ bundle: { ...bundle, manifest }, models, workspace: () => undefined, now: () => performance.now() });
+	};
+	const shown = async (code: string, options: Partial<CompletionRequest> = {}) =>
+		(await trusting().complete(request(code, options), neverCancelled))?.items.map(({ insertText }) => insertText);
+
+	test('are written with the names that stand here, from the start of the line and from its middle', async () => {
+		expect(await shown(PARALLEL)).toEqual([renamed]);
+		expect(await shown(PARALLEL.replace('$0', 'expect(callb$0'))).toEqual([renamed.slice('expect(callb'.length)]);
+	});
+
+	test('count nothing where they are left out, and in a bundle without weights for them', async () => {
+		expect(await shown(PARALLEL, { without: ['analogy'] })).not.toEqual([renamed]);
+		const { analogy: _, ...manifest } = bundle.manifest;
+		const without = createCompletionEngine({ bundle: { ...bundle, manifest }, models, workspace: () => undefined, now: () => 0 });
+		const answer = await without.complete(request(PARALLEL), neverCancelled);
+		expect(texts(answer)).not.toMatchObject([{ insertText: renamed }]);
+	});
+
+	test('are looked for while a place is prepared', async () => {
+		const engine = trusting();
+		await engine.prepare(request(PARALLEL), neverCancelled);
+		expect(texts(await engine.complete(request(PARALLEL), neverCancelled))).toMatchObject([{ insertText: renamed }]);
+	});
+});

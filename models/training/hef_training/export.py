@@ -208,7 +208,7 @@ def fitted(out: Path, files: dict[str, dict]) -> dict:
     path = out / "manifest.json"
     before = json.loads(path.read_text()) if path.exists() else {}
     same = all(before.get("files", {}).get(name) == files[name] for name in ("generator.onnx", "token-embedding.onnx", "tokenizer.json"))
-    return {key: before[key] for key in ("confidence", "copy") if same and key in before}
+    return {key: before[key] for key in ("confidence", "copy", "analogy") if same and key in before}
 
 
 def digest(path: Path) -> dict:

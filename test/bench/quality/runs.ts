@@ -17,10 +17,10 @@ export type Result = EvalReport & { bundle: { id: string; name: string } };
 /** Results by the names of their runs. */
 export type Results = ReadonlyMap<string, Result>;
 
-const ALL = 'none-copy,snippets-copy,llavacode-copy,hef-copy,hef-entities-copy,none,snippets,hef,copy';
+const ALL = 'none-copy,snippets-copy,llavacode-copy,hef-copy,hef-entities-copy,none,snippets,hef,hef-analogy,copy';
 const CONTEXTS = 'none-copy,snippets-copy,hef-copy,none,snippets,hef,copy';
-const ENTITIES = 'none-copy,hef-copy,hef-entities-copy,none,hef,copy';
-const EVERYDAY = 'none,hef,hef-search,copy,none-copy,hef-copy';
+const ENTITIES = 'none-copy,hef-copy,hef-entities-copy,none,hef,hef-analogy,copy';
+const EVERYDAY = 'none,hef,hef-analogy,hef-search,copy,none-copy,hef-copy';
 const [LINE, API, XFILE, DAILY] = ['repoeval-line.jsonl', 'repoeval-api.jsonl', 'xfile-dev.jsonl', 'everyday-dev.jsonl'] as const;
 const ABLATION = ['--modes', 'hef-entities-copy,none-copy', '--mid', '--limit', '126'];
 
