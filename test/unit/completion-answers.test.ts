@@ -125,6 +125,16 @@ describe('typed-through', () => {
 	});
 });
 
+test('ranges are UTF-16', async () => {
+	const { complete } = await scripted('length;');
+	const position = { line: 1, character: 12 };
+	expect(await complete('const s = "𝒜𝒜";\r\nconst t = s.$0 // "𝒜"\r\n', { explicit: true })).toMatchObject({
+		items: [{ insertText: 'length;', range: { start: position, end: position } }],
+	});
+	const between = { line: 0, character: 12 };
+	expect(await complete('f("𝒜𝒜", s.$0)')).toMatchObject({ items: [{ range: { start: between, end: between } }] });
+});
+
 describe('nothing is shown, and the reason is known', () => {
 	test('in the middle of a line, unless asked by hand', async () => {
 		const { complete, asked } = await scripted('one');

@@ -256,15 +256,6 @@ test('a bundle without the llavacode projector says so', async () => {
 	else expect(report?.notes).toEqual(['the bundle has no llavacode projector']);
 });
 
-test('ranges are UTF-16, and CRLF documents get CRLF', async () => {
-	const astral = await complete('const s = "𝒜𝒜";\r\nconst t = s.$0\r\n', { fresh: true });
-	const position = { line: 1, character: 12 };
-	if (astral?.items[0]) expect(astral.items[0].range.start).toEqual(position);
-	const block = await complete('function f(a) {$0\r\n', { fresh: true, multiLine: 'always' });
-	const text = block?.items[0]?.insertText ?? '';
-	expect(text.replaceAll('\r\n', '')).not.toContain('\n');
-});
-
 test.each(['', '\u{10ffff}'.repeat(50), `x${'\ud800'}y`, '\t'.repeat(2000), `${'a'.repeat(100_000)}`])('odd text %#', async (text) => {
 	expect(await complete(`${text}$0`, { fresh: true })).toBeDefined();
 });
