@@ -44,7 +44,7 @@ test('fits analogous lines to what the copy model leaves', () => {
 	});
 	const fit = fitCopyWeights(both, { copy: { intercept: 0 } });
 	expect(fit.logProb.crossValidated).toBeGreaterThan(fit.logProb.copyCrossValidated + 0.1);
-	expect(fit.weights.analogy.logShaped).toBeGreaterThan(1.5);
+	expect(fit.weights.analogy?.logShaped).toBeGreaterThan(1.5);
 	expect(fit.weights.copy).toEqual(fitCopyWeights(steps, { copy: { intercept: 0 } }).weights.copy);
 	expect(meanLogProb(both, { copy: fit.weights.copy })).toBeLessThan(meanLogProb(both, fit.weights));
 });
