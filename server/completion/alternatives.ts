@@ -6,7 +6,7 @@
  * Deliberately lacks: any say in what is shown (`judge.ts`).
  */
 import { createDecoding, type Decoded, type DecodeOptions, type Decoding, type Way } from './decode.ts';
-import { type Found, findMostProbable, isInterrupted, isLine, LEAST_PROBABILITY, takeMostProbable } from './search.ts';
+import { type Found, findMostProbable, isInterrupted, LEAST_PROBABILITY, takeMostProbable } from './search.ts';
 
 export interface AlternativesOptions extends DecodeOptions {
 	/** Suggestions at most, the first included. */
@@ -91,7 +91,7 @@ class Others {
 	}
 
 	add(way: Way): void {
-		if (!isLine(way.decoded) || way.decoded.sumLogProb <= this.bound || !this.#isNew(way)) return;
+		if (!way.isLine || way.decoded.sumLogProb <= this.bound || !this.#isNew(way)) return;
 		this.ways = [...this.ways, way].sort((a, b) => b.decoded.sumLogProb - a.decoded.sumLogProb).slice(0, this.#most);
 	}
 

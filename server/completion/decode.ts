@@ -35,6 +35,8 @@ export interface DecodeOptions {
 	stop(text: string): number | undefined;
 	/** Asked after every token with what was decoded so far: whether its rest would be in vain. Default never. */
 	isHopeless?(decoded: Omit<Decoded, 'text' | 'reason'>): boolean;
+	/** Asked of a text that came to its end: whether any other is better to suggest. Default never. */
+	isWorthless?(text: string): boolean;
 	/** Whether it stops before the first line break. The end of the line is then one event, whichever token writes it. Default false. */
 	singleLine?: boolean;
 	cancellation: Cancellation;
@@ -83,6 +85,8 @@ export interface Branch {
 /** A way that was taken. */
 export interface Way {
 	decoded: Decoded;
+	/** Whether it came to its end with something in it that is worth suggesting. */
+	isLine: boolean;
 	/** What it is made of, with what ended it. */
 	choices: readonly Choice[];
 	branches: Branch[];
@@ -139,7 +143,9 @@ export function createDecoding(options: DecodeOptions, least = 1): Decoding {
 		const branches: Branch[] = [];
 		const result = (reason: StopReason, keep?: number) => {
 			const text = keep === undefined ? output.text : output.text.slice(0, keep);
-			return { decoded: { text, nTokens: tokens.length, ...trail.summary(), reason }, choices: trail.choices, branches };
+			const isWhole = reason === 'stopToken' || reason === 'stopRule';
+			const isLine = isWhole && text.trim() !== '' && !options.isWorthless?.(text);
+			return { decoded: { text, nTokens: tokens.length, ...trail.summary(), reason }, isLine, choices: trail.choices, branches };
 		};
 		copy?.session.truncate(sessionStart);
 		while (tokens.length < maxNewTokens) {

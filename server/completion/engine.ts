@@ -132,7 +132,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		copied: CopySource | undefined,
 		rules: DecodeRules,
 		{ without, most = 1 }: CompletionRequest,
-		{ shown }: Judge,
+		{ shown, isWorthless }: Judge,
 		cancellation: Cancellation,
 	) => {
 		const started = now();
@@ -143,7 +143,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const { logits, positions } = prefilled;
 		const known = without?.includes('known') ? undefined : prefilled.known;
 		const from = { generator, tokenizer: models.tokenizer, logits, positions, known, forced, copy: copied };
-		const options = { ...from, ...rules, cancellation, now };
+		const options = { ...from, ...rules, isWorthless, cancellation, now };
 		const search = !without?.includes('search');
 		const one = rules.singleLine && search ? decodeMostProbable : decodeGreedily;
 		const all = search && (most > 1 || rules.block) ? await decodeAlternatives({ ...options, most, shown }) : [await one(options)];

@@ -12,6 +12,8 @@ import type { CompletionRequest } from './types.ts';
 export interface Judge {
 	/** What it reads on screen, white space aside; undefined where it cannot be shown. */
 	shown(decoded: Decoded): string | undefined;
+	/** Whether a text that came to its end cannot be shown or is as good as never right. */
+	isWorthless(text: string): boolean;
 	/** @param all what was decoded, at least one: the first is the suggestion, the others are there to choose from */
 	judge(all: readonly Decoded[]): Pick<CompletionReport, 'items' | 'suppressed'>;
 }
@@ -19,7 +21,7 @@ export interface Judge {
 /** @param weights of the bundle's confidence */
 export function createJudge(request: CompletionRequest, split: Split, weights: ConfidenceWeights): Judge {
 	const lines = new LineIndex(request.text);
-	const fit = ({ text, reason }: Decoded): Verdict => {
+	const fit = ({ text, reason }: Pick<Decoded, 'text' | 'reason'>): Verdict => {
 		const { prefix, linePrefix, suffix } = split;
 		return filterCandidate({ text, prefix, linePrefix, suffix, complete: reason !== 'length' && reason !== 'time' });
 	};
@@ -50,6 +52,10 @@ export function createJudge(request: CompletionRequest, split: Split, weights: C
 		shown(decoded) {
 			const verdict = fit(decoded);
 			return verdict.kind === 'keep' ? onScreen(verdict.text) : undefined;
+		},
+		isWorthless(text) {
+			const verdict = fit({ text, reason: 'stopRule' });
+			return verdict.kind === 'refuse' || repeatsLineAbove({ ...split, ...verdict });
 		},
 		judge(all) {
 			const items: CompletionItem[] = [];

@@ -3,7 +3,7 @@
  * not. Decodes greedily, then goes back to the places where another beginning is still more probable than the best whole line
  * (branch and bound; a longer text is never more probable than its beginning).
  *
- * Guarantees: the line is at least as probable as the greedy one, where that has anything in it; equal prompts give equal lines; cancellation and the time
+ * Guarantees: the line is at least as probable as the greedy one, where that is worth suggesting; equal prompts give equal lines; cancellation and the time
  * budget hold as in `decode.ts`. A sure line costs nothing: no other beginning is as probable.
  * Deliberately lacks: blocks, whose many lines no few branches cover, and any judgement but probability. Weights for length,
  * for agreement between lines and for where a line was found made no more lines right (models/training/LOG.md).
@@ -42,24 +42,19 @@ export async function findMostProbable(decoding: Decoding, least = Number.POSITI
 	const others: Way[] = [];
 	let best = first;
 	// What a limit ended is not a line, and an empty one is nothing to suggest: any line is better.
-	const bound = () => (isLine(best.decoded) ? best.decoded.sumLogProb : Number.NEGATIVE_INFINITY);
+	const bound = () => (best.isLine ? best.decoded.sumLogProb : Number.NEGATIVE_INFINITY);
 	for (let tried = 0; tried < MOST_BRANCHES && !isInterrupted(best.decoded); tried++) {
 		const branch = takeMostProbable(branches, bound());
 		if (!branch) break;
 		const way = await decoding.follow(branch.beginning, { bound: Math.min(bound(), least) });
 		if (way.decoded.reason === 'cancelled') return { best: way, others, branches };
 		if (way.decoded.reason === 'time') break;
-		const isBetter = isLine(way.decoded) && way.decoded.sumLogProb > bound();
+		const isBetter = way.isLine && way.decoded.sumLogProb > bound();
 		others.push(isBetter ? best : way);
 		if (isBetter) best = way;
 		branches.push(...way.branches);
 	}
 	return { best, others, branches };
-}
-
-/** Whether a line with something in it came to its end. */
-export function isLine({ reason, text }: Decoded): boolean {
-	return (reason === 'stopToken' || reason === 'stopRule') && text.trim() !== '';
 }
 
 export function isInterrupted({ reason }: Decoded): boolean {

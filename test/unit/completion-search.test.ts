@@ -96,3 +96,10 @@ test('a cancellation ends the search, an exhausted time budget keeps what was fo
 	const timed = { ...scripted(forked).options, timeBudgetMs: 35, now: () => (now += 10) };
 	expect(await decodeMostProbable(timed)).toMatchObject({ text: 'a1', reason: 'stopToken' });
 });
+
+test('a line that is worth nothing is not taken where there is another', async () => {
+	const script: Script = { '': { a: 0.8, b: 0.15, c: 0.05 }, a: { [END]: 1 }, b: { [END]: 1 }, c: { [END]: 1 } };
+	const isWorthless: DecodeOptions['isWorthless'] = (text) => text === 'a';
+	expect(await decodeMostProbable({ ...scripted(script).options, isWorthless })).toMatchObject({ text: 'b' });
+	expect(await decodeMostProbable({ ...scripted(script).options, isWorthless: () => true })).toMatchObject({ text: 'a' });
+});

@@ -15,7 +15,7 @@ export interface GroupedStep extends CopyStep {
 export interface MixingWeights {
 	copy: CopyWeights;
 	/** Absent: analogous lines count nothing. */
-	analogy?: AnalogyWeights | undefined;
+	analogy?: AnalogyWeights;
 }
 
 /** Mean natural log-probability of a token. */
