@@ -29,7 +29,8 @@ export function createJudge(request: CompletionRequest, split: Split, weights: C
 		// The bundle's weights are those of its generator; relative frequencies are probabilities as they are.
 		request.context === 'copy' ? Math.exp(decoded.sumLogProb) : confidenceOf(featuresOf(decoded, split.linePrefix), weights);
 
-	const one = (decoded: Decoded, least: { shown: number; line: number }): CompletionItem | string => {
+	/** @returns the item and whether it says the line above again, or why there is none */
+	const one = (decoded: Decoded, least: { shown: number; line: number }): { item: CompletionItem; again: boolean } | string => {
 		if (decoded.reason === 'hopeless') return 'lowConfidence';
 		const verdict = fit(decoded);
 		if (verdict.kind === 'refuse') return verdict.reason;
@@ -38,14 +39,11 @@ export function createJudge(request: CompletionRequest, split: Split, weights: C
 		if (COPYRIGHT.test(split.linePrefix + verdict.text) && decoded.copied < MOSTLY) return 'madeUpCopyright';
 		// A block of which one line is left is as sure as that line, and is chosen by it.
 		const { line = decoded } = decoded;
-		const most = repeatsLineAbove({ ...split, ...verdict }) ? REPEATED_CONFIDENCE : 1;
-		const sure = Math.min(most, confidence(verdict.text.includes('\n') ? decoded : line));
+		const again = repeatsLineAbove({ ...split, ...verdict });
+		const sure = Math.min(again ? REPEATED_CONFIDENCE : 1, confidence(verdict.text.includes('\n') ? decoded : line));
 		if (sure < least.shown || confidence(line) < least.line) return 'lowConfidence';
-		return {
-			insertText: verdict.text.replaceAll('\n', split.eol),
-			range: { start: lines.positionAt(request.offset), end: lines.positionAt(request.offset + verdict.replaces) },
-			confidence: sure,
-		};
+		const range = { start: lines.positionAt(request.offset), end: lines.positionAt(request.offset + verdict.replaces) };
+		return { item: { insertText: verdict.text.replaceAll('\n', split.eol), range, confidence: sure }, again };
 	};
 
 	return {
@@ -59,15 +57,21 @@ export function createJudge(request: CompletionRequest, split: Split, weights: C
 		},
 		judge(all) {
 			const items: CompletionItem[] = [];
+			const last: CompletionItem[] = [];
 			let suppressed: string | null = null;
 			for (const [i, decoded] of all.entries()) {
-				const item = one(decoded, {
+				const judged = one(decoded, {
 					shown: request.explicit ? 0 : request.minConfidence,
 					line: i > 0 ? LEAST_CONFIDENCE : 0,
 				});
-				if (typeof item === 'string') suppressed ??= item;
-				else if (!items.some(({ insertText }) => onScreen(insertText) === onScreen(item.insertText))) items.push(item);
+				if (typeof judged === 'string') suppressed ??= judged;
+				else {
+					const { item, again } = judged;
+					const isKnown = [...items, ...last].some(({ insertText }) => onScreen(insertText) === onScreen(item.insertText));
+					if (!isKnown) (again ? last : items).push(item);
+				}
 			}
+			items.push(...last);
 			return { items, suppressed: items.length > 0 ? null : suppressed };
 		},
 	};

@@ -259,6 +259,16 @@ describe('a choice', () => {
 		expect(block?.items).toEqual(line?.items);
 	});
 
+	test('what says the line above again stands behind the others', async () => {
+		// The line break before the cursor is healed: it is written again.
+		const script: Script = { '': { '\n': 1 }, '\n': { i: 0.7, f: 0.3 } };
+		for (const text of ['\nimport os', '\nfrom x'])
+			for (let n = 2; n < text.length; n++) script[text.slice(0, n)] = { [text.charAt(n)]: 1 };
+		const complete = await forked(script);
+		expect(texts(await complete('call\n$0', byHand))).toEqual(['import os', 'from x']);
+		expect(texts(await complete('import os\n$0', byHand))).toEqual(['from x', 'import os']);
+	});
+
 	test('is remembered: what is typed leaves those that agree', async () => {
 		const complete = await forked({ '': { a: 1 }, a: { b: 0.6, c: 0.4 } });
 		expect(texts(await complete('$0', byHand))).toEqual(['ab', 'ac']);
