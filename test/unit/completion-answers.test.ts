@@ -2,9 +2,13 @@
 import type { CompletionReport } from 'hef-shared';
 import { describe, expect, test } from 'vitest';
 import { neverCancelled } from '../../server/base/cancellation.ts';
+import type { Decoded } from '../../server/completion/decode.ts';
 import { createCompletionEngine } from '../../server/completion/engine.ts';
+import { createJudge } from '../../server/completion/judge.ts';
+import { splitAt } from '../../server/completion/split.ts';
 import type { CompletionRequest } from '../../server/completion/types.ts';
 import { loadBundle } from '../../server/inference/bundle.ts';
+import { UNCALIBRATED } from '../../server/inference/manifest.ts';
 import type { Models } from '../../server/inference/types.ts';
 import { TINY_BUNDLE } from '../support/cli.ts';
 import { type Script, scripted as scriptedGenerator } from '../support/scripted-generator.ts';
@@ -259,14 +263,14 @@ describe('a choice', () => {
 		expect(block?.items).toEqual(line?.items);
 	});
 
-	test('what says the line above again stands behind the others', async () => {
-		// The line break before the cursor is healed: it is written again.
-		const script: Script = { '': { '\n': 1 }, '\n': { i: 0.7, f: 0.3 } };
-		for (const text of ['\nimport os', '\nfrom x'])
-			for (let n = 2; n < text.length; n++) script[text.slice(0, n)] = { [text.charAt(n)]: 1 };
-		const complete = await forked(script);
-		expect(texts(await complete('call\n$0', byHand))).toEqual(['import os', 'from x']);
-		expect(texts(await complete('import os\n$0', byHand))).toEqual(['from x', 'import os']);
+	test('what says the line above again stands behind the others', () => {
+		const text = 'import os\n';
+		const request = { uri: '', path: 'a.py', text, offset: text.length, context: 'none', multiLine: 'never', minConfidence: 0 } as const;
+		const { judge } = createJudge({ ...request, explicit: true }, splitAt(text, text.length), UNCALIBRATED);
+		const decoded = (line: string): Decoded => ({
+			...{ text: line, reason: 'stopRule', nTokens: 2, sumLogProb: -0.1, minLogProb: -0.1, firstLogProb: -0.1, copied: 0 },
+		});
+		expect(texts(judge([decoded('import os'), decoded('from x')]) as CompletionReport)).toEqual(['from x', 'import os']);
 	});
 
 	test('is remembered: what is typed leaves those that agree', async () => {
