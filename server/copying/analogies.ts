@@ -7,7 +7,7 @@
  */
 import { LRUCache } from 'lru-cache';
 import type { BlockTokenizer } from './block-tokens.ts';
-import { hashOf, Renaming, shapeOf, shareIn, wordsOf } from './line-shape.ts';
+import { hashOf, NO_SHAPE, Renaming, shapeOf, shareIn, wordsOf } from './line-shape.ts';
 import type { NgramIndex } from './ngram-index.ts';
 
 /** A line that may come next. */
@@ -130,14 +130,16 @@ class BestPlaces {
 	search(lines: Lines): void {
 		const { shapes } = lines;
 		const last = this.#here.shapes[this.#here.length - 1];
-		for (let at = lines.length - 1; at > 0; at--) if (shapes[at - 1] === last) this.#consider(lines, at);
+		if (last === NO_SHAPE) return;
+		for (let at = lines.length - 1; at > 0; at--) if (shapes[at - 1] === last && shapes[at] !== NO_SHAPE) this.#consider(lines, at);
 	}
 
 	#consider(lines: Lines, at: number): void {
 		const { shapes, hashes, length } = this.#here;
 		const most = Math.min(MOST_LINES, at, length);
 		let shaped = 1;
-		while (shaped < most && lines.shapes[at - 1 - shaped] === shapes[length - 1 - shaped]) shaped++;
+		const isAlike = (back: number) => lines.shapes[at - back] === shapes[length - back] && shapes[length - back] !== NO_SHAPE;
+		while (shaped < most && isAlike(shaped + 1)) shaped++;
 		let literal = 0;
 		while (literal < shaped && lines.hashes[at - 1 - literal] === hashes[length - 1 - literal]) literal++;
 		const score = PER_LITERAL * literal + PER_SHAPED * shaped + (lines.inOpenFile ? OPEN_FILE : 0);

@@ -2,12 +2,14 @@
  * What a line of code is like when its names are left out, and what its names become beside a line of the same shape:
  * `const foo = load(fooPath)` and `const bar = load(barPath)` have one shape, and `foo` becomes `bar`.
  *
- * Guarantees: pure; equal lines have equal shapes, and no line the shape {@link NO_SHAPE}.
+ * Guarantees: pure; equal lines have equal shapes; only lines of more than {@link LONGEST_LINE} characters have the shape {@link NO_SHAPE}.
  * Deliberately lacks: any grammar. Words that most languages reserve are told from names by a list.
  */
 
-/** Shape of what is no line. */
+/** Shape of a line that is like no other. */
 export const NO_SHAPE = 0;
+/** What is longer was hardly written by hand. */
+const LONGEST_LINE = 300;
 
 /** Words, numbers, white space, and every other character by itself. */
 const PIECES = /[\p{L}_$][\p{L}\p{N}_$]*|\d[\d_.a-zA-Z]*|\s+|./gsu;
@@ -34,6 +36,7 @@ function isNumber(piece: string): boolean {
 
 /** 32 bits that lines of one shape share. The line has no indentation and is not blank. */
 export function shapeOf(line: string): number {
+	if (line.length > LONGEST_LINE) return NO_SHAPE;
 	const shape = line.replace(PIECES, (piece) =>
 		isName(piece) ? '\u0001' : isNumber(piece) ? '\u0002' : piece.trim() === '' ? ' ' : piece,
 	);

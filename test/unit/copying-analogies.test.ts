@@ -104,6 +104,13 @@ describe('finding', () => {
 		expect(best(`${between}${query}${between}${socket}${between}const a = query;\nfirst.begin();\n`)).toBe('first.run(1);');
 	});
 
+	test('lines that nobody wrote by hand are neither compared nor offered', () => {
+		const long = (name: string) => `${name} = [${'1,'.repeat(200)}];\n`;
+		expect(texts({ before: `${long('a')}then();\n${long('b')}` })).toEqual([]);
+		expect(texts({ before: `first();\n${long('a')}second();\n` })).toEqual([]);
+		expect(find({ before: `${long('a')}one();\nnext(1);\n${long('b')}two();\n` })).toMatchObject([{ text: 'next(1);', shaped: 1 }]);
+	});
+
 	test('a file that made room for others is not read any more', () => {
 		const repository = createNgramIndex({ maxTokens: 40_000 });
 		put(repository, 'first.ts', block('alpha'));
