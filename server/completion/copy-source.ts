@@ -5,7 +5,7 @@
  */
 import { lastResults } from '../base/last-results.ts';
 import { type Analogy, AnalogyFinder } from '../copying/analogies.ts';
-import { createAnalogySession } from '../copying/analogy-session.ts';
+import { type AnalogyOptions, createAnalogySession } from '../copying/analogy-session.ts';
 import type { BlockTokenizer } from '../copying/block-tokens.ts';
 import { type CopySession, createCopySession } from '../copying/copy-model.ts';
 import { Likeness } from '../copying/matches.ts';
@@ -21,6 +21,9 @@ export interface TextsAround {
 	suffix: string;
 }
 
+/** Lines of a block that are taken from one place. */
+const BLOCK_LINES = 12;
+
 export interface CopySourcesOptions {
 	tokenizer: BlockTokenizer;
 	/** Without weights of their own analogous lines are not looked for, but to fit some. */
@@ -28,8 +31,11 @@ export interface CopySourcesOptions {
 }
 
 export interface CopySources {
-	/** Standing behind the prompt. */
-	at(texts: TextsAround, request: CompletionRequest, repository: NgramIndex | undefined): CopySource;
+	/**
+	 * Standing behind the prompt.
+	 * @param block whether more than the line may be written
+	 */
+	at(texts: TextsAround, request: CompletionRequest, repository: NgramIndex | undefined, block: boolean): CopySource;
 	/** Looks for analogous lines before a request at this place asks for them. */
 	prepare(texts: TextsAround, request: CompletionRequest, repository: NgramIndex | undefined): void;
 }
@@ -44,32 +50,37 @@ export function createCopySources({ tokenizer, weights }: CopySourcesOptions): C
 	const isAnalogous = ({ traceCopying, without }: CompletionRequest) =>
 		(weights.analogy !== undefined || traceCopying === true) && !without?.includes('analogy');
 
-	const find = ({ kept, forced, suffix }: TextsAround, { path, fresh }: CompletionRequest, repository: NgramIndex | undefined) => {
-		const prefix = kept + forced;
-		const before = prefix.slice(0, lineStart(prefix));
+	const find = (before: string, { suffix }: TextsAround, { path, fresh }: CompletionRequest, repository: NgramIndex | undefined) => {
 		const after = suffix.includes('\n') ? suffix.slice(suffix.indexOf('\n')) : '';
 		const search = () => finder.find({ before, after, path, repository });
 		return fresh ? search() : analogiesAt([before, after, path, repository, repository?.version], search);
 	};
 
 	return {
-		at(texts, request, repository) {
+		at(texts, request, repository, block) {
 			const { path, without, fresh } = request;
 			const { kept, forced, suffix } = texts;
 			const create = () => {
 				const prefix = kept + forced;
-				const line = { typed: prefix.slice(lineStart(prefix)), forced, tokenizer, find: () => find(texts, request, repository) };
-				const analogies = isAnalogous(request) ? createAnalogySession(line) : undefined;
+				const typed = prefix.slice(lineStart(prefix));
+				const isAtEnd = typed.trim() !== '' && /^[^\S\n]*(?:\n|$)/.test(suffix);
+				const options: AnalogyOptions = {
+					...{ typed, forced, linesBehind: block ? BLOCK_LINES : 0, tokenizer },
+					find: () => find(prefix.slice(0, lineStart(prefix)), texts, request, repository),
+					findNext: block && isAtEnd ? () => find(`${prefix}\n`, texts, request, repository) : undefined,
+				};
+				const analogies = isAnalogous(request) ? createAnalogySession(options) : undefined;
 				const session = createCopySession({ prefix: kept, suffix, path, tokenizer, repository, analogies, likeness });
 				return { session, start: session.length };
 			};
-			const place = [kept, forced, suffix, path, repository, repository?.version, isAnalogous(request)];
+			const place = [kept, forced, suffix, path, repository, repository?.version, isAnalogous(request), block];
 			const { session, start } = fresh ? create() : sessionAt(place, create);
 			session.truncate(start);
 			return { session, weights: weights.copy, analogyWeights: weights.analogy, speculate: !without?.includes('speculation') };
 		},
 		prepare(texts, request, repository) {
-			if (isAnalogous(request)) find(texts, request, repository);
+			const prefix = texts.kept + texts.forced;
+			if (isAnalogous(request)) find(prefix.slice(0, lineStart(prefix)), texts, request, repository);
 		},
 	};
 }

@@ -93,7 +93,8 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	const windowsAt = lastResults<Windows>(2);
 	const sources = createCopySources({ tokenizer: createBlockTokenizer(models.tokenizer), weights: manifest });
 	const copiesOf = ({ folder }: CompletionRequest) => (folder === undefined ? undefined : workspace(folder)?.copies);
-	const copySourceAt = (texts: TextsAround, request: CompletionRequest) => sources.at(texts, request, copiesOf(request));
+	const copySourceAt = (texts: TextsAround, request: CompletionRequest, { singleLine, block }: DecodeRules) =>
+		sources.at(texts, request, copiesOf(request), !singleLine || block !== undefined);
 
 	const hasIndex = ({ folder }: CompletionRequest): boolean => folder !== undefined && (workspace(folder)?.view?.size ?? 0) > 0;
 
@@ -179,12 +180,13 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 	const copyOnly = (request: CompletionRequest, split: Split, cancellation: Cancellation, started: number) => {
 		const texts = windowsOf(split, request);
 		const tokenized = now();
-		const { session } = copySourceAt(texts, request);
+		const rules = rulesOf(request, split, blocks);
+		const { session } = copySourceAt(texts, request, rules);
 		const decoded = decodeCopies({
 			session,
 			tokenizer: models.tokenizer,
 			forced: texts.forced,
-			...rulesOf(request, split, blocks),
+			...rules,
 			cancellation,
 		});
 		if (decoded.reason === 'cancelled') return undefined;
@@ -201,10 +203,10 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const context = await gatherer.gather(contextQuery(split, windows, request));
 		if (cancellation.aborted) return undefined;
 		const prompt = promptOf(windows, context, request);
-		const copied = copy && !request.without?.includes('copy') ? copySourceAt(texts, request) : undefined;
+		const rules = untilHopeless(request, split, rulesOf(request, split, blocks));
+		const copied = copy && !request.without?.includes('copy') ? copySourceAt(texts, request, rules) : undefined;
 		// A measured request is cold, whatever ran before it.
 		if (request.fresh) (await models.generator()).truncate(0);
-		const rules = untilHopeless(request, split, rulesOf(request, split, blocks));
 		const judge = createJudge(request, split, manifest.confidence);
 		const generated = await generate(prompt, forced, copied, rules, request, judge, cancellation);
 		if (!generated) return undefined;
@@ -218,7 +220,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const tokens: TokenCounts = { ...prompt.tokens, generated: generated.decoded.nTokens, reused: generated.prefilled.reused };
 		const { nodes, notes } = context;
 		const entities = [...(context.entities ?? [])];
-		const traced = request.traceCopying ? copySourceAt(texts, request).session : undefined;
+		const traced = request.traceCopying ? copySourceAt(texts, request, rules).session : undefined;
 		const evidence = request.gold === undefined ? undefined : await weigh(request.gold, forced, split, generated, traced);
 		const answer = report(request, {
 			...judge.judge(generated.all),

@@ -3,7 +3,7 @@
  * replaced by the names here. An n-gram stops copying where the first name differs; parallel code differs in nothing but names.
  *
  * Guarantees: no model run; equal texts give equal lines; the open file's saved text is not read beside the text that is open.
- * Deliberately lacks: more than one line, and any say in how much it counts beside other sources (`completion/mixing.ts`).
+ * Deliberately lacks: any say in how much it counts beside other sources (`completion/mixing.ts`).
  */
 import { LRUCache } from 'lru-cache';
 import type { BlockTokenizer } from './block-tokens.ts';
@@ -25,6 +25,13 @@ export interface Analogy {
 	familiarity: number;
 	/** Of all lines that may come; these sum to 1. */
 	weight: number;
+	/**
+	 * What stands behind the line at its place, names replaced, at most so many lines, none of them indented less than it: each with the line
+	 * break before it, and indented as beside a line with this indentation.
+	 */
+	following(indentation: string, most: number): string;
+	/** The same behind the line before it: the line itself comes first. */
+	withFollowing(indentation: string, most: number): string;
 }
 
 /** Lines before a place whose shapes are compared, and those whose words are. */
@@ -52,6 +59,8 @@ interface Lines {
 	hashes: ArrayLike<number>;
 	/** Of the lines from `from` on, up to but without `to`. */
 	text(from: number, to: number): string;
+	/** White space between the line before and this one; empty before the first. */
+	gap(at: number): string;
 	inOpenFile: boolean;
 }
 
@@ -93,14 +102,22 @@ export class AnalogyFinder {
 		places.search(this.#linesOf(after.slice(0, OPEN_FILE_CHARS)));
 		for (const { tokens, lines } of repository?.files(path) ?? []) {
 			const text = (from: number, to: number) => this.#tokenizer.decode(tokens.subarray(lines.starts[from], lines.ends[to - 1])).trim();
-			places.search({ length: lines.starts.length, shapes: lines.shapes, hashes: lines.hashes, text, inOpenFile: false });
+			const gap = (at: number) => {
+				if (at === 0) return '';
+				const between = tokens.subarray((lines.ends[at - 1] as number) - 1, lines.starts[at]);
+				const line = tokens.subarray(lines.starts[at], lines.ends[at]);
+				return trailingSpace(this.#tokenizer.decode(between)) + leadingSpace(this.#tokenizer.decode(line));
+			};
+			places.search({ length: lines.starts.length, shapes: lines.shapes, hashes: lines.hashes, text, gap, inOpenFile: false });
 		}
 		const words = wordsOf(lastLines(here, here.length));
 		return weighed(places.best.map((place) => writtenOut(place, here, words)));
 	}
 
 	#linesOf(text: string): Lines {
-		const lines = text.split('\n').flatMap((line) => line.trim() || []);
+		const rows = text.split('\n');
+		const at = rows.flatMap((row, i) => (row.trim() === '' ? [] : i));
+		const lines = at.map((row) => (rows[row] as string).trim());
 		const looks = lines.map((line) => {
 			const known = this.#known.get(line);
 			if (known) return known;
@@ -113,6 +130,11 @@ export class AnalogyFinder {
 			shapes: looks.map(({ shape }) => shape),
 			hashes: looks.map(({ hash }) => hash),
 			text: (from, to) => lines.slice(from, to).join('\n'),
+			gap: (line) => {
+				if (line === 0) return '';
+				const row = at[line] as number;
+				return '\n'.repeat(row - (at[line - 1] as number)) + leadingSpace(rows[row] as string);
+			},
 			inOpenFile: true,
 		};
 	}
@@ -168,7 +190,34 @@ function writtenOut({ lines, at, shaped, literal, score }: Place, here: Lines, w
 	const likeness = shareIn(wordsOf(lastLines(lines, at)), words);
 	const familiarity = shareIn(words, wordsOf(text));
 	const weight = Math.exp(score + PER_LIKENESS * likeness + PER_FAMILIARITY * familiarity);
-	return { text, shaped, literal, inOpenFile: lines.inOpenFile, likeness, familiarity, weight };
+	const following = (indentation: string, most: number) => linesBehind(lines, at, names, indentation, most);
+	const withFollowing = (indentation: string, most: number) => linesBehind(lines, at - 1, names, indentation, most);
+	return { text, shaped, literal, inOpenFile: lines.inOpenFile, likeness, familiarity, weight, following, withFollowing };
+}
+
+/** {@link Analogy.following} of a line. */
+function linesBehind(lines: Lines, at: number, names: Renaming, indentation: string, most: number): string {
+	const own = indentationOf(lines.gap(at));
+	let text = '';
+	for (let next = at + 1; next < Math.min(lines.length, at + 1 + most) && lines.shapes[next] !== NO_SHAPE; next++) {
+		const gap = lines.gap(next);
+		const deeper = indentationOf(gap);
+		if (!deeper.startsWith(own)) break;
+		text += '\n'.repeat(gap.split('\n').length - 1) + indentation + deeper.slice(own.length) + names.applyTo(lineAt(lines, next));
+	}
+	return text;
+}
+
+function indentationOf(gap: string): string {
+	return gap.slice(gap.lastIndexOf('\n') + 1);
+}
+
+function leadingSpace(text: string): string {
+	return text.slice(0, text.length - text.trimStart().length);
+}
+
+function trailingSpace(text: string): string {
+	return text.slice(text.trimEnd().length);
 }
 
 /** One entry for each text, with the weight of all its places and what is told of the best of them. */

@@ -1,7 +1,8 @@
 /**
  * Analogous lines token by token: what the lines that agree with everything written so far go on with.
  *
- * Guarantees: lines are looked for once, when they are first asked for. Deliberately lacks: anything behind the line's end.
+ * Guarantees: lines are looked for once, when they are first asked for. Deliberately lacks: a second search further down; what the
+ * place of a line goes on with is taken as it is.
  */
 import type { Analogy } from './analogies.ts';
 import type { BlockTokenizer } from './block-tokens.ts';
@@ -27,8 +28,13 @@ export interface AnalogyOptions {
 	typed: string;
 	/** Its end, which is written again. */
 	forced: string;
+	/** Lines behind the first that may be written. Default none: the line ends. */
+	linesBehind?: number;
 	tokenizer: Pick<BlockTokenizer, 'encode'>;
+	/** Lines that may be the cursor's. */
 	find(): readonly Analogy[];
+	/** Lines that may come behind it, should none be like it: it is taken for whole. Default none. */
+	findNext?: (() => readonly Analogy[]) | undefined;
 }
 
 export interface AnalogySession {
@@ -36,16 +42,23 @@ export interface AnalogySession {
 	predict(written: Uint32Array): AnalogyPrediction | undefined;
 }
 
-export function createAnalogySession({ typed, forced, tokenizer, find }: AnalogyOptions): AnalogySession {
+export function createAnalogySession({ typed, forced, linesBehind = 0, tokenizer, find, findNext }: AnalogyOptions): AnalogySession {
 	let lines: { analogy: Analogy; ids: Uint32Array }[] | undefined;
 	const begun = typed.trimStart();
 	const indentation = typed.slice(0, typed.length - begun.length);
 	const nTyped = begun === '' ? 0 : tokenizer.encode(begun).length;
 
-	const load = () =>
-		find()
+	const encoded = (analogy: Analogy, text: string) => ({ analogy, ids: tokenizer.encode(forced + text) });
+	const load = () => {
+		const own = find()
 			.filter(({ text }) => text.startsWith(begun))
-			.map((analogy) => ({ analogy, ids: tokenizer.encode(`${forced}${analogy.text.slice(begun.length)}\n${indentation}`) }));
+			.map((analogy) => {
+				const behind = linesBehind > 0 ? analogy.following(indentation, linesBehind) : `\n${indentation}`;
+				return encoded(analogy, analogy.text.slice(begun.length) + behind);
+			});
+		if (own.length > 0 || !findNext) return own;
+		return findNext().map((analogy) => encoded(analogy, analogy.withFollowing(indentation, linesBehind)));
+	};
 
 	return {
 		predict(written) {

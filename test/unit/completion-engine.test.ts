@@ -293,6 +293,12 @@ test('allows callback queries', () => {
 		expect(texts(answer)).not.toMatchObject([{ insertText: renamed }]);
 	});
 
+	test('go on to the end of their block where one is wanted', async () => {
+		const header = PARALLEL.slice(0, PARALLEL.indexOf('\n\tconst callbackQuery'));
+		const body = `\n\tconst callbackQuery = load('callbackQuery');\n\t${renamed}\n});`;
+		expect(await shown(`${header}$0\n`, { multiLine: 'always' })).toEqual([body]);
+	});
+
 	test('are looked for while a place is prepared', async () => {
 		const engine = trusting();
 		await engine.prepare(request(PARALLEL), neverCancelled);

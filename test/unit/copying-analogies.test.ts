@@ -78,6 +78,18 @@ describe('finding', () => {
 		expect(texts({ before: '' })).toEqual([]);
 	});
 
+	test('with the lines behind it, indented as beside the cursor, down to the end of their block', () => {
+		const body = 'if (alpha) {\n\tone(alpha);\n\n\t\ttwo();\n}\nend(alpha);\n';
+		const source = (indentation: string) => `first(alpha);\n${body}`.replaceAll(/^(?=.)/gm, indentation);
+		const wanted = '\n  \tone(beta);\n\n  \t\ttwo();\n  }\n  end(beta);';
+		const repository = createNgramIndex();
+		put(repository, 'other.ts', `start();\n${source('\t')}outside();\n`);
+		for (const query of [{ before: `start();\n${source('\t')}outside();\nfirst(beta);\n` }, { before: 'first(beta);\n', repository }]) {
+			const [best] = find(query);
+			expect([best?.text, best?.following('  ', 12), best?.following('  ', 1)]).toEqual(['if (beta) {', wanted, wanted.slice(0, 14)]);
+		}
+	});
+
 	test('in the repository, but not in what the open file was when it was saved', () => {
 		const repository = createNgramIndex();
 		put(repository, 'other.ts', block('alpha'));
@@ -121,12 +133,33 @@ describe('finding', () => {
 });
 
 describe('token by token', () => {
-	const session = (typed: string, forced = '') =>
+	const following = (indentation: string, most: number) => `\n${indentation}${'}'.repeat(Math.min(3, most))}`;
+	const session = (typed: string, forced = '', linesBehind = 0) =>
 		createAnalogySession({
-			...{ typed, forced, tokenizer: blocks },
+			...{ typed, forced, linesBehind, tokenizer: blocks },
 			find: () => [
-				{ text: 'return beta;', shaped: 3, literal: 1, inOpenFile: true, likeness: 1, familiarity: 1, weight: 0.75 },
-				{ text: 'return;', shaped: 1, literal: 0, inOpenFile: false, likeness: 1, familiarity: 1, weight: 0.25 },
+				{
+					text: 'return beta;',
+					shaped: 3,
+					literal: 1,
+					inOpenFile: true,
+					likeness: 1,
+					familiarity: 1,
+					weight: 0.75,
+					following,
+					withFollowing: following,
+				},
+				{
+					text: 'return;',
+					shaped: 1,
+					literal: 0,
+					inOpenFile: false,
+					likeness: 1,
+					familiarity: 1,
+					weight: 0.25,
+					following,
+					withFollowing: following,
+				},
 			],
 		});
 	const next = (prediction: AnalogyPrediction | undefined) =>
@@ -149,6 +182,13 @@ describe('token by token', () => {
 			inOpenFile: true,
 			agreed: 7,
 		});
+	});
+
+	test('goes on with the lines behind where more than a line is wanted', () => {
+		const block = session('\tret', '', 2);
+		expect(next(block.predict(blocks.encode('urn;\n\t')))).toEqual([['}', 1]]);
+		expect(next(block.predict(blocks.encode('urn beta;\n\t}')))).toEqual([['}', 1]]);
+		expect(block.predict(blocks.encode('urn;\n\t}}'))).toBeUndefined();
 	});
 
 	test('begins with what is written again, also where that is the line break before it', () => {
