@@ -33,7 +33,7 @@ export interface LogitReaderOptions {
 }
 
 /** Most tokens run ahead. Each makes a run longer by a tenth to a fifth. */
-const MAX_DRAFT = 6;
+const MAX_DRAFT = 10;
 /** A draft ends where its source gives it less than this: tokens that are less sure are hardly ever the ones that are chosen. */
 const MIN_PROBABILITY = 0.6;
 /** Analogous lines are followed as long as the text agrees with most of them, by weight. */
