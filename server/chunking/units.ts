@@ -12,6 +12,7 @@
  *
  * Guarantees: the pieces that come out cover what the units cover, in order.
  */
+import { fnv1a } from '../base/numbers.ts';
 import type { TokenBudget } from './token-budget.ts';
 
 export interface Span {
@@ -89,10 +90,9 @@ function pushOrAppend(pieces: Span[], piece: Span, budget: TokenBudget): void {
 	else pieces.push(piece);
 }
 
-/** FNV-1a with a final mix: the low bits decide. */
+/** With a final mix: the low bits decide. */
 function hash(text: string): number {
-	let value = 0x811c9dc5;
-	for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
+	let value = fnv1a(text);
 	value = Math.imul(value ^ (value >>> 15), 0x2c1b3c6d);
 	return (value ^ (value >>> 13)) >>> 0;
 }

@@ -2,6 +2,7 @@
  * How likely a suggestion is exactly what the user wants (design decision 6): a logistic model of its token
  * probabilities, whose weights a bundle carries because they depend on its generator.
  */
+import { logistic } from '../base/numbers.ts';
 import { CONFIDENCE_FEATURES, type ConfidenceFeatures, type ConfidenceWeights } from '../inference/manifest.ts';
 import type { Decoded } from './decode.ts';
 
@@ -24,7 +25,7 @@ export function featuresOf(decoded: Omit<Decoded, 'text' | 'reason'>, linePrefix
 export function confidenceOf(features: ConfidenceFeatures, weights: ConfidenceWeights): number {
 	if (features.nTokens === 0) return 0;
 	const logit = CONFIDENCE_FEATURES.reduce((sum, name) => sum + (weights[name] ?? 0) * features[name], weights.intercept);
-	return 1 / (1 + Math.exp(-logit));
+	return logistic(logit);
 }
 
 /**
@@ -49,5 +50,5 @@ export function highestConfidence(features: ConfidenceFeatures, weights: Confide
 		const [low, high] = bounds[name] ?? [features[name], features[name]];
 		return weight === 0 ? sum : sum + weight * (weight > 0 ? high : low);
 	}, weights.intercept);
-	return 1 / (1 + Math.exp(-logit));
+	return logistic(logit);
 }

@@ -122,12 +122,16 @@ export function createDecoding(options: DecodeOptions, least = 1): Decoding {
 
 	const likely = (logits: Float32Array, output: TextAfter, singleLine: boolean) => {
 		const isForced = output.forcedBytes.length > 0;
-		const allows = (token: number) => !isForced || output.allows(token);
+		const allows = (token: number) => output.allows(token);
+		const held = <T extends { probabilities: ReadonlyMap<number, number> }>(found: T | undefined) =>
+			isForced ? restricted(found, allows) : found;
 		const model = modelDistribution(logits, isForced ? tokenizer.tokensCompatibleWith(output.forcedBytes) : undefined);
-		return likelyTokens(model, restricted(copy?.session.predict(), allows), copy?.weights, {
+		const weights = copy?.analogyWeights;
+		const prediction = weights && held(copy?.session.predictAnalogy());
+		return likelyTokens(model, held(copy?.session.predict()), copy?.weights, {
 			least,
 			...(singleLine && !isForced ? { lineEnds } : {}),
-			analogy: analogyAt(copy, allows),
+			analogy: weights && prediction ? { prediction, weights } : undefined,
 		});
 	};
 
@@ -176,11 +180,6 @@ export function createDecoding(options: DecodeOptions, least = 1): Decoding {
 		return result('length');
 	};
 	return { follow };
-}
-
-function analogyAt(copy: CopySource | undefined, allows: (token: number) => boolean) {
-	const prediction = copy?.analogyWeights && restricted(copy.session.predictAnalogy(), allows);
-	return prediction && copy?.analogyWeights ? { prediction, weights: copy.analogyWeights } : undefined;
 }
 
 const NEWLINE = 10;

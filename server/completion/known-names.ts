@@ -5,6 +5,7 @@
  * Guarantees: a worth is that of the present counts (`name-uses.ts`); memory is bounded. One folder's: counts and tokens are those of
  * one repository and one bundle.
  */
+import { fnv1a } from '../base/numbers.ts';
 import type { FileRecord } from '../store/types.ts';
 
 /** The name of a definition, as a file has it. */
@@ -19,7 +20,7 @@ export interface KnownName {
 /** The last part of a name: one object for each spelling. What is undefined was not asked for yet. */
 export interface BareName {
 	readonly text: string;
-	/** {@link hashOf} the text. */
+	/** {@link fnv1a} of the text. */
 	readonly hash: number;
 	readonly parts: readonly number[];
 	/** What it is worth by itself, and the version of the counts that say so. */
@@ -61,7 +62,7 @@ export function createKnownNames(): KnownNames {
 	const bareOf = (text: string): BareName => {
 		const known = bares.get(text);
 		if (known) return known;
-		const facts = { hash: hashOf(text), parts: partsOf(text), worth: 0, worthOf: undefined, tokens: undefined };
+		const facts = { hash: fnv1a(text), parts: partsOf(text), worth: 0, worthOf: undefined, tokens: undefined };
 		const bare = { text, ...facts, ranking: 0, isMember: false, place: 0, merit: 0 };
 		bares.set(text, bare);
 		return bare;
@@ -117,14 +118,7 @@ function partsOf(name: string): number[] {
 	const parts: number[] = [];
 	for (const part of name.match(/\p{Lu}?\p{Ll}{2,}|\p{Lu}{3,}/gu) ?? []) {
 		const lower = part.toLowerCase();
-		if (lower.length > 2) parts.push(hashOf(lower) >>> 2);
+		if (lower.length > 2) parts.push(fnv1a(lower) >>> 2);
 	}
 	return parts;
-}
-
-/** FNV-1a over UTF-16 units. */
-export function hashOf(name: string): number {
-	let hash = 0x811c9dc5;
-	for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);
-	return hash >>> 0;
 }

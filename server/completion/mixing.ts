@@ -3,6 +3,7 @@
  * the copy is and how sure the model is, by logistic models whose weights a bundle carries because they depend on its generator
  * (cf. adaptive kNN-LM). Pure.
  */
+import { logistic } from '../base/numbers.ts';
 import type { AnalogyPrediction } from '../copying/analogy-session.ts';
 import type { CopyPrediction } from '../copying/copy-model.ts';
 import {
@@ -96,10 +97,6 @@ export function copyShare(features: CopyFeatures, weights: CopyWeights): number 
 /** μ: what analogous lines count, 0–1. */
 export function analogyShare(features: AnalogyFeatures, weights: AnalogyWeights): number {
 	return logistic(ANALOGY_FEATURES.reduce((logit, name) => logit + (weights[name] ?? 0) * features[name], weights.intercept));
-}
-
-function logistic(logit: number): number {
-	return 1 / (1 + Math.exp(-logit));
 }
 
 /** What is named besides the most probable token. */

@@ -5,7 +5,8 @@
  * Guarantees: a file that changed replaces what it counted for; memory is bounded by the file limit (some 500 bytes a file).
  * Deliberately lacks: scopes. A name is its spelling, counted by a 32-bit hash.
  */
-import { type BareName, createKnownNames, hashOf, type KnownNames, lastPart, ownerOf } from './known-names.ts';
+import { fnv1a } from '../base/numbers.ts';
+import { type BareName, createKnownNames, type KnownNames, lastPart, ownerOf } from './known-names.ts';
 
 export interface NameUses {
 	/** Grows whenever counts may have changed. */
@@ -57,7 +58,7 @@ export function createNameUses(): NameUses {
 
 	const count = ({ words, definitions }: CountedFile, change: 1 | -1) => {
 		for (const word of words) add(counts, word, change);
-		for (const name of new Set(definitions.map(lastPart))) add(defined, hashOf(name), change);
+		for (const name of new Set(definitions.map(lastPart))) add(defined, fnv1a(name), change);
 	};
 	const own = (path: string, { definitions }: CountedFile) => {
 		for (const owner of new Set(definitions.map(ownerOf))) {
@@ -91,7 +92,7 @@ export function createNameUses(): NameUses {
 			version++;
 			if (text === undefined || files.size >= MAX_FILES) return;
 			const words = new Set(text.slice(0, MAX_CHARS).match(/[\p{L}_$][\p{L}\p{N}_$]+/gu));
-			const file = { words: Uint32Array.from(words, hashOf), definitions, lines: lines && Uint32Array.from(lines) };
+			const file = { words: Uint32Array.from(words, fnv1a), definitions, lines: lines && Uint32Array.from(lines) };
 			files.set(path, file);
 			count(file, 1);
 			own(path, file);
@@ -130,5 +131,5 @@ function add(counts: Map<number, number>, key: number, change: 1 | -1): void {
 }
 
 function keyOf(name: string | BareName): number {
-	return typeof name === 'string' ? hashOf(name) : name.hash;
+	return typeof name === 'string' ? fnv1a(name) : name.hash;
 }

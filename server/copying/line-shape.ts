@@ -6,6 +6,8 @@
  * Deliberately lacks: any grammar. Words that most languages reserve are told from names by a list.
  */
 
+import { fnv1a } from '../base/numbers.ts';
+
 /** Shape of a line that is like no other. */
 export const NO_SHAPE = 0;
 /** What is longer was hardly written by hand. */
@@ -45,9 +47,7 @@ export function shapeOf(line: string): number {
 
 /** 32 bits of a text. */
 export function hashOf(text: string): number {
-	let hash = 0x811c_9dc5;
-	for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x0100_0193);
-	return hash === NO_SHAPE ? 1 : hash | 0;
+	return fnv1a(text) | 0 || 1;
 }
 
 /** Parts of the names and other words of a text, in lower case. */

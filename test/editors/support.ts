@@ -23,9 +23,9 @@ export function findProgram(name: string): string | undefined {
 
 /** A test that needs the editor; skipped, and said so, without it. */
 export function editorTest(name: string, missing: string | undefined, run: () => Promise<void>): void {
-	if (missing === undefined) return void test(name, { timeout: 180_000 }, run);
-	console.warn(`skipped: ${name}: ${missing} (bash test/editors/setup.sh installs it)`);
-	test.skip(`${name} (${missing})`, () => {}); // reason: the editor is not installed; the name says which
+	const isMissing = missing !== undefined;
+	if (isMissing) console.warn(`skipped: ${name}: ${missing} (bash test/editors/setup.sh installs it)`);
+	test.skipIf(isMissing)(isMissing ? `${name} (${missing})` : name, { timeout: 180_000 }, run); // reason: the editor is not installed
 }
 
 /** The nth fenced block of a section of README.md, with this checkout's path and settings that show every suggestion. */

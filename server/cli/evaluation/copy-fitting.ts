@@ -3,8 +3,10 @@
  * `(1 − μ) · ((1 − λ) · p_model + λ · p_copy) + μ · p_analogy`, first λ and then μ. Gradient descent with a fixed number of steps, so
  * equal steps give equal weights. Pure.
  */
+
 import type { CopyStep } from 'hef-shared';
 import { HefError } from '../../base/errors.ts';
+import { logistic } from '../../base/numbers.ts';
 import { ANALOGY_FEATURES, type AnalogyWeights, COPY_FEATURES, type CopyWeights } from '../../inference/copy-weights.ts';
 
 export interface GroupedStep extends CopyStep {
@@ -80,10 +82,6 @@ type Weights<Name extends string> = { intercept: number } & Partial<Record<Name,
 
 function shareOf<Name extends string>(features: Record<string, number>, names: readonly Name[], weights: Weights<Name>): number {
 	return logistic(names.reduce((all, name) => all + (weights[name] ?? 0) * (features[name] ?? 0), weights.intercept));
-}
-
-function logistic(logit: number): number {
-	return 1 / (1 + Math.exp(-logit));
 }
 
 function fit(steps: readonly CopyStep[]): Required<MixingWeights> {

@@ -2,7 +2,9 @@
  * Logistic regression for the confidence: a fit by Newton's method with a little ridge, its cross-validation by repository, and a
  * forward selection of features. Pure and deterministic.
  */
+
 import { invariant } from '../../base/errors.ts';
+import { logistic } from '../../base/numbers.ts';
 
 export interface Sample {
 	/** One value for each feature, in one order. */
@@ -42,7 +44,7 @@ export function fitLogistic(samples: readonly Sample[]): LogisticModel {
 
 /** @returns probability, 0–1 */
 export function predict({ intercept, weights }: LogisticModel, features: readonly number[]): number {
-	return sigmoid(weights.reduce((sum, weight, j) => sum + weight * (features[j] as number), intercept));
+	return logistic(weights.reduce((sum, weight, j) => sum + weight * (features[j] as number), intercept));
 }
 
 /** Probability of each sample under a model that was fitted without its group. Needs at least two groups. */
@@ -103,7 +105,7 @@ function newtonStep(rows: readonly number[][], targets: readonly number[], theta
 	const gradient = theta.map((value, j) => (j === 0 ? 0 : RIDGE * value));
 	const hessian = theta.map((_, j) => theta.map((_, k) => (j === k ? (j === 0 ? 1e-9 : RIDGE) : 0)));
 	for (const [i, row] of rows.entries()) {
-		const p = sigmoid(row.reduce((sum, value, j) => sum + value * (theta[j] as number), 0));
+		const p = logistic(row.reduce((sum, value, j) => sum + value * (theta[j] as number), 0));
 		const spread = Math.max(1e-9, p * (1 - p));
 		for (let j = 0; j < n; j++) {
 			const value = row[j] as number;
@@ -131,8 +133,4 @@ function solve(matrix: readonly number[][], vector: readonly number[]): number[]
 		}
 	}
 	return rows.map((row, i) => (row[n] as number) / (row[i] as number));
-}
-
-function sigmoid(value: number): number {
-	return 1 / (1 + Math.exp(-value));
 }
