@@ -1,5 +1,5 @@
 /**
- * Finding, recovering and opening LMDB environments. A workspace's cache folder holds one environment, in a folder
+ * Finding, recovering and replacing LMDB environments. A workspace's cache folder holds one environment, in a folder
  * `index-<n>`; clearing, compacting and recovering begin `index-<n+1>`, so that a reader which still maps the old file is never
  * cut off from it.
  *
@@ -8,27 +8,15 @@
  * was lost is reported, and the file moved aside (`damaged`, one kept).
  */
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type { Database, RootDatabase } from 'lmdb';
 import { HefError, messageOf } from '../base/errors.ts';
 import type { Checkup } from './checkup.ts';
+import { DATA_FILE, type Environment, openEnvironment } from './open-environment.ts';
 import { isAtRest } from './rest.ts';
-
-/** Its one file for `require` loads in half the time of its modules. */
-const { open } = createRequire(import.meta.url)('lmdb') as typeof import('lmdb');
-
-export interface Environment {
-	path: string;
-	root: RootDatabase<string, string>;
-	files: Database<Buffer, Buffer>;
-	vectors: Database<Buffer, Buffer>;
-}
 
 const FOLDER_PATTERN = /^index-(\d+)$/;
 const DAMAGED = 'damaged';
 const MAKING = 'making';
-const DATA_FILE = 'data.mdb';
 /** Of the vector index; it stays true to the content. */
 const SNAPSHOT = 'hnsw';
 
@@ -90,7 +78,7 @@ export function newestEnvironment(folder: string): string | undefined {
 /** An empty environment beside the one at `path`, which is deleted once closed. */
 export async function replaceByEmpty(folder: string, environment: Environment): Promise<Environment> {
 	const newest = generationsIn(folder).at(-1) ?? 0;
-	await environment.root.close();
+	await environment.close();
 	removeQuietly(environment.path);
 	removeQuietly(join(folder, DAMAGED));
 	return openEnvironment(join(folder, `index-${newest + 1}`));
@@ -110,7 +98,7 @@ export async function replaceByCompact(folder: string, environment: Environment)
 		removeQuietly(making);
 		throw error;
 	}
-	await environment.root.close();
+	await environment.close();
 	syncData(making);
 	putInPlace(making, path, environment.path);
 	removeQuietly(environment.path);
@@ -131,21 +119,6 @@ export function syncData(path: string): void {
 	} finally {
 		closeSync(file);
 	}
-}
-
-/** Opens the environment in exactly this folder. Throws what LMDB throws. */
-export function openEnvironment(path: string, mode: { readOnly?: boolean; noSync?: boolean } = {}): Environment {
-	if (!mode.readOnly) mkdirSync(path, { recursive: true });
-	else if (!existsSync(join(path, DATA_FILE))) throw new Error('there is no index');
-	const isNew = !existsSync(join(path, DATA_FILE));
-	const root = open<string, string>({ path, noSubdir: false, maxDbs: 4, encoding: 'string', cache: false, ...mode });
-	const binary = { encoding: 'binary', keyEncoding: 'binary', cache: false } as const;
-	const databases = () => ({
-		files: root.openDB<Buffer, Buffer>({ name: 'files', ...binary }),
-		vectors: root.openDB<Buffer, Buffer>({ name: 'vectors', ...binary }),
-	});
-	// Making each waits for the disk, unless they are made together.
-	return { path, root, ...(isNew ? root.transactionSync(databases) : databases()) };
 }
 
 function hintFor(complaint: string): string {

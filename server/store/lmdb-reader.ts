@@ -19,7 +19,8 @@ import {
 	spaceTag,
 	unsealText,
 } from './codec.ts';
-import { cacheError, type Environment, openEnvironment } from './environment.ts';
+import { cacheError } from './environment.ts';
+import { DATA_FILE, type Environment, openEnvironment } from './open-environment.ts';
 import { type FileChunks, type FileRecord, type FileSummary, MAX_PATH_BYTES, type StoreReader } from './types.ts';
 
 /** Entries fetched at a time while iterating, so that no read transaction outlives a turn of the event loop. */
@@ -30,7 +31,7 @@ const BATCH_ENTRIES = 256;
  * @throws HefError `cache-unavailable` when there is none
  */
 export function openStoreReader(options: { path: string; spaceId: SpaceId; dimension: number }): StoreReader {
-	if (!existsSync(join(options.path, 'data.mdb'))) throw cacheError(options.path, new Error('there is no index'));
+	if (!existsSync(join(options.path, DATA_FILE))) throw cacheError(options.path, new Error('there is no index'));
 	try {
 		return new LmdbReader(options, openEnvironment(options.path));
 	} catch (error) {
@@ -101,14 +102,14 @@ export class LmdbReader implements StoreReader {
 
 	sizeBytes(): number {
 		try {
-			return statSync(join(this.environment.path, 'data.mdb')).size;
+			return statSync(join(this.environment.path, DATA_FILE)).size;
 		} catch {
 			return 0;
 		}
 	}
 
 	async close(): Promise<void> {
-		await this.environment.root.close();
+		await this.environment.close();
 	}
 
 	*#decoded<T>(decode: (key: Buffer, value: Buffer) => T | undefined): Iterable<readonly [path: string, file: T]> {

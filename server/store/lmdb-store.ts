@@ -15,8 +15,9 @@ import { HefError } from '../base/errors.ts';
 import { hashText, type SpaceId } from '../base/ids.ts';
 import { FOLDER_FILE } from './cache-folder.ts';
 import { encodeRecord, encodeVector, META_PREFIX, nodeKey, sealText } from './codec.ts';
-import { cacheError, type Environment, newestEnvironment, openNewest, replaceByCompact, replaceByEmpty } from './environment.ts';
+import { cacheError, newestEnvironment, openNewest, replaceByCompact, replaceByEmpty } from './environment.ts';
 import { LmdbReader } from './lmdb-reader.ts';
+import type { Environment } from './open-environment.ts';
 import { noteOpened, noteRest, noteUnrest } from './rest.ts';
 import { MAX_PATH_BYTES, type Store, type StoreBatch } from './types.ts';
 
@@ -65,8 +66,15 @@ export async function openStore(options: StoreOptions & { workspaceFolder?: stri
 	try {
 		mkdirSync(options.folder, { recursive: true });
 		if (options.workspaceFolder) writeFileSync(join(options.folder, FOLDER_FILE), `${options.workspaceFolder}\n`);
-		const store = new LmdbStore(options, await openNewest(options.folder, recovered), recovered);
-		await store.prepare();
+		const environment = await openNewest(options.folder, recovered);
+		const store = new LmdbStore(options, environment, recovered);
+		try {
+			await store.prepare();
+		} catch (error) {
+			// Not waited for: LMDB may never say that a commit which failed is over.
+			environment.close().catch(() => {});
+			throw error;
+		}
 		return store;
 	} catch (error) {
 		throw error instanceof HefError ? error : cacheError(options.folder, error);

@@ -5,11 +5,11 @@ import { basename, join } from 'node:path';
 import { open } from 'lmdb';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { chunkId, contentHash, type SpaceId } from '../../server/base/ids.ts';
-import { openEnvironment } from '../../server/store/environment.ts';
 import { fromFloat16, toFloat16 } from '../../server/store/float16.ts';
 import { openStore, openStoreReader, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
+import { openAlone } from '../../server/store/open-environment.ts';
 import { isAtRest, noteUnrest } from '../../server/store/rest.ts';
-import type { FileRecord, Store } from '../../server/store/types.ts';
+import type { FileRecord, Store, StoreReader } from '../../server/store/types.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
 import { createRandom } from '../support/random.ts';
 
@@ -199,6 +199,31 @@ describe('LMDB store on disk', () => {
 		expect(keep(openStoreReader({ path: store.path, spaceId, dimension })).getFile('a.ts')).toBeUndefined();
 	});
 
+	test('a store and its readers share what one thread has open; each is closed by itself', async () => {
+		const store = await onDisk();
+		const readers = [0, 1].map(() => openStoreReader({ path: store.path, spaceId, dimension })) as [StoreReader, StoreReader];
+		await readers[0].close();
+		await readers[0].close();
+		await store.write({ files: [['a.ts', record('a')]] });
+		await store.close();
+		readers[1].refresh();
+		expect(readers[1].getFile('a.ts')).toBeDefined();
+		await readers[1].close();
+		expect(() => readers[1].getFile('a.ts')).toThrow();
+		expect((await onDisk()).getFile('a.ts')).toBeDefined();
+	});
+
+	test('a store in place of a deleted one that somebody still reads is another', async () => {
+		const store = await openStore({ folder, spaceId, dimension });
+		await store.write({ files: [['a.ts', record('a')]] });
+		const reader = keep(openStoreReader({ path: store.path, spaceId, dimension }));
+		await store.close();
+		rmSync(folder, { recursive: true });
+		const other = await onDisk();
+		expect(other.path).toBe(store.path);
+		expect([other, reader].map((each) => each.getFile('a.ts') !== undefined)).toEqual([false, true]);
+	});
+
 	test('there is nothing to read where no store is', () => {
 		expect(() => openStoreReader({ path: join(folder, 'nowhere'), spaceId, dimension })).toThrow(/hef\.cacheFolder/);
 	});
@@ -292,7 +317,7 @@ describe('LMDB store on disk', () => {
 
 	test('to read an environment that is gone makes no folder', () => {
 		const path = join(folder, 'index-1');
-		expect(() => openEnvironment(path, { readOnly: true })).toThrow('no index');
+		expect(() => openAlone(path, { readOnly: true })).toThrow('no index');
 		expect(existsSync(path)).toBe(false);
 	});
 
