@@ -12,7 +12,7 @@ import { messageOf } from '../base/errors.ts';
 import { type Findings, UNREADABLE_EXIT_CODE } from './checkup.ts';
 import { isSealed, META_PREFIX, unsealText } from './codec.ts';
 import { syncData } from './environment.ts';
-import { type Environment, openAlone } from './open-environment.ts';
+import { type Environment, openEnvironment } from './open-environment.ts';
 import { noteRest } from './rest.ts';
 
 type Binary = Environment['files'];
@@ -114,11 +114,11 @@ function endAfter(ms: string): void {
 
 const [path = '', deadlineMs = '', copy] = process.argv.slice(2);
 endAfter(deadlineMs);
-const source = orExit(UNREADABLE_EXIT_CODE, () => openAlone(path, { readOnly: true }));
-const target = copy === undefined ? undefined : orExit(1, () => openAlone(copy, { noSync: true }));
+const source = orExit(UNREADABLE_EXIT_CODE, () => openEnvironment(path, { readOnly: true }));
+const target = copy === undefined ? undefined : orExit(1, () => openEnvironment(copy, { noSync: true }));
 const findings = orExit(1, () => read(source, target));
 if (target) {
-	await target.close();
+	await target.root.close();
 	syncData(target.path);
 	noteRest(target.path, 0);
 }

@@ -13,6 +13,7 @@ import { HefError, messageOf } from '../base/errors.ts';
 import type { Checkup } from './checkup.ts';
 import { DATA_FILE, type Environment, openEnvironment } from './open-environment.ts';
 import { isAtRest } from './rest.ts';
+import { isForWantOfRoom } from './room.ts';
 
 const FOLDER_PATTERN = /^index-(\d+)$/;
 const DAMAGED = 'damaged';
@@ -78,7 +79,7 @@ export function newestEnvironment(folder: string): string | undefined {
 /** An empty environment beside the one at `path`, which is deleted once closed. */
 export async function replaceByEmpty(folder: string, environment: Environment): Promise<Environment> {
 	const newest = generationsIn(folder).at(-1) ?? 0;
-	await environment.close();
+	await environment.root.close();
 	removeQuietly(environment.path);
 	removeQuietly(join(folder, DAMAGED));
 	return openEnvironment(join(folder, `index-${newest + 1}`));
@@ -94,12 +95,14 @@ export async function replaceByCompact(folder: string, environment: Environment)
 	mkdirSync(making, { recursive: true });
 	try {
 		await environment.root.backup(making, true);
+		syncData(making);
+		// Then there is room to open it, too.
+		await openEnvironment(making).root.close();
 	} catch (error) {
 		removeQuietly(making);
 		throw error;
 	}
-	await environment.close();
-	syncData(making);
+	await environment.root.close();
 	putInPlace(making, path, environment.path);
 	removeQuietly(environment.path);
 	return openEnvironment(path);
@@ -121,17 +124,21 @@ export function syncData(path: string): void {
 	}
 }
 
-function hintFor(complaint: string): string {
-	if (/MDB_MAP_FULL|ENOSPC|No space/i.test(complaint)) return 'The disk is full';
-	// What LMDB makes of a write that ends early.
-	return /Input\/output error/i.test(complaint) ? 'The disk is full or failing' : 'The folder cannot be used';
-}
+/** There was no room for a write, and no other reason for it to fail: what was written before stays good. */
+export class DiskFull extends HefError {}
 
 /** A failure to open or write, as an error that says what to do. */
 export function cacheError(folder: string, cause: unknown): HefError {
-	return new HefError(
+	const complaint = messageOf(cause);
+	const isFull = isForWantOfRoom(complaint, folder);
+	const hint = isFull
+		? 'The disk is full'
+		: /Input\/output error/i.test(complaint)
+			? 'The disk is full or failing'
+			: 'The folder cannot be used';
+	return new (isFull ? DiskFull : HefError)(
 		'cache-unavailable',
-		`Cache folder ${folder}: ${messageOf(cause)}. ${hintFor(messageOf(cause))}: free it, or choose another with the setting hef.cacheFolder or --cache.`,
+		`Cache folder ${folder}: ${complaint}. ${hint}: free it, or choose another with the setting hef.cacheFolder or --cache.`,
 		{ cause },
 	);
 }
@@ -141,7 +148,7 @@ const DAMAGE_CODES: ReadonlySet<unknown> = new Set([-30797, -30796, -30795, -307
 
 function isDamage(error: unknown): boolean {
 	if (DAMAGE_CODES.has((error as { code?: unknown }).code)) return true;
-	return /Commit failed|MDB_(INVALID|CORRUPTED|VERSION_MISMATCH|PAGE_NOTFOUND|PANIC|INCOMPATIBLE|BAD_TXN)|not an LMDB file|corrupt/i.test(
+	return /MDB_(INVALID|CORRUPTED|VERSION_MISMATCH|PAGE_NOTFOUND|PANIC|INCOMPATIBLE|BAD_TXN)|not an LMDB file|corrupt/i.test(
 		messageOf(error),
 	);
 }

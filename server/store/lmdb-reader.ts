@@ -109,7 +109,7 @@ export class LmdbReader implements StoreReader {
 	}
 
 	async close(): Promise<void> {
-		await this.environment.close();
+		await this.environment.root.close();
 	}
 
 	*#decoded<T>(decode: (key: Buffer, value: Buffer) => T | undefined): Iterable<readonly [path: string, file: T]> {

@@ -8,14 +8,13 @@
  * Deliberately lacks: caching (LMDB maps the file), eviction (the indexer decides what is garbage), and any trust in what
  * the file holds.
  */
-import { mkdirSync, realpathSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, realpathSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as wait } from 'node:timers/promises';
 import { HefError } from '../base/errors.ts';
 import { hashText, type SpaceId } from '../base/ids.ts';
 import { FOLDER_FILE } from './cache-folder.ts';
 import { encodeRecord, encodeVector, META_PREFIX, nodeKey, sealText } from './codec.ts';
-import { cacheError, newestEnvironment, openNewest, replaceByCompact, replaceByEmpty } from './environment.ts';
+import { cacheError, DiskFull, newestEnvironment, openNewest, replaceByCompact, replaceByEmpty } from './environment.ts';
 import { LmdbReader } from './lmdb-reader.ts';
 import type { Environment } from './open-environment.ts';
 import { noteOpened, noteRest, noteUnrest } from './rest.ts';
@@ -29,8 +28,6 @@ export { openStoreReader } from './lmdb-reader.ts';
  * does not read is a miss.
  */
 const SCHEMA_VERSION = '3';
-/** How long LMDB may take to say why a commit failed. */
-const COMMIT_ERROR_MS = 1000;
 
 export interface StoreOptions {
 	/** The workspace's own cache folder, as from {@link workspaceCacheFolder}; made when missing. */
@@ -65,20 +62,26 @@ export async function openStore(options: StoreOptions & { workspaceFolder?: stri
 	const recovered: string[] = [];
 	try {
 		mkdirSync(options.folder, { recursive: true });
-		if (options.workspaceFolder) writeFileSync(join(options.folder, FOLDER_FILE), `${options.workspaceFolder}\n`);
+		if (options.workspaceFolder) nameFolder(options.folder, options.workspaceFolder);
 		const environment = await openNewest(options.folder, recovered);
 		const store = new LmdbStore(options, environment, recovered);
 		try {
-			await store.prepare();
+			store.prepare();
 		} catch (error) {
-			// Not waited for: LMDB may never say that a commit which failed is over.
-			environment.close().catch(() => {});
+			await environment.root.close();
 			throw error;
 		}
 		return store;
 	} catch (error) {
 		throw error instanceof HefError ? error : cacheError(options.folder, error);
 	}
+}
+
+function nameFolder(cache: string, workspaceFolder: string): void {
+	const [path, text] = [join(cache, FOLDER_FILE), `${workspaceFolder}\n`];
+	// Written only when it has to be: a full disk would leave it empty.
+	if (existsSync(path) && readFileSync(path, 'utf8') === text) touch(path);
+	else writeFileSync(path, text);
 }
 
 /** @throws HefError `cache-unavailable` */
@@ -103,7 +106,7 @@ class LmdbStore extends LmdbReader implements Store {
 	readonly recovered: readonly string[];
 	/** Processes that opened this store since one last closed it, with this one. */
 	readonly #unclosed: number;
-	/** A write failed: the next start reads the file through, whatever was written since. */
+	/** A write failed, not for want of room: the next start reads the file through, whatever was written since. */
 	#failed = false;
 	/** Writes and clears run one after the other. */
 	#last: Promise<unknown> = Promise.resolve();
@@ -120,12 +123,12 @@ class LmdbStore extends LmdbReader implements Store {
 	}
 
 	/** Brings an environment of another schema or vector space up to date. */
-	async prepare(): Promise<void> {
+	prepare(): void {
 		const { root } = this.environment;
 		const isSameSchema = root.get('schema') === SCHEMA_VERSION;
 		if (isSameSchema && root.get('space') === this.#options.spaceId) return;
 		const dropped = isSameSchema ? [] : [...root.getKeys()].filter((key) => key.startsWith(META_PREFIX));
-		await this.#transact(({ root: meta, files }) => {
+		this.#transact(({ root: meta, files }) => {
 			files.clearSync();
 			for (const key of dropped) put(meta, key, null);
 			put(meta, 'schema', SCHEMA_VERSION);
@@ -144,7 +147,7 @@ class LmdbStore extends LmdbReader implements Store {
 			return [key, vector && encodeVector(key, this.tag, vector)] as const;
 		});
 		const meta = [...(batch.meta ?? [])];
-		await this.#enqueue(() =>
+		await this.#enqueue(async () =>
 			this.#transact((environment) => {
 				for (const [key, value] of vectors) put(environment.vectors, key, value);
 				for (const [key, value] of files) put(environment.files, key, value);
@@ -172,7 +175,7 @@ class LmdbStore extends LmdbReader implements Store {
 			try {
 				this.environment = await replaceByEmpty(this.#options.folder, this.environment);
 				this.#failed = false;
-				await this.prepare();
+				this.prepare();
 			} catch (error) {
 				throw error instanceof HefError ? error : cacheError(this.#options.folder, error);
 			}
@@ -187,19 +190,21 @@ class LmdbStore extends LmdbReader implements Store {
 		});
 	}
 
-	async #transact(change: (environment: Environment) => void): Promise<void> {
+	#transact(change: (environment: Environment) => void): void {
 		const { environment } = this;
 		try {
 			noteUnrest(environment.path);
-			await environment.root.transaction(() => change(environment));
-			await environment.root.flushed;
+			// Not the asynchronous kind: of that, a commit that fails rejects promises that nobody holds, and one may stay open for ever.
+			environment.root.transactionSync(() => change(environment));
 			this.#noteRest(this.#unclosed);
 			// A reader that was killed would hold on to its pages, and the file would grow for ever.
 			environment.root.readerCheck();
 			this.refresh();
 		} catch (error) {
-			this.#failed = true;
-			throw cacheError(this.#options.folder, await causeOf(error));
+			const failure = cacheError(this.#options.folder, error);
+			if (failure instanceof DiskFull) this.#noteRest(this.#unclosed);
+			else this.#failed = true;
+			throw failure;
 		}
 	}
 
@@ -214,13 +219,6 @@ class LmdbStore extends LmdbReader implements Store {
 	}
 }
 
-/** Why a commit failed: LMDB's own error, which arrives on a promise of its own. */
-async function causeOf(error: unknown): Promise<unknown> {
-	const { commitError } = error as { commitError?: Promise<unknown> };
-	if (!commitError) return error;
-	return Promise.race([commitError.then(() => error).catch((cause: unknown) => cause), wait(COMMIT_ERROR_MS).then(() => error)]);
-}
-
 /** Says when the workspace was last used. */
 function touch(path: string): void {
 	try {
@@ -231,10 +229,13 @@ function touch(path: string): void {
 	}
 }
 
-function put<K extends Buffer | string, V>(database: { put(k: K, v: V): unknown; remove(k: K): unknown }, key: K, value: V | null): void {
-	// Inside a transaction these act at once; their promises settle with it, and its failure is told once.
-	const done = value === null ? database.remove(key) : database.put(key, value);
-	if (done instanceof Promise) done.catch(() => {});
+function put<K extends Buffer | string, V>(
+	database: { putSync(k: K, v: V): unknown; removeSync(k: K): unknown },
+	key: K,
+	value: V | null,
+): void {
+	if (value === null) database.removeSync(key);
+	else database.putSync(key, value);
 }
 
 function pathKey(path: string): Buffer {

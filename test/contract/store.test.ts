@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { chunkId, contentHash, type SpaceId } from '../../server/base/ids.ts';
 import { fromFloat16, toFloat16 } from '../../server/store/float16.ts';
 import { openStore, openStoreReader, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
-import { openAlone } from '../../server/store/open-environment.ts';
+import { openEnvironment } from '../../server/store/open-environment.ts';
 import { isAtRest, noteUnrest } from '../../server/store/rest.ts';
 import type { FileRecord, Store, StoreReader } from '../../server/store/types.ts';
 import { createMemoryStore } from '../support/memory-store.ts';
@@ -282,10 +282,15 @@ describe('LMDB store on disk', () => {
 	test('at rest between writes and after closing; not in a write, nor after one that failed', async () => {
 		const store = await openStore({ folder, spaceId, dimension });
 		expect(isAtRest(store.path)).toBe(true);
-		const writing = store.write({ vectors: [[id('v'), unitVector()]] });
-		await Promise.resolve();
-		expect(isAtRest(store.path)).toBe(false);
-		await writing;
+		const seen: boolean[] = [];
+		const watched = {
+			*[Symbol.iterator]() {
+				seen.push(isAtRest(store.path));
+				yield* ['key', 'value'];
+			},
+		};
+		await store.write({ meta: [watched as Iterable<string> as [string, string]] });
+		expect(seen).toEqual([false]);
 		expect(isAtRest(store.path)).toBe(true);
 		await store.compact();
 		expect(isAtRest(store.path)).toBe(true);
@@ -317,7 +322,7 @@ describe('LMDB store on disk', () => {
 
 	test('to read an environment that is gone makes no folder', () => {
 		const path = join(folder, 'index-1');
-		expect(() => openAlone(path, { readOnly: true })).toThrow('no index');
+		expect(() => openEnvironment(path, { readOnly: true })).toThrow('no index');
 		expect(existsSync(path)).toBe(false);
 	});
 
