@@ -12,7 +12,7 @@
  */
 import type { UpdateReport, WorkspaceReport } from 'hef-shared';
 import { HefError, invariant, messageOf } from '../base/errors.ts';
-import { workspaceCacheFolder } from '../store/lmdb-store.ts';
+import { DiskFull, workspaceCacheFolder } from '../store/lmdb-store.ts';
 import { createPause, type Pause } from '../store/pause.ts';
 import { CacheBudget } from './cache-budget.ts';
 import { HeldRole } from './held-role.ts';
@@ -57,7 +57,6 @@ class SharedFolderIndex implements FolderIndex {
 			cache: this.#cache,
 			indexerEvents: this.#eventsOf(),
 			isOverBudget: () => this.#budget.isExceeded(),
-			addNotice: (message) => this.addNotice(message),
 		});
 		this.#pause = createPause({ folder: this.#cache, clock });
 		this.#upkeep = new RoleUpkeep({
@@ -119,7 +118,9 @@ class SharedFolderIndex implements FolderIndex {
 		const { last, substitute } = this.#role;
 		invariant(last, 'a folder index is open before it is used');
 		const own = last.kind === 'builder';
-		const notices = [...this.#notices, ...(this.#budget.notice ? [this.#budget.notice] : [])];
+		const aside = last.kind === 'builder' ? last.temporary?.notice : undefined;
+		const failure = this.#failure ?? (aside === undefined ? this.#upkeep.lack : undefined);
+		const notices = [...this.#notices, aside, this.#budget.notice].filter((notice) => notice !== undefined);
 		const pid = substitute ? undefined : own ? process.pid : this.#roles.claims.builder()?.pid;
 		const report = substitute ?? last.indexer.report();
 		const pausedBy = this.#pause.by();
@@ -128,7 +129,7 @@ class SharedFolderIndex implements FolderIndex {
 			...(report.state === 'paused' && pausedBy !== undefined && pausedBy !== process.pid
 				? { message: `paused in the editor of process ${pausedBy}` }
 				: {}),
-			...(this.#failure === undefined ? {} : { state: 'error' as const, message: this.#failure }),
+			...(failure === undefined ? {} : { state: 'error' as const, message: failure }),
 			...(pid === undefined ? {} : { builder: { pid, own } }),
 			...(notices.length > 0 ? { notices } : {}),
 		};
@@ -216,6 +217,7 @@ class SharedFolderIndex implements FolderIndex {
 	async #take(role: Role): Promise<void> {
 		this.#failure = undefined;
 		this.#upkeep.taken();
+		if (role.kind === 'builder' && role.temporary?.untilRoom) this.#upkeep.lacksRoom(role.temporary.notice);
 		if (this.#paused) role.indexer.pause();
 		else this.#followPause();
 		await role.indexer.prioritise(this.#openFiles);
@@ -246,13 +248,18 @@ class SharedFolderIndex implements FolderIndex {
 		if (isNews) this.#options.events.moved(storePath);
 	}
 
-	/** Whether a store that failed was replaced: opened anew at first, which finds damage, and then by a temporary one. */
+	/**
+	 * Whether a store that failed was replaced: opened anew at first, which finds damage, and then by a temporary one. What is stored
+	 * on a disk that is full needs no second look, and is kept where a temporary store would find no room either.
+	 */
 	#replaceStore(error: unknown): boolean {
-		const isCacheFailure = error instanceof HefError && error.code === 'cache-unavailable';
 		const { last } = this.#role;
-		if (!isCacheFailure || !this.#options.mayBuildAside || last?.kind !== 'builder' || last.temporary !== undefined) return false;
-		this.#cacheFailures++;
-		this.#change(() => (this.#cacheFailures === 1 ? this.#roles.choose() : this.#roles.buildAside(messageOf(error))));
+		if (!(error instanceof HefError) || last?.kind !== 'builder' || last.temporary) return false;
+		const isFull = error instanceof DiskFull;
+		if (isFull) this.#upkeep.lacksRoom(error.message);
+		if (!this.#roles.mayBuildAside(error)) return false;
+		const mayBeDamaged = !isFull && this.#cacheFailures++ === 0;
+		this.#change(() => (mayBeDamaged ? this.#roles.choose() : this.#roles.buildAside(error)));
 		return true;
 	}
 

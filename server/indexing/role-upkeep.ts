@@ -2,7 +2,8 @@
  * What the role of a folder's index needs from time to time: whoever builds renews the claim and does what others ask for, whoever
  * follows reads what was published and takes over from a builder that is gone, and whoever has no role tries to get one.
  *
- * Guarantees: news of other processes are seen within half a second; a store that cannot be opened is tried again, ever more rarely.
+ * Guarantees: news of other processes are seen within half a second; a store that cannot be opened, or has no room on its disk, is
+ * tried again, ever more rarely.
  *
  * Deliberately lacks: taking a role. It says when another one is to be taken.
  */
@@ -12,6 +13,7 @@ import type { Logger } from '../base/logger.ts';
 import { RENEW_MS } from '../store/claim.ts';
 import { takeKnocks } from '../store/knocks.ts';
 import { existingStorePath } from '../store/lmdb-store.ts';
+import { hasRoom } from '../store/room.ts';
 import type { HeldRole } from './held-role.ts';
 import type { Role, Roles } from './role.ts';
 import type { IndexRequest } from './types.ts';
@@ -45,6 +47,10 @@ export class RoleUpkeep {
 	#closed = false;
 	#renewedMs = 0;
 	#nextTry = AT_ONCE;
+	#lack: string | undefined;
+	/** When it is looked whether there is room again. */
+	#lookMs: number | undefined;
+	#lookAfterMs = TRY_AGAIN_MS;
 
 	constructor(options: RoleUpkeepOptions) {
 		this.#options = options;
@@ -63,6 +69,18 @@ export class RoleUpkeep {
 	close(): void {
 		this.#closed = true;
 		this.#cancel();
+	}
+
+	/** Why the cache was found without room; undefined when there is some again, as far as is known. */
+	get lack(): string | undefined {
+		return this.#lack;
+	}
+
+	lacksRoom(why: string): void {
+		this.#lack = why;
+		if (this.#lookMs !== undefined) return;
+		this.#lookMs = this.#options.clock.elapsed() + this.#lookAfterMs;
+		this.#lookAfterMs = Math.min(2 * this.#lookAfterMs, LONGEST_WAIT_MS);
 	}
 
 	/** A role was taken. */
@@ -86,8 +104,9 @@ export class RoleUpkeep {
 		const role = await this.#options.role.present.catch(() => undefined);
 		if (this.#closed) return;
 		if (!role) return this.#tryAgain();
-		if (role.kind === 'follower') await this.#followOn(role);
-		else if (role.claim) await this.#buildOn();
+		if (role.kind === 'follower') return this.#followOn(role);
+		if (role.claim) await this.#buildOn();
+		if (role.claim || role.temporary?.untilRoom) await this.#lookForRoom(role);
 	}
 
 	/** No role could be taken: not even a temporary store. The disk may have room again. */
@@ -97,15 +116,45 @@ export class RoleUpkeep {
 		if (now < atMs) return;
 		this.#nextTry = { atMs: now + waitMs, waitMs: Math.min(2 * waitMs, LONGEST_WAIT_MS) };
 		this.#options.takeAnother();
+		this.#options.role.present.then(
+			() => this.#compare('missed'),
+			() => {},
+		);
+	}
+
+	/** What could not be written for want of room is made again once there is some, in the cache. */
+	async #lookForRoom({ temporary, store }: Role & { kind: 'builder' }): Promise<void> {
+		const { clock, cache, takeAnother, role } = this.#options;
+		if (this.#lack === undefined || this.#lookMs === undefined || clock.elapsed() < this.#lookMs) return;
+		this.#lookMs = undefined;
+		// Some to spare, or the work of moving there would be for nothing.
+		if (!hasRoom(cache, temporary ? 2 * store.sizeBytes() : 0)) return this.lacksRoom(this.#lack);
+		this.#lack = undefined;
+		if (temporary) takeAnother();
+		await role.present;
+		void this.#compare('missed').then((isDone) => {
+			if (isDone) this.#lookAfterMs = TRY_AGAIN_MS;
+		});
+	}
+
+	/** Makes up for what was missed meanwhile. Resolves with whether it could. */
+	#compare(reason: string): Promise<boolean> {
+		return this.#options.request({ paths: 'all', reason }).then(
+			() => true,
+			(error: unknown) => {
+				this.#options.logger.error(messageOf(error));
+				return false;
+			},
+		);
 	}
 
 	async #followOn({ indexer, storePath }: Role & { kind: 'follower' }): Promise<void> {
-		const { logger, folder, cache, roles, role, takeAnother, request } = this.#options;
+		const { logger, folder, cache, roles, role, takeAnother } = this.#options;
 		if (roles.claims.builder() === undefined) {
 			logger.info(`${folder}: the process that built the index is gone; this one takes over if no other does`);
 			takeAnother();
 			await role.present;
-			request({ paths: 'all', reason: 'takeover' }).catch((error: unknown) => logger.error(messageOf(error)));
+			void this.#compare('takeover');
 			return;
 		}
 		const newest = existingStorePath(cache);

@@ -9,9 +9,9 @@ import { rmSync } from 'node:fs';
 import { HefError, messageOf } from '../base/errors.ts';
 import { type BuilderNote, type Claim, createClaims, OPENING, RENEW_MS, UNKNOWN_SPACE } from '../store/claim.ts';
 import { openDonors } from '../store/donors.ts';
-import { knock } from '../store/knocks.ts';
-import { existingStorePath, makeCacheFolder, openStore, openStoreReader, storeFormat } from '../store/lmdb-store.ts';
-import { makeTemporaryFolder } from '../store/temporary-store.ts';
+import { type Knock, knock } from '../store/knocks.ts';
+import { DiskFull, existingStorePath, makeCacheFolder, openStore, openStoreReader, storeFormat } from '../store/lmdb-store.ts';
+import { isOnTemporaryDisk, makeTemporaryFolder } from '../store/temporary-store.ts';
 import type { Store } from '../store/types.ts';
 import { createFollower, type Follower } from './follower.ts';
 import type { FolderIndexOptions, Indexer, IndexerEvents, IndexerOptions } from './types.ts';
@@ -22,8 +22,17 @@ export const LOOK_AGAIN_MS = 100;
 
 /** Builds, with a claim or in a store of its own, or follows. */
 export type Role =
-	| { kind: 'builder'; indexer: Indexer; store: Store; claim?: Claim; temporary?: string }
+	| { kind: 'builder'; indexer: Indexer; store: Store; claim?: Claim; temporary?: Temporary }
 	| { kind: 'follower'; indexer: Follower; storePath: string };
+
+/** A store that goes with this process. */
+interface Temporary {
+	folder: string;
+	/** Why, for the status. */
+	notice: string;
+	/** Whether the cache is to be used again once its disk has room. */
+	untilRoom: boolean;
+}
 
 export interface RolesOptions extends FolderIndexOptions {
 	/** The workspace's cache folder. */
@@ -31,8 +40,6 @@ export interface RolesOptions extends FolderIndexOptions {
 	/** What the indexer of either role tells. */
 	indexerEvents: IndexerEvents;
 	isOverBudget(): boolean;
-	/** A sentence for the status. */
-	addNotice(message: string): void;
 }
 
 export class Roles {
@@ -51,11 +58,23 @@ export class Roles {
 			const taken = this.claims.take();
 			if ('claim' in taken) return await this.#build(taken.claim);
 			if (this.#mayFollow(taken.builder)) return await this.#follow();
-			return await this.buildAside(`Process ${taken.builder.pid} indexes this folder with another model bundle`);
+			return await this.#buildInTemporary(`Process ${taken.builder.pid} indexes this folder with another model bundle.`, false);
 		} catch (error) {
-			if (this.#closed || !this.#options.mayBuildAside || (error instanceof HefError && error.code !== 'cache-unavailable')) throw error;
-			return this.buildAside(messageOf(error));
+			if (this.#closed || !this.mayBuildAside(error)) throw error;
+			return this.buildAside(error);
 		}
+	}
+
+	/** Whether a temporary store may be tried after a failure of the cache. One on a disk that is full would fill it altogether. */
+	mayBuildAside(error: unknown): boolean {
+		const { mayBuildAside, cache } = this.#options;
+		if (!mayBuildAside || (error instanceof HefError && error.code !== 'cache-unavailable')) return false;
+		return !(error instanceof DiskFull && isOnTemporaryDisk(cache));
+	}
+
+	/** Builds in a temporary folder, which goes with the process. */
+	buildAside(error: unknown): Promise<Role> {
+		return this.#buildInTemporary(messageOf(error), error instanceof DiskFull);
 	}
 
 	async #build(claim: Claim): Promise<Role> {
@@ -64,7 +83,7 @@ export class Roles {
 		try {
 			const store = await openStore({ folder: this.#options.cache, spaceId, dimension, workspaceFolder: folder });
 			for (const message of store.recovered) events.problem(`${folder}: ${message}`);
-			const indexer = this.#options.createIndexer(store, this.#partsOf());
+			const indexer = this.#options.createIndexer(store, this.#partsOf({ except: this.#options.cache }));
 			claim.renew(indexer.activity());
 			return { kind: 'builder', store, claim, indexer };
 		} catch (error) {
@@ -86,18 +105,15 @@ export class Roles {
 		return () => cancel();
 	}
 
-	/** Builds in a temporary folder, which goes with the process. */
-	async buildAside(why: string): Promise<Role> {
+	async #buildInTemporary(why: string, untilRoom: boolean): Promise<Role> {
 		const { spaceId, dimension, folder, events } = this.#options;
 		const temporary = makeTemporaryFolder();
-		const notice = `${why} The index of this run is kept in a temporary folder, and is built again next time.`.replace(
-			/([^.])( The index of)/,
-			'$1.$2',
-		);
-		this.#options.addNotice(notice);
+		const until = untilRoom ? 'until there is room, or the end of this run' : 'for this run, and is built again next time';
+		const notice = `${why}${why.endsWith('.') ? '' : '.'} The index is kept in a temporary folder ${until}.`;
 		events.problem(`${folder}: ${notice}`);
 		const store = await openStore({ folder: temporary, spaceId, dimension });
-		return { kind: 'builder', store, temporary, indexer: this.#options.createIndexer(store, this.#partsOf()) };
+		const indexer = this.#options.createIndexer(store, this.#partsOf({}));
+		return { kind: 'builder', store, temporary: { folder: temporary, notice, untilRoom }, indexer };
 	}
 
 	async #follow(): Promise<Role> {
@@ -118,10 +134,20 @@ export class Roles {
 			hierarchy: createHierarchy(),
 			clock,
 			events: this.#options.indexerEvents,
-			ask: (request) => knock(this.#options.cache, request),
+			ask: (request) => this.#ask(request),
 			builder: () => this.claims.builder(),
 		});
 		return { kind: 'follower', indexer, storePath };
+	}
+
+	#ask(request: Knock): void {
+		try {
+			knock(this.#options.cache, request);
+		} catch (error) {
+			// The builder finds by itself what changed.
+			if (request.clear) throw error;
+			this.#options.logger.warn(messageOf(error));
+		}
 	}
 
 	/** Whether what it builds is of use here, as far as it says yet. */
@@ -133,7 +159,7 @@ export class Roles {
 		await role.indexer.close().catch((error: unknown) => this.#options.logger.warn(messageOf(error)));
 		if (role.kind !== 'builder') return;
 		role.claim?.release();
-		if (role.temporary !== undefined) rmSync(role.temporary, { recursive: true, force: true });
+		if (role.temporary) rmSync(role.temporary.folder, { recursive: true, force: true });
 	}
 
 	/** Nobody waits any more. */
@@ -141,12 +167,13 @@ export class Roles {
 		this.#closed = true;
 	}
 
-	#partsOf(): Pick<IndexerOptions, 'events' | 'isOverBudget' | 'openDonors'> {
-		const { cacheFolder, cache, spaceId, dimension, indexerEvents, isOverBudget } = this.#options;
+	/** @param except what is built itself; a temporary store begins with what the cache has. */
+	#partsOf(except: { except?: string }): Pick<IndexerOptions, 'events' | 'isOverBudget' | 'openDonors'> {
+		const { cacheFolder, spaceId, dimension, indexerEvents, isOverBudget } = this.#options;
 		return {
 			events: indexerEvents,
 			isOverBudget,
-			openDonors: () => openDonors({ cacheFolder, except: cache, spaceId, dimension }),
+			openDonors: () => openDonors({ cacheFolder, ...except, spaceId, dimension }),
 		};
 	}
 

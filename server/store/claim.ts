@@ -9,11 +9,12 @@
  * Guarantees: one builder at a time, but for a process that stood still for half a minute: it learns at its next renewal that
  * another has taken over, and what both wrote is right all the same, because the store is named by content.
  */
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { linkSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { isRunning } from '../base/processes.ts';
-import { cacheError } from './environment.ts';
+import { cacheError, DiskFull } from './environment.ts';
+import { writeInPlace } from './room.ts';
 
 /** What a builder says of itself. */
 export interface BuilderNote {
@@ -104,9 +105,9 @@ export function createClaims({ folder, space, pid = process.pid, monotonicMs = (
 	const claimOf = (number: number): Claim => {
 		const write = (note: Partial<BuilderNote>) => {
 			try {
-				writeFileSync(pathOf(number), JSON.stringify({ pid, host, space, state: OPENING, pending: 0, ...note }));
+				writeInPlace(pathOf(number), JSON.stringify({ pid, host, space, state: OPENING, pending: 0, ...note }));
 			} catch {
-				// A full disk: the others take over when the claim lapses, and find the same.
+				// The others take over when the claim lapses, and find the same.
 			}
 		};
 		return {
@@ -117,6 +118,17 @@ export function createClaims({ folder, space, pid = process.pid, monotonicMs = (
 			},
 			release: () => write({ released: true }),
 		};
+	};
+
+	/** Makes a claim of the last one, which nobody holds: a full disk has room for that. */
+	const succeed = (number: number, note: BuilderNote): boolean => {
+		try {
+			linkSync(pathOf(number - 1), pathOf(number));
+			writeInPlace(pathOf(number), JSON.stringify(note));
+			return true;
+		} catch {
+			return false;
+		}
 	};
 
 	const holder = (): BuilderNote | undefined => {
@@ -136,7 +148,8 @@ export function createClaims({ folder, space, pid = process.pid, monotonicMs = (
 				// Another process was quicker.
 				if ((error as NodeJS.ErrnoException).code === 'EEXIST') return this.take();
 				rmSync(pathOf(number), { force: true });
-				throw cacheError(folder, error);
+				const failure = cacheError(folder, error);
+				if (!(failure instanceof DiskFull) || !succeed(number, note)) throw failure;
 			}
 			for (const old of numbersIn(folder)) if (old < number) rmSync(pathOf(old), { force: true });
 			return { claim: claimOf(number) };

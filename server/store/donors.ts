@@ -18,8 +18,8 @@ export interface Donors {
 	close(): Promise<void>;
 }
 
-/** @param except the asking workspace's own folder in the cache */
-export function openDonors(options: { cacheFolder: string; except: string; spaceId: SpaceId; dimension: number }): Donors {
+/** @param except the asking workspace's own folder in the cache, where it is the one that is built */
+export function openDonors(options: { cacheFolder: string; except?: string; spaceId: SpaceId; dimension: number }): Donors {
 	const { cacheFolder, except, spaceId, dimension } = options;
 	const readers: StoreReader[] = [];
 	for (const { path } of listCachedWorkspaces(cacheFolder)) {

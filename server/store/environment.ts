@@ -130,17 +130,11 @@ export class DiskFull extends HefError {}
 /** A failure to open or write, as an error that says what to do. */
 export function cacheError(folder: string, cause: unknown): HefError {
 	const complaint = messageOf(cause);
-	const isFull = isForWantOfRoom(complaint, folder);
-	const hint = isFull
-		? 'The disk is full'
-		: /Input\/output error/i.test(complaint)
-			? 'The disk is full or failing'
-			: 'The folder cannot be used';
-	return new (isFull ? DiskFull : HefError)(
-		'cache-unavailable',
-		`Cache folder ${folder}: ${complaint}. ${hint}: free it, or choose another with the setting hef.cacheFolder or --cache.`,
-		{ cause },
-	);
+	const remedy = 'free it, or choose another with the setting hef.cacheFolder or --cache';
+	if (isForWantOfRoom(complaint, folder))
+		return new DiskFull('cache-unavailable', `Cache folder ${folder}: the disk is full: ${remedy}.`, { cause });
+	const hint = /Input\/output error/i.test(complaint) ? 'The disk is full or failing' : 'The folder cannot be used';
+	return new HefError('cache-unavailable', `Cache folder ${folder}: ${complaint}. ${hint}: ${remedy}.`, { cause });
 }
 
 /** LMDB's codes for pages that are not in order: PAGE_NOTFOUND to INVALID, INCOMPATIBLE, BAD_TXN, BAD_VALSIZE, BAD_DBI. */

@@ -94,7 +94,7 @@ export function makeCacheFolder(folder: string): void {
 }
 
 /** What is wrong with the index at a {@link Store.path} that nobody has open; undefined when it may be read. */
-export { problemWith } from './environment.ts';
+export { DiskFull, problemWith } from './environment.ts';
 
 /** The {@link Store.path} of what a workspace's cache folder holds; undefined when it was never indexed. */
 export function existingStorePath(folder: string): string | undefined {

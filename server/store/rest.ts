@@ -1,7 +1,6 @@
 /**
  * Whether a data file is at rest: its last write came to an end, and nothing has touched the file since. A note beside the file
  * says so: it is made blank before each write and written again after it, with the size, time and inode that the file has then.
- * It keeps its place on the disk: a full one has room for no other.
  *
  * Guarantees: a process that is killed between two writes leaves a file at rest, one that is killed or crashes in a write does
  * not, and neither does whatever changes the file from outside. Of a file that {@link UNCLOSED_LIMIT} processes in a row did
@@ -9,13 +8,12 @@
  *
  * Deliberately lacks: protection from a disk that changes bytes behind the back of its own time stamps, but for that limit.
  */
-import { closeSync, constants, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import { readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { writeInPlace } from './room.ts';
 
 const DATA_FILE = 'data.mdb';
 const NOTE_FILE = 'at-rest.json';
-/** Room for the longest numbers that there are. */
-const NOTE_BYTES = 256;
 const UNCLOSED_LIMIT = 3;
 
 interface Note {
@@ -29,7 +27,7 @@ interface Note {
 /** Notes that the file at `path` is at rest; `unclosed` is 0 when it was closed. */
 export function noteRest(path: string, unclosed: number): void {
 	try {
-		writeNote(path, JSON.stringify({ ...fingerprint(path), unclosed }));
+		writeInPlace(join(path, NOTE_FILE), JSON.stringify({ ...fingerprint(path), unclosed }));
 	} catch {
 		// Without the note the next start reads the file through.
 	}
@@ -38,7 +36,7 @@ export function noteRest(path: string, unclosed: number): void {
 /** Notes that the file is about to change, or cannot be believed. */
 export function noteUnrest(path: string): void {
 	try {
-		writeNote(path, '');
+		writeInPlace(join(path, NOTE_FILE), '');
 	} catch {
 		rmSync(join(path, NOTE_FILE), { force: true });
 	}
@@ -56,15 +54,6 @@ export function noteOpened(path: string): number {
 	const unclosed = (readNote(path)?.unclosed ?? 0) + 1;
 	if (isAtRest(path)) noteRest(path, unclosed);
 	return unclosed;
-}
-
-function writeNote(path: string, text: string): void {
-	const file = openSync(join(path, NOTE_FILE), constants.O_WRONLY | constants.O_CREAT);
-	try {
-		writeSync(file, text.padEnd(NOTE_BYTES), 0);
-	} finally {
-		closeSync(file);
-	}
 }
 
 function readNote(path: string): Note | undefined {

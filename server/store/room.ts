@@ -1,11 +1,13 @@
-/** Whether the disk has room: what LMDB does not say well, or cannot live without. */
-import { rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** Whether the disk has room, which LMDB does not say well and cannot live without; and how to do without it. */
+import { closeSync, constants, ftruncateSync, openSync, rmSync, statfsSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 
 /** LMDB needs a few pages to begin with. */
 const BEGINNING_BYTES = 1 << 16;
 /** Less than one write may take. */
 const LITTLE_BYTES = 16 << 20;
+/** More than the notes that are kept in one place. */
+const PLACE_BYTES = 512;
 
 /**
  * To be called before LMDB makes an environment in a folder: it maps a file that has holes as yet, and brings the process down
@@ -31,6 +33,25 @@ export function hasRoom(folder: string, moreBytes = 0): boolean {
 		return true;
 	} catch {
 		return false;
+	}
+}
+
+export function areOnOneDisk(one: string, other: string): boolean {
+	return deviceOf(one) === deviceOf(other);
+}
+
+/** Of the folder, or of the nearest one above it that there is. */
+function deviceOf(folder: string): number {
+	return statSync(folder, { throwIfNoEntry: false })?.dev ?? deviceOf(dirname(folder));
+}
+
+/** Writes a small file where it lies, if there is one: that needs no room. */
+export function writeInPlace(path: string, text: string): void {
+	const file = openSync(path, constants.O_WRONLY | constants.O_CREAT);
+	try {
+		ftruncateSync(file, writeSync(file, text.padEnd(PLACE_BYTES), 0));
+	} finally {
+		closeSync(file);
 	}
 }
 

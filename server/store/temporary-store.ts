@@ -6,6 +6,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isRunning } from '../base/processes.ts';
+import { areOnOneDisk } from './room.ts';
 
 const PATTERN = /^hef-index-(\d+)-/;
 
@@ -16,6 +17,11 @@ export function makeTemporaryFolder(parent = tmpdir()): string {
 		if (pid !== undefined && !isRunning(Number(pid))) removeQuietly(join(parent, name));
 	}
 	return mkdtempSync(join(parent, `hef-index-${process.pid}-`));
+}
+
+/** Whether such a folder has no more room than another one. */
+export function isOnTemporaryDisk(folder: string): boolean {
+	return areOnOneDisk(folder, tmpdir());
 }
 
 /** It may be another user's. */

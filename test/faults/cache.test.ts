@@ -19,6 +19,7 @@ import { runDamageRounds } from '../support/damage-rounds.ts';
 import { createManualClock } from '../support/fakes.ts';
 import { DIMENSION, openEditor, SPACE } from '../support/folder-index.ts';
 import { createRandom } from '../support/random.ts';
+import { mayMount } from '../support/small-disk.ts';
 import { temporaryFolder, writeFiles } from '../support/temporary-folder.ts';
 import { tinyBundleFolder } from '../support/tiny-bundle.ts';
 
@@ -133,8 +134,6 @@ describe('a cache that cannot be written', () => {
 	}
 	const indexCommand = (folder: string) => command('index', folder);
 
-	/** A small disk of its own needs the right to mount one. */
-	const mayMount = process.platform === 'linux' && spawnSync('unshare', ['-Urm', 'true']).status === 0;
 	test.skipIf(!mayMount)(
 		'a disk that is really full: the command fails without a crash, and works once there is room',
 		() => {
