@@ -6,7 +6,7 @@
  * within a second and compares the folder with the disk; requests under way survive the change. What empties, replaces or closes
  * the store does so alone, one after the other, and nobody is given the role meanwhile. A cache that cannot be
  * used (read-only, full, of another model bundle that is in use) is replaced by a temporary one for this run, and the status
- * says so.
+ * says so; one whose disk was full is used again once there is room.
  *
  * Deliberately lacks: models and the watcher, which the worker gives it.
  */

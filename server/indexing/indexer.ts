@@ -14,6 +14,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { UpdateReport, WorkspaceReport } from 'hef-shared';
 import { messageOf } from '../base/errors.ts';
+import { DiskFull } from '../store/lmdb-store.ts';
 import { DamageSearch } from './damage-search.ts';
 import { Garbage } from './garbage.ts';
 import { Gatekeeper, IndexingStopped } from './gatekeeper.ts';
@@ -240,11 +241,17 @@ class FolderIndexer implements Indexer {
 	}
 
 	async #tidyUp(): Promise<void> {
-		const { store, isOverBudget = () => false } = this.#options;
+		const { store, logger, isOverBudget = () => false } = this.#options;
 		this.#stored.growTree();
 		const isOver = isOverBudget();
-		const removed = await this.#garbage.collect(() => this.#gatekeeper.checkpoint(), isOver);
-		if (isOver && removed > 0) await store.compact();
+		try {
+			const removed = await this.#garbage.collect(() => this.#gatekeeper.checkpoint(), isOver);
+			if (isOver && removed > 0) await store.compact();
+		} catch (error) {
+			// Even deleting takes room at first. Nothing that is needed is missing.
+			if (!(error instanceof DiskFull)) throw error;
+			logger.warn(messageOf(error));
+		}
 	}
 
 	/** Keeps the vectors that are ready: they are named by content, so they are right whatever comes next. */

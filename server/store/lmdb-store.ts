@@ -2,8 +2,9 @@
  * The store on disk: one LMDB environment per workspace folder.
  *
  * Guarantees: a batch is applied whole or not at all, and survives a crash of the process or the machine once `write` has
- * resolved. Every value is checked against its key when read; what fails is a miss. Of a damaged environment what is intact is
- * kept, of an outdated one the vectors. Other threads and processes may read at any time, and write one at a time.
+ * resolved; one for which the disk has no room changes nothing, and the next may succeed. Every value is checked against its key
+ * when read; what fails is a miss. Of a damaged environment what is intact is kept, of an outdated one the vectors. Other threads
+ * and processes may read at any time, and write one at a time.
  *
  * Deliberately lacks: caching (LMDB maps the file), eviction (the indexer decides what is garbage), and any trust in what
  * the file holds.

@@ -33,7 +33,7 @@ async function stepsOf(task: string, temporary: string): Promise<Record<string, 
 
 const isFull = expect.stringMatching(/Cache folder .*: the disk is full: free it.*hef\.cacheFolder/);
 
-test(
+test.skipIf(process.platform === 'win32')(
 	'where a file may not become larger, each write fails, what was written is read, and the store closes',
 	async () => {
 		const large = expect.stringMatching(/Cache folder .*: .*hef\.cacheFolder/);
@@ -50,6 +50,14 @@ describe.skipIf(!mayMount)('a small disk, where this user may mount one', () => 
 			const opened = outcomes.indexOf('open');
 			expect(opened).toBeGreaterThan(0);
 			expect(outcomes).toEqual(outcomes.map((_, pages) => (pages < opened ? isFull : 'open')));
+		},
+		TEST_MS,
+	);
+
+	test(
+		'a store that cannot be compacted stays as it is',
+		async () => {
+			expect(await onSmallDisk('compact', ELSEWHERE)).toEqual({ failure: isFull, isRead: true, isReadAfter: true });
 		},
 		TEST_MS,
 	);

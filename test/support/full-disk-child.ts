@@ -59,6 +59,20 @@ async function writeOn(): Promise<Record<string, unknown>> {
 	return { failures, isRead };
 }
 
+async function compact(): Promise<Record<string, unknown>> {
+	const store = await openStore({ folder: join(disk, 'store'), spaceId: SPACE, dimension: DIMENSION });
+	await store.write({ meta: [['key', 'value'.repeat(20_000)]] });
+	fill(PAGE.length);
+	const failure = await store.compact().then(() => undefined, messageOf);
+	const isRead = store.getMeta('key') !== undefined;
+	rmSync(filler);
+	await store.compact();
+	await store.write({ meta: [['after', 'value']] });
+	const isReadAfter = store.getMeta('key') !== undefined && store.getMeta('after') !== undefined;
+	await store.close();
+	return { failure, isRead, isReadAfter };
+}
+
 async function useIndex(): Promise<Record<string, unknown>[]> {
 	const clock = createManualClock();
 	const story: Record<string, unknown>[] = [];
@@ -106,5 +120,5 @@ async function useIndex(): Promise<Record<string, unknown>[]> {
 	return story;
 }
 
-const tasks: Record<string, () => Promise<unknown>> = { open: openStores, write: writeOn };
+const tasks: Record<string, () => Promise<unknown>> = { open: openStores, write: writeOn, compact };
 process.stdout.write(JSON.stringify(await (tasks[task] ?? useIndex)()));
