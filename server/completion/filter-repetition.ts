@@ -9,6 +9,11 @@ const SHORTEST = 8;
 const TOLERANCE = 0.05;
 /** The same line again and again, ignoring white space at its ends. */
 const SAME_LINES = 3;
+/** Characters of a block that are looked at on each side of the cursor. */
+const BLOCK_CHARS = 20_000;
+/** What a block has once. */
+const DEFINES =
+	/^(?:(?:export|default|pub|public|private|protected|static|abstract|final|async) )*(?:def|class|function|func|fn|interface|struct|enum|trait|describe|it|test)\b/;
 /** Of the piece that a text repeats. */
 const LONGEST_PIECE = 80;
 
@@ -51,14 +56,39 @@ function sameLinesIn(text: string): number | undefined {
 	return undefined;
 }
 
-/** Whether the cursor's line would read like the last one with content above it. */
-export function repeatsLineAbove({ text, prefix, linePrefix, suffix, replaces }: Omit<Candidate, 'complete'>): boolean {
+/**
+ * Whether the cursor's line would read like one that is there: the last one with content above it, the next one of its block, or the
+ * beginning of a definition that its block has already.
+ */
+export function isThereAlready({ text, prefix, linePrefix, suffix, replaces }: Omit<Candidate, 'complete'>): boolean {
 	const [first = '', ...others] = text.split('\n');
 	const rest = others.length > 0 ? '' : (suffix.slice(replaces).split('\n', 1)[0] ?? '');
-	const line = (linePrefix + first + rest).trim();
+	const written = linePrefix + first + rest;
+	const line = written.trim();
 	if (first.trim() === '' || line.length <= SHORTEST) return false;
-	const above = prefix.slice(0, prefix.length - linePrefix.length).trimEnd();
-	return above.slice(above.lastIndexOf('\n') + 1).trim() === line;
+	const above = withContent(prefix.slice(0, prefix.length - linePrefix.length).slice(-BLOCK_CHARS)).reverse();
+	if (above[0]?.trim() === line) return true;
+	const below = withContent(suffix.slice(suffix.indexOf('\n') + 1 || suffix.length).slice(0, BLOCK_CHARS));
+	const depth = indentationOf(written);
+	const next = siblingsIn(below, depth);
+	return next[0] === line || (DEFINES.test(line) && [...next, ...siblingsIn(above, depth)].includes(line));
+}
+
+function withContent(text: string): string[] {
+	return text.split('\n').filter((line) => line.trim() !== '');
+}
+
+/** Those that are indented alike, up to where the block ends. */
+function siblingsIn(lines: readonly string[], depth: number): string[] {
+	const end = lines.findIndex((line) => indentationOf(line) < depth);
+	return lines
+		.slice(0, end < 0 ? lines.length : end)
+		.filter((line) => indentationOf(line) === depth)
+		.map((line) => line.trim());
+}
+
+function indentationOf(line: string): number {
+	return line.length - line.trimStart().length;
 }
 
 /** The first lines of the text are, but for a few characters, the next lines of the document. */

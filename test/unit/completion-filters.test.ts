@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { cutClosersThatFollow, cutOpenBrackets, joinWithRestOfLine } from '../../server/completion/filter-brackets.ts';
 import { adoptIndentation } from '../../server/completion/filter-indentation.ts';
-import { cutRepetition, refuseDuplicate, repeatsLineAbove } from '../../server/completion/filter-repetition.ts';
+import { cutRepetition, isThereAlready, refuseDuplicate } from '../../server/completion/filter-repetition.ts';
 import {
 	cutUnfinished,
 	dropSecondSpace,
@@ -113,7 +113,27 @@ describe('the line above the cursor', () => {
 		['is not the line of the cursor', lines('if (ready) {', 'if (ready) {$0'), lines('', '\tgo();'), false],
 		['is not there at the start', '$0', 'import json', false],
 	])('%s', (_, document, text, expected) => {
-		expect(repeatsLineAbove(candidateAt(document, text))).toBe(expected);
+		expect(isThereAlready(candidateAt(document, text))).toBe(expected);
+	});
+});
+
+describe('what the block has', () => {
+	const test1 = lines('\tit("adds", () => {', '\t\texpect(add(1)).toBe(2);', '\t});');
+	test.each([
+		['is its next line', lines('  $0', '    a.get(b);', '  const c = f(d);', '  }'), 'const c = f(d);', true],
+		['may be the line after that', lines('  $0', '  g();', '  const c = f(d);'), 'const c = f(d);', false],
+		['is not what stands behind its end', lines('  $0', '}', '  const c = f(d);'), 'const c = f(d);', false],
+		['is a definition further up', lines(test1, '\tit("takes", () => {', '\t});', '\t$0'), 'it("adds", () => {', true],
+		['is a definition further down', lines('$0', '    pass', 'x = 1', 'async def run_all(self):'), 'async def run_all(self):', true],
+		[
+			'may be the definition of another block',
+			lines('class A:', '    def __init__(self):', 'class B:', '    $0'),
+			'def __init__(self):',
+			false,
+		],
+		['may be defined with another name', lines(test1, '\t$0'), 'it("subtracts", () => {', false],
+	])('%s', (_, document, text, expected) => {
+		expect(isThereAlready(candidateAt(document, text))).toBe(expected);
 	});
 });
 
