@@ -26,8 +26,7 @@ const BLOCK_LINES = 12;
 
 export interface CopySourcesOptions {
 	tokenizer: BlockTokenizer;
-	/** Without weights of their own analogous lines are not looked for, but to fit some. */
-	weights: { copy: CopyWeights; analogy?: AnalogyWeights };
+	weights: { copy: CopyWeights; analogy: AnalogyWeights };
 }
 
 export interface CopySources {
@@ -47,8 +46,7 @@ export function createCopySources({ tokenizer, weights }: CopySourcesOptions): C
 	/** Of the line that is written and of the next one. */
 	const analogiesAt = lastResults<readonly Analogy[]>(2);
 
-	const isAnalogous = ({ traceCopying, without }: CompletionRequest) =>
-		(weights.analogy !== undefined || traceCopying === true) && !without?.includes('analogy');
+	const isAnalogous = ({ without }: CompletionRequest) => !without?.includes('analogy');
 
 	const find = (before: string, { suffix }: TextsAround, { path, fresh }: CompletionRequest, repository: NgramIndex | undefined) => {
 		const after = suffix.includes('\n') ? suffix.slice(suffix.indexOf('\n')) : '';

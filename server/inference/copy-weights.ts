@@ -64,3 +64,18 @@ export const DEFAULT_COPY_WEIGHTS: CopyWeights = {
 	modelTopProbability: -0.8,
 	modelLogProbOfCopy: 0.3,
 };
+
+/** For a bundle without weights of its own: by the same rule. */
+export const DEFAULT_ANALOGY_WEIGHTS: AnalogyWeights = {
+	intercept: -4.9,
+	logShaped: 0.55,
+	logLiteral: 0.59,
+	logMass: 0.47,
+	topProbability: 4.1,
+	copyProbability: -0.9,
+	inOpenFile: -0.12,
+	likeness: 0.53,
+	familiarity: 0.39,
+	modelEntropy: 0.3,
+	modelLogProbOfAnalogy: 0.3,
+};

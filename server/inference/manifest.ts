@@ -6,7 +6,14 @@
  * Deliberately lacks: any look at the disk (`bundle.ts`). Fields that are not known are left alone, so that a bundle may say
  * more than this server reads.
  */
-import { ANALOGY_FEATURES, type AnalogyWeights, COPY_FEATURES, type CopyWeights, DEFAULT_COPY_WEIGHTS } from './copy-weights.ts';
+import {
+	ANALOGY_FEATURES,
+	type AnalogyWeights,
+	COPY_FEATURES,
+	type CopyWeights,
+	DEFAULT_ANALOGY_WEIGHTS,
+	DEFAULT_COPY_WEIGHTS,
+} from './copy-weights.ts';
 import { type Fields, fieldsOf } from './manifest-fields.ts';
 import { layoutProblems, markIds, type PromptLayout, readLayout } from './prompt-layout.ts';
 
@@ -96,8 +103,7 @@ export interface Manifest {
 	prompt: PromptLayout;
 	confidence: ConfidenceWeights;
 	copy: CopyWeights;
-	/** Absent: analogous lines are not looked for. */
-	analogy?: AnalogyWeights;
+	analogy: AnalogyWeights;
 }
 
 /** The manifest that a JSON value is, or everything that keeps it from being one. */
@@ -130,9 +136,8 @@ export function parseManifest(value: unknown): { manifest: Manifest; problems: [
 		prompt: readPart(root, 'prompt', readLayout),
 		confidence: readWeights(root, 'confidence', CONFIDENCE_FEATURES) ?? UNCALIBRATED,
 		copy: readWeights(root, 'copy', COPY_FEATURES) ?? DEFAULT_COPY_WEIGHTS,
+		analogy: readWeights(root, 'analogy', ANALOGY_FEATURES) ?? DEFAULT_ANALOGY_WEIGHTS,
 	};
-	const analogy = readWeights(root, 'analogy', ANALOGY_FEATURES);
-	if (analogy) manifest.analogy = analogy;
 	// A relation between fields that are themselves wrong would only repeat the problem.
 	if (problems.length === 0) checkAgreement(manifest, problems);
 	return problems.length === 0 ? { manifest, problems: [] } : { problems };

@@ -285,12 +285,8 @@ test('allows callback queries', () => {
 		expect(await shown(PARALLEL.replace('$0', 'expect(callb$0'))).toEqual([renamed.slice('expect(callb'.length)]);
 	});
 
-	test('count nothing where they are left out, and in a bundle without weights for them', async () => {
+	test('count nothing where they are left out', async () => {
 		expect(await shown(PARALLEL, { without: ['analogy'] })).not.toEqual([renamed]);
-		const { analogy: _, ...manifest } = bundle.manifest;
-		const without = createCompletionEngine({ bundle: { ...bundle, manifest }, models, workspace: () => undefined, now: () => 0 });
-		const answer = await without.complete(request(PARALLEL), neverCancelled);
-		expect(texts(answer)).not.toMatchObject([{ insertText: renamed }]);
 	});
 
 	test('go on to the end of their block where one is wanted', async () => {

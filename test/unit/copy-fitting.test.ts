@@ -3,6 +3,7 @@ import { cpSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { fitCopyWeights, type GroupedStep, meanLogProb } from '../../server/cli/evaluation/copy-fitting.ts';
+import { DEFAULT_ANALOGY_WEIGHTS, DEFAULT_COPY_WEIGHTS } from '../../server/inference/copy-weights.ts';
 import { parseManifest } from '../../server/inference/manifest.ts';
 import { runCli, runJson, TINY_BUNDLE } from '../support/cli.ts';
 import { createRandom } from '../support/random.ts';
@@ -74,6 +75,8 @@ test('the command reads lines token by token, and writes weights that the bundle
 	const data = join(temporaryFolder({ 'lines.jsonl': `${lines.join('\n')}\n` }), 'lines.jsonl');
 	const bundle = join(folder, 'bundle');
 	cpSync(TINY_BUNDLE, bundle, { recursive: true });
+	const weights = () => parseManifest(JSON.parse(readFileSync(join(bundle, 'manifest.json'), 'utf8'))).manifest;
+	expect([weights()?.copy, weights()?.analogy]).toEqual([DEFAULT_COPY_WEIGHTS, DEFAULT_ANALOGY_WEIGHTS]);
 	const args = ['fit-copy', '--data', data, '--repos', join(folder, 'repos'), '--bundle', bundle, '--execution-provider', 'cpu'];
 	const fit = await runJson<{ steps: number; repositories: number; logProb: { model: number; crossValidated: number } }>([
 		...args,
@@ -83,9 +86,10 @@ test('the command reads lines token by token, and writes weights that the bundle
 	expect(fit.steps).toBeGreaterThan(30);
 	// A random generator knows nothing; these files repeat themselves.
 	expect(fit.logProb.crossValidated).toBeGreaterThan(fit.logProb.model + 3);
-	const { manifest } = parseManifest(JSON.parse(readFileSync(join(bundle, 'manifest.json'), 'utf8')));
-	expect(manifest?.copy).toMatchObject({ intercept: expect.any(Number), logMatchLength: expect.any(Number) });
-	expect(manifest?.analogy).toMatchObject({ intercept: expect.any(Number), logShaped: expect.any(Number) });
+	expect(weights()?.copy).toMatchObject({ intercept: expect.any(Number), logMatchLength: expect.any(Number) });
+	expect(weights()?.analogy).toMatchObject({ intercept: expect.any(Number), logShaped: expect.any(Number) });
+	expect(weights()?.copy).not.toEqual(DEFAULT_COPY_WEIGHTS);
+	expect(weights()?.analogy).not.toEqual(DEFAULT_ANALOGY_WEIGHTS);
 	const wrong = await runCli(['fit-copy', '--data', join(folder, 'none.jsonl'), '--repos', folder, '--bundle', bundle]);
 	expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining('cannot read examples')]);
 });
