@@ -62,10 +62,18 @@ export function shareIn(others: ReadonlySet<string>, words: ReadonlySet<string>)
 	return shared / Math.max(1, words.size);
 }
 
-/** What the names and numbers of some lines become, and the parts of names, in lines of the same shapes. */
+/**
+ * What the names and numbers of some lines become, and the parts of names, in lines of the same shapes. Where all numbers move on
+ * by one step, those next to them do so too: behind `case 2:`, which stands where `case 1:` did, comes `case 3:`.
+ */
 export class Renaming {
 	readonly #whole = new Map<string, string>();
 	readonly #parts = new Map<string, string>();
+	/** Numbers that stay what they are, and those next to one that does not. */
+	readonly #fixed = new Set<string>();
+	readonly #neighbours = new Set<string>();
+	/** What numbers move on by; undefined where they do not agree. */
+	#step: number | undefined = 0;
 
 	get isEmpty(): boolean {
 		return this.#whole.size === 0;
@@ -79,7 +87,11 @@ export class Renaming {
 	}
 
 	#pair(from: string, to: string): void {
-		if (from === to || this.#whole.has(from) || !(isName(from) || isNumber(from))) return;
+		if (!(isName(from) || isNumber(from)) || this.#whole.has(from)) return;
+		if (from === to) {
+			for (const number of from.match(/\d+/g) ?? []) this.#fixed.add(number);
+			return;
+		}
 		this.#whole.set(from, to);
 		const a = from.match(PARTS) ?? [];
 		const b = to.match(PARTS) ?? [];
@@ -96,9 +108,19 @@ export class Renaming {
 
 	/** In lower case and with a capital as well: `foo` becomes `bar`, so `Foo` becomes `Bar`. */
 	#part(from: string, to: string): void {
+		if (isCount(from) && isCount(to)) {
+			const step = Number(to) - Number(from);
+			this.#step = this.#step === 0 || this.#step === step ? step : undefined;
+			for (const distance of [-1, 1]) this.#neighbours.add(String(Number(from) + distance));
+		}
 		for (const form of [(text: string) => text, (text: string) => text.toLowerCase(), capitalised]) {
 			if (!this.#parts.has(form(from))) this.#parts.set(form(from), form(to));
 		}
+	}
+
+	#movedOn(number: string): string {
+		if (!this.#step || !this.#neighbours.has(number) || this.#fixed.has(number)) return number;
+		return String(Math.max(0, Number(number) + this.#step));
 	}
 
 	/** The line with what was learnt in the place of its names. */
@@ -107,10 +129,15 @@ export class Renaming {
 		return line.replace(PIECES, (piece) => {
 			const whole = this.#whole.get(piece);
 			if (whole !== undefined) return whole;
-			if (!isName(piece)) return piece;
-			return piece.replace(PARTS, (part) => this.#parts.get(part) ?? part);
+			if (!isName(piece) && !isCount(piece)) return piece;
+			return piece.replace(PARTS, (part) => this.#parts.get(part) ?? this.#movedOn(part));
 		});
 	}
+}
+
+/** A whole number as people count. */
+function isCount(text: string): boolean {
+	return /^(?:0|[1-9]\d{0,5})$/.test(text);
 }
 
 function same(a: string | undefined, b: string | undefined): boolean {

@@ -285,6 +285,16 @@ test('allows callback queries', () => {
 		expect(await shown(PARALLEL.replace('$0', 'expect(callb$0'))).toEqual([renamed.slice('expect(callb'.length)]);
 	});
 
+	test('go on counting', async () => {
+		const counting = `
+check('file1', 1);
+check('file2', 2);
+check('file3', 3);
+$0
+`;
+		expect(await shown(counting)).toEqual(["check('file4', 4);"]);
+	});
+
 	test('count nothing where they are left out', async () => {
 		expect(await shown(PARALLEL, { without: ['analogy'] })).not.toEqual([renamed]);
 	});

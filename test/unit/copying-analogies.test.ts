@@ -57,6 +57,15 @@ describe('renaming', () => {
 		expect(renaming(['get_user_name()', 'get_fully_qualified_name()']).applyTo('user = None')).toBe('fully_qualified = None');
 	});
 
+	test('where all numbers move on by one step, those next to them do so too', () => {
+		const names = renaming(['check("m2", 10, 0);', 'check("m3", 10, 0);']);
+		expect(names.applyTo('check("m3", 10, 7);')).toBe('check("m4", 10, 7);');
+		expect(names.applyTo('check("m2", 10, 0);')).toBe('check("m3", 10, 0);');
+		expect(renaming(['get(file1, 1)', 'get(file3, 3)']).applyTo('get(file2, 2, 11)')).toBe('get(file4, 4, 11)');
+		expect(renaming(['a(1, 2)', 'a(2, 2)']).applyTo('a(2, 3)')).toBe('a(2, 3)');
+		expect(renaming(['add(1, 2)', 'add(2, 4)']).applyTo('add(2, 4)')).toBe('add(4, 4)');
+	});
+
 	test('what was learnt first stays, and reserved words are no names', () => {
 		expect(renaming(['a = b', 'x = y'], ['a = c', 'z = w']).applyTo('return a + b + c')).toBe('return x + y + w');
 		expect(renaming(['same(line)', 'same(line)']).isEmpty).toBe(true);
