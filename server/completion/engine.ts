@@ -176,6 +176,10 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		...parts,
 	});
 
+	/** What may not be read does not judge either. */
+	const judgeOf = (request: CompletionRequest, split: Split): Judge =>
+		createJudge(request, request.without?.includes('suffix') ? { ...split, suffix: '' } : split, manifest.confidence);
+
 	/** What the copy model alone would write. */
 	const copyOnly = (request: CompletionRequest, split: Split, cancellation: Cancellation, started: number) => {
 		const texts = windowsOf(split, request);
@@ -190,7 +194,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 			cancellation,
 		});
 		if (decoded.reason === 'cancelled') return undefined;
-		const answer = report(request, createJudge(request, split, manifest.confidence).judge([decoded]));
+		const answer = report(request, judgeOf(request, split).judge([decoded]));
 		answer.tokens.generated = decoded.nTokens;
 		Object.assign(answer.timingsMs, { tokenize: tokenized - started, decode: now() - tokenized, total: now() - started });
 		return answer;
@@ -207,7 +211,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const copied = copy && !request.without?.includes('copy') ? copySourceAt(texts, request, rules) : undefined;
 		// A measured request is cold, whatever ran before it.
 		if (request.fresh) (await models.generator()).truncate(0);
-		const judge = createJudge(request, split, manifest.confidence);
+		const judge = judgeOf(request, split);
 		const generated = await generate(prompt, forced, copied, rules, request, judge, cancellation);
 		if (!generated) return undefined;
 		const timingsMs: StageTimings = {

@@ -8,6 +8,7 @@
 import { LRUCache } from 'lru-cache';
 import type { BlockTokenizer } from './block-tokens.ts';
 import { hashOf, NO_SHAPE, Renaming, shapeOf, shareIn, wordsOf } from './line-shape.ts';
+import { NameLists } from './name-lists.ts';
 import type { NgramIndex } from './ngram-index.ts';
 
 /** A line that may come next. */
@@ -39,6 +40,8 @@ const MOST_LINES = 8;
 const WORD_LINES = 12;
 /** Characters of the open file that are searched on each side of the cursor. */
 const OPEN_FILE_CHARS = 60_000;
+/** Characters on each side of the cursor in which lists of names are looked for. */
+const LIST_CHARS = 8_000;
 /** Places that are written out, the best ones. */
 const MOST_PLACES = 24;
 /** Lines that may come, at most. */
@@ -111,7 +114,8 @@ export class AnalogyFinder {
 			places.search({ length: lines.starts.length, shapes: lines.shapes, hashes: lines.hashes, text, gap, inOpenFile: false });
 		}
 		const words = wordsOf(lastLines(here, here.length));
-		return weighed(places.best.map((place) => writtenOut(place, here, words)));
+		const lists = new NameLists(before.slice(-LIST_CHARS) + after.slice(0, LIST_CHARS));
+		return weighed(places.best.map((place) => writtenOut(place, here, words, lists)));
 	}
 
 	#linesOf(text: string): Lines {
@@ -183,9 +187,10 @@ function lastLines(lines: Lines, at: number): string {
 }
 
 /** The line of a place as it would read here; its weight is not yet one among others. */
-function writtenOut({ lines, at, shaped, literal, score }: Place, here: Lines, words: ReadonlySet<string>): Analogy {
+function writtenOut({ lines, at, shaped, literal, score }: Place, here: Lines, words: ReadonlySet<string>, lists: NameLists): Analogy {
 	const names = new Renaming();
 	for (let back = 1; back <= shaped; back++) names.learn(lineAt(lines, at - back), lineAt(here, here.length - back));
+	names.goOn(lists);
 	const text = names.applyTo(lineAt(lines, at));
 	const likeness = shareIn(wordsOf(lastLines(lines, at)), words);
 	const familiarity = shareIn(words, wordsOf(text));

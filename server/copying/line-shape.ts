@@ -7,6 +7,7 @@
  */
 
 import { fnv1a } from '../base/numbers.ts';
+import type { NameLists } from './name-lists.ts';
 
 /** Shape of a line that is like no other. */
 export const NO_SHAPE = 0;
@@ -28,7 +29,12 @@ const RESERVED = new Set(
 	).split(' '),
 );
 
-function isName(piece: string): boolean {
+/** Words, numbers, white space, and every other character by itself. */
+export function piecesOf(text: string): string[] {
+	return text.match(PIECES) ?? [];
+}
+
+export function isName(piece: string): boolean {
 	return /^[\p{L}_$]/u.test(piece) && !RESERVED.has(piece);
 }
 
@@ -69,7 +75,7 @@ export function shareIn(others: ReadonlySet<string>, words: ReadonlySet<string>)
 export class Renaming {
 	readonly #whole = new Map<string, string>();
 	readonly #parts = new Map<string, string>();
-	/** Numbers that stay what they are, and those next to one that does not. */
+	/** Names and numbers that stay what they are, and numbers next to one that does not. */
 	readonly #fixed = new Set<string>();
 	readonly #neighbours = new Set<string>();
 	/** What numbers move on by; undefined where they do not agree. */
@@ -81,15 +87,24 @@ export class Renaming {
 
 	/** Learns from two lines of one shape. What was learnt first stays. */
 	learn(from: string, to: string): void {
-		const before = from.match(PIECES) ?? [];
-		const after = to.match(PIECES) ?? [];
+		const before = piecesOf(from);
+		const after = piecesOf(to);
 		for (let i = 0; i < before.length && i < after.length; i++) this.#pair(before[i] as string, after[i] as string);
+	}
+
+	/** Where a name became the one behind it in a list, that becomes the next one. */
+	goOn(lists: Pick<NameLists, 'next'>): void {
+		for (const [from, to] of [...this.#whole]) {
+			if (!isName(from) || this.#fixed.has(to) || this.#whole.has(to)) continue;
+			const next = lists.next(from, to);
+			if (next !== undefined) this.#pair(to, next);
+		}
 	}
 
 	#pair(from: string, to: string): void {
 		if (!(isName(from) || isNumber(from)) || this.#whole.has(from)) return;
 		if (from === to) {
-			for (const number of from.match(/\d+/g) ?? []) this.#fixed.add(number);
+			for (const fixed of [from, ...(from.match(/\d+/g) ?? [])]) this.#fixed.add(fixed);
 			return;
 		}
 		this.#whole.set(from, to);

@@ -6,6 +6,7 @@ import { type AnalogyPrediction, createAnalogySession } from '../../server/copyi
 import { createBlockTokenizer } from '../../server/copying/block-tokens.ts';
 import { NO_SHAPE, Renaming, shapeOf } from '../../server/copying/line-shape.ts';
 import { lineTable } from '../../server/copying/line-table.ts';
+import { NameLists } from '../../server/copying/name-lists.ts';
 import { createNgramIndex, type NgramIndex } from '../../server/copying/ngram-index.ts';
 import { createByteTokenizer } from '../support/byte-tokenizer.ts';
 
@@ -64,6 +65,19 @@ describe('renaming', () => {
 		expect(renaming(['get(file1, 1)', 'get(file3, 3)']).applyTo('get(file2, 2, 11)')).toBe('get(file4, 4, 11)');
 		expect(renaming(['a(1, 2)', 'a(2, 2)']).applyTo('a(2, 3)')).toBe('a(2, 3)');
 		expect(renaming(['add(1, 2)', 'add(2, 4)']).applyTo('add(2, 4)')).toBe('add(4, 4)');
+	});
+
+	test('goes on with the next name where one became the one behind it in a list', () => {
+		const lists = new NameLists('constructor(name: string, width: number, height: number) {}\nconst [red, green] = colors;\n');
+		const names = renaming(['this.name = name;', 'this.width = width;']);
+		names.goOn(lists);
+		expect(names.applyTo('this.width = width; setWidth(name)')).toBe('this.height = height; setHeight(width)');
+		const last = renaming(['use(red);', 'use(green);']);
+		last.goOn(lists);
+		expect(last.applyTo('use(green);')).toBe('use(green);');
+		const fixed = renaming(['add(name, width)', 'add(width, width)']);
+		fixed.goOn(lists);
+		expect(fixed.applyTo('add(width)')).toBe('add(width)');
 	});
 
 	test('what was learnt first stays, and reserved words are no names', () => {
@@ -243,5 +257,20 @@ describe('mixing', () => {
 			copyProbability: 0,
 			logShaped: Math.log(4),
 		});
+	});
+});
+
+describe('lists of names', () => {
+	test.each([
+		['of arguments', 'f(alpha, beta, gamma)', 'gamma'],
+		['of parameters with types', 'def f(self, alpha: int, beta: str, gamma: bool):', 'gamma'],
+		['of strings', "['alpha', 'beta', 'gamma']", 'gamma'],
+		['of lines', 'interface A {\n\talpha: string;\n\tbeta: number;\n\tgamma: Date;\n}', 'gamma'],
+		['at their end', 'f(alpha, beta)', undefined],
+		['with something else between', 'f(alpha, beta; gamma)', undefined],
+		['in another order', 'f(beta, alpha, gamma)', undefined],
+		['the last one of several', 'f(alpha, beta, gamma); f(alpha, beta, delta)', 'delta'],
+	])('%s', (_, text, expected) => {
+		expect(new NameLists(text).next('alpha', 'beta')).toBe(expected);
 	});
 });
