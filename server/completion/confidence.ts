@@ -36,19 +36,25 @@ export function confidenceOf(features: ConfidenceFeatures, weights: ConfidenceWe
  */
 export function highestConfidence(features: ConfidenceFeatures, weights: ConfidenceWeights, maxTokens: number): number {
 	const { sumLogProb, minLogProb, nTokens } = features;
-	const sink = Number.NEGATIVE_INFINITY;
-	/** Log-probabilities are at most 0: sums and minima only sink, and a mean rises at best as if all that follows were certain. */
+	const most = Math.max(maxTokens, nTokens, 1);
+	/** What a nat counts in sum and mean together, in the shortest text and in the longest. */
+	const perNat = [Math.max(nTokens, 1), most].map((n) => (weights.sumLogProb ?? 0) + (weights.meanLogProb ?? 0) / n);
+	if (perNat.some((weight) => weight < 0)) return 1;
+	/** Log-probabilities are at most 0: sums and minima only sink. */
 	const bounds: Partial<Record<keyof ConfidenceFeatures, readonly [low: number, high: number]>> = {
-		sumLogProb: [sink, sumLogProb],
-		meanLogProb: [sink, sumLogProb / Math.max(maxTokens, nTokens, 1)],
-		minLogProb: [sink, minLogProb],
-		nTokens: [nTokens, Math.max(maxTokens, nTokens)],
+		sumLogProb: [0, 0],
+		meanLogProb: [0, 0],
+		minLogProb: [Number.NEGATIVE_INFINITY, minLogProb],
+		nTokens: [nTokens, most],
 		copied: [0, 1],
 	};
-	const logit = CONFIDENCE_FEATURES.reduce((sum, name) => {
-		const weight = weights[name] ?? 0;
-		const [low, high] = bounds[name] ?? [features[name], features[name]];
-		return weight === 0 ? sum : sum + weight * (weight > 0 ? high : low);
-	}, weights.intercept);
+	const logit = CONFIDENCE_FEATURES.reduce(
+		(sum, name) => {
+			const weight = weights[name] ?? 0;
+			const [low, high] = bounds[name] ?? [features[name], features[name]];
+			return weight === 0 ? sum : sum + weight * (weight > 0 ? high : low);
+		},
+		weights.intercept + Math.max(...perNat.map((weight) => weight * sumLogProb)),
+	);
 	return logistic(logit);
 }
