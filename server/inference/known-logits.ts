@@ -2,8 +2,8 @@
  * Logits behind one prompt and behind tokens that were read there: a word that is typed, a line that was not sure enough to be
  * shown or a branch of the search asks for the same again, and a run takes longer than to keep a row.
  *
- * Guarantees: holds {@link BUDGET_BYTES}, but at least {@link FEWEST} rows; what was asked for last is kept longest. A prompt that goes
- * on as something that was read ({@link KnownLogits.below}) knows what was known there.
+ * Guarantees: holds {@link BUDGET_BYTES}, but at least {@link FEWEST} rows; what was asked for last is kept longest, and that of the prompt
+ * longer than what stands behind it. A prompt that goes on as something that was read ({@link KnownLogits.below}) knows what was known there.
  * Deliberately lacks: keys and values (`kv-cache.ts`), which a run behind known tokens needs all the same.
  */
 import { LRUCache } from 'lru-cache';
@@ -37,6 +37,8 @@ export class KnownLogits {
 	add(tokens: readonly number[], logits: Float32Array): void {
 		this.#kept.rows ??= new LRUCache({ max: Math.max(FEWEST, Math.floor(BUDGET_BYTES / logits.byteLength)) });
 		this.#kept.rows.set(this.#path + pathOf(tokens), logits);
+		// The next key asks for the prompt's own first.
+		this.#kept.rows.get(this.#path);
 	}
 
 	/** The same rows, as they stand behind a prompt that is longer by this. */

@@ -93,6 +93,14 @@ test('known logits: the path says whose they are, the ones asked for last are ke
 	expect([1, 2, 3, 4, 5].map((at) => known.behind([at, 7])?.[0])).toEqual([1, undefined, 3, 4, 5]);
 });
 
+test('known logits: those of the prompt outlast what stands behind it', () => {
+	const known = new KnownLogits();
+	const row = (of: number) => new Float32Array(1 << 16).fill(of);
+	known.add([], row(9));
+	for (const at of [1, 2, 3, 4, 5, 6]) known.add([at], row(at));
+	expect([known.behind([]), known.behind([1]), known.behind([6])].map((each) => each?.[0])).toEqual([9, undefined, 6]);
+});
+
 test('known logits: a longer prompt shares its rows with the shorter one', () => {
 	const known = new KnownLogits();
 	const below = known.below([1]).below(['node', 23]);
