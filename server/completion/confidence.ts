@@ -40,21 +40,18 @@ export function highestConfidence(features: ConfidenceFeatures, weights: Confide
 	/** What a nat counts in sum and mean together, in the shortest text and in the longest. */
 	const perNat = [Math.max(nTokens, 1), most].map((n) => (weights.sumLogProb ?? 0) + (weights.meanLogProb ?? 0) / n);
 	if (perNat.some((weight) => weight < 0)) return 1;
+	const sunk = Math.max(...perNat.map((weight) => weight * sumLogProb));
 	/** Log-probabilities are at most 0: sums and minima only sink. */
 	const bounds: Partial<Record<keyof ConfidenceFeatures, readonly [low: number, high: number]>> = {
-		sumLogProb: [0, 0],
-		meanLogProb: [0, 0],
 		minLogProb: [Number.NEGATIVE_INFINITY, minLogProb],
 		nTokens: [nTokens, most],
 		copied: [0, 1],
 	};
-	const logit = CONFIDENCE_FEATURES.reduce(
-		(sum, name) => {
-			const weight = weights[name] ?? 0;
-			const [low, high] = bounds[name] ?? [features[name], features[name]];
-			return weight === 0 ? sum : sum + weight * (weight > 0 ? high : low);
-		},
-		weights.intercept + Math.max(...perNat.map((weight) => weight * sumLogProb)),
-	);
+	const others = CONFIDENCE_FEATURES.filter((name) => name !== 'sumLogProb' && name !== 'meanLogProb');
+	const logit = others.reduce((sum, name) => {
+		const weight = weights[name] ?? 0;
+		const [low, high] = bounds[name] ?? [features[name], features[name]];
+		return weight === 0 ? sum : sum + weight * (weight > 0 ? high : low);
+	}, weights.intercept + sunk);
 	return logistic(logit);
 }

@@ -5,7 +5,6 @@
  * Guarantees: pure; equal lines have equal shapes; only lines of more than {@link LONGEST_LINE} characters have the shape {@link NO_SHAPE}.
  * Deliberately lacks: any grammar. Words that most languages reserve are told from names by a list.
  */
-
 import { fnv1a } from '../base/numbers.ts';
 import type { NameLists } from './name-lists.ts';
 

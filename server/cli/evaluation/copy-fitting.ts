@@ -3,7 +3,6 @@
  * `(1 − μ) · ((1 − λ) · p_model + λ · p_copy) + μ · p_analogy`, first λ and then μ. Gradient descent with a fixed number of steps, so
  * equal steps give equal weights. Pure.
  */
-
 import type { CopyStep } from 'hef-shared';
 import { HefError } from '../../base/errors.ts';
 import { logistic } from '../../base/numbers.ts';

@@ -2,7 +2,6 @@
  * Logistic regression for the confidence: a fit by Newton's method with a little ridge, its cross-validation by repository, and a
  * forward selection of features. Pure and deterministic.
  */
-
 import { invariant } from '../../base/errors.ts';
 import { logistic } from '../../base/numbers.ts';
 
