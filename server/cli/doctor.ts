@@ -1,8 +1,9 @@
 /** `doctor`: checks everything a completion needs on this machine, and says what to do about each problem. */
 import { constants } from 'node:fs';
-import { access, mkdir, readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { availableParallelism, platform, totalmem } from 'node:os';
 import { messageOf } from '../base/errors.ts';
+import { makeFolder } from '../base/make-folder.ts';
 import { bundleNotices } from '../inference/manifest.ts';
 import type { Command, CommandContext, ParsedArguments } from './command.ts';
 import { megabytes, printJson, seconds } from './output.ts';
@@ -56,7 +57,7 @@ function machineCheck(): Check {
 
 async function cacheCheck(folder: string): Promise<Check> {
 	try {
-		await mkdir(folder, { recursive: true });
+		makeFolder(folder);
 		await access(folder, constants.R_OK | constants.W_OK);
 		return { name: 'cache folder', status: 'ok', detail: folder };
 	} catch (error) {

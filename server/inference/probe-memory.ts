@@ -6,10 +6,11 @@
  * answer in time is tried again at the next start, for it says as much about the load as about the provider. A file that cannot
  * be read or written is no findings.
  */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { arch, cpus, platform, release } from 'node:os';
 import { dirname } from 'node:path';
 import { hashText } from '../base/ids.ts';
+import { makeFolder } from '../base/make-folder.ts';
 import type { ProbeResult } from './execution-providers.ts';
 import type { ProviderName } from './session.ts';
 
@@ -50,7 +51,7 @@ export function createProbeMemory({ file, key, now }: ProbeMemoryOptions): Probe
 	const write = async (findings: Record<string, Finding>): Promise<void> => {
 		const part = `${file}.${process.pid}`;
 		try {
-			await mkdir(dirname(file), { recursive: true });
+			makeFolder(dirname(file));
 			await writeFile(part, JSON.stringify(findings, undefined, '\t'));
 			await rename(part, file);
 		} catch {

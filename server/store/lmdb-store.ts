@@ -9,10 +9,11 @@
  * Deliberately lacks: caching (LMDB maps the file), eviction (the indexer decides what is garbage), and any trust in what
  * the file holds.
  */
-import { existsSync, mkdirSync, readFileSync, realpathSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, realpathSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { HefError } from '../base/errors.ts';
 import { hashText, type SpaceId } from '../base/ids.ts';
+import { makeFolder } from '../base/make-folder.ts';
 import { FOLDER_FILE } from './cache-folder.ts';
 import { encodeRecord, encodeVector, META_PREFIX, nodeKey, sealText } from './codec.ts';
 import { cacheError, DiskFull, newestEnvironment, openNewest, replaceByCompact, replaceByEmpty } from './environment.ts';
@@ -62,7 +63,7 @@ export function workspaceCacheFolder(cacheFolder: string, workspaceFolder: strin
 export async function openStore(options: StoreOptions & { workspaceFolder?: string }): Promise<Store> {
 	const recovered: string[] = [];
 	try {
-		mkdirSync(options.folder, { recursive: true });
+		makeFolder(options.folder);
 		if (options.workspaceFolder) nameFolder(options.folder, options.workspaceFolder);
 		const environment = await openNewest(options.folder, recovered);
 		const store = new LmdbStore(options, environment, recovered);
@@ -88,7 +89,7 @@ function nameFolder(cache: string, workspaceFolder: string): void {
 /** @throws HefError `cache-unavailable` */
 export function makeCacheFolder(folder: string): void {
 	try {
-		mkdirSync(folder, { recursive: true });
+		makeFolder(folder);
 	} catch (error) {
 		throw cacheError(folder, error);
 	}

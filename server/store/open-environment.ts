@@ -4,10 +4,11 @@
  * Guarantees: a full disk is an error, never the end of the process. LMDB opens databases in a write transaction and holds the
  * thread until it gets the lock: others only wait a moment, because nobody has the lock beyond a turn of the event loop.
  */
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
+import { makeFolder } from '../base/make-folder.ts';
 import { assertRoomToBegin } from './room.ts';
 
 /** Its one file for `require` loads in half the time of its modules. */
@@ -28,7 +29,7 @@ export function openEnvironment(path: string, mode: { readOnly?: boolean; noSync
 	const isNew = !existsSync(join(path, DATA_FILE));
 	if (mode.readOnly && isNew) throw new Error('there is no index');
 	if (!mode.readOnly) {
-		mkdirSync(path, { recursive: true });
+		makeFolder(path);
 		if (isNew || !existsSync(join(path, LOCK_FILE))) assertRoomToBegin(path);
 	}
 	const root = open<string, string>({ path, noSubdir: false, maxDbs: 4, encoding: 'string', cache: false, ...mode });

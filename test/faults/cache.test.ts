@@ -15,6 +15,7 @@ import { createClaims } from '../../server/store/claim.ts';
 import { openStoreReader, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
 import { makeTemporaryFolder } from '../../server/store/temporary-store.ts';
 import type { Store } from '../../server/store/types.ts';
+import { runCli, TINY_BUNDLE } from '../support/cli.ts';
 import { runDamageRounds } from '../support/damage-rounds.ts';
 import { createManualClock } from '../support/fakes.ts';
 import { DIMENSION, openEditor, SPACE } from '../support/folder-index.ts';
@@ -91,6 +92,13 @@ describe('a cache that cannot be written', () => {
 		const cacheFolder = join(temporaryFolder({ file: '' }), 'file', 'below');
 		const opening = openEditor({ folder: temporaryFolder(project(1)), cacheFolder, mayBuildAside: false });
 		await expect(opening).rejects.toThrow();
+	});
+
+	test.skipIf(process.platform !== 'linux')('one where nothing can be made ends a command, which does not try for ever', async () => {
+		const args = [temporaryFolder(project(1)), '--cache', '/proc/hef/cache', '--bundle', TINY_BUNDLE];
+		const { code, stderr } = await runCli(['index', ...args], { timeoutMs: 20_000 });
+		expect(stderr).toContain('hef.cacheFolder');
+		expect(code).toBe(1);
 	});
 
 	test('a disk that fills up in the middle of a build: the build goes on in a temporary index', async () => {
