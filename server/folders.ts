@@ -1,12 +1,13 @@
 /**
  * The workspace folders that both workers have open: each is opened in both, compared with the disk, emptied and closed in both.
  *
- * Guarantees: what was asked of a folder that is closed meanwhile ends without a failure; what could not be opened is tried again by
- * whoever asks for its index anew, and its report says why until then; rules are known of folders that are not open yet.
+ * Guarantees: what was asked of a folder that is closed meanwhile ends without a failure; what could not be opened is tried again,
+ * for an editor also by itself, ever more rarely, and its report says why until then; rules are known of folders that are not open yet.
  *
  * Deliberately lacks: completion. It searches what is open here.
  */
 import type { WorkspaceReport } from 'hef-shared';
+import type { Clock } from './base/clock.ts';
 import { messageOf } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
 import type { CompletionClient } from './completion/client.ts';
@@ -69,8 +70,13 @@ export interface FoldersOptions {
 	exclude: readonly string[];
 	/** Folder that holds the caches of all workspaces. */
 	cacheFolder: string;
+	clock: Pick<Clock, 'schedule'>;
 	logger: Logger;
 }
+
+/** How soon a folder is tried again that could not be opened: its disk may have room by then, or be there. The wait doubles up to the longest. */
+const TRY_AGAIN_MS = 10_000;
+const LONGEST_WAIT_MS = 320_000;
 
 interface OpenFolder {
 	options: OpenOptions;
@@ -81,9 +87,12 @@ interface OpenFolder {
 	workspace?: Workspace;
 	/** Why the folder could not be opened. */
 	failure?: string;
+	/** Until it is tried again. */
+	waitMs: number;
+	stopWaiting(): void;
 }
 
-export function createFolders({ completion, indexing, exclude, cacheFolder, logger }: FoldersOptions): AllFolders {
+export function createFolders({ completion, indexing, exclude, cacheFolder, clock, logger }: FoldersOptions): AllFolders {
 	const folders = new Map<string, OpenFolder>();
 	/** Open documents by folder, also of folders that are not open yet. */
 	const documents = new Map<string, readonly string[]>();
@@ -111,6 +120,7 @@ export function createFolders({ completion, indexing, exclude, cacheFolder, logg
 	const place = async (folder: string, opened: OpenFolder): Promise<void> => {
 		const { watch, exclude: excluded, thorough = false } = opened.options;
 		delete opened.failure;
+		opened.stopWaiting();
 		try {
 			const indexed = indexing.openFolder({ folder, watch, exclude: excluded });
 			indexed.catch(() => {});
@@ -126,12 +136,13 @@ export function createFolders({ completion, indexing, exclude, cacheFolder, logg
 			await Promise.all([prioritised, viewed]);
 		} catch (error) {
 			opened.failure = messageOf(error);
+			if (watch) tryAgainLater(folder, opened);
 			throw error;
 		}
 	};
 
 	const openFolder = async (folder: string, options: OpenOptions): Promise<void> => {
-		const opened: OpenFolder = { options };
+		const opened: OpenFolder = { options, waitMs: TRY_AGAIN_MS, stopWaiting() {} };
 		folders.set(folder, opened);
 		await unlessClosed(folder, async () => {
 			opened.placing = place(folder, opened);
@@ -139,6 +150,13 @@ export function createFolders({ completion, indexing, exclude, cacheFolder, logg
 			await opened.building;
 			if (folders.get(folder) === opened) await completion.settled();
 		});
+	};
+
+	const tryAgainLater = (folder: string, opened: OpenFolder): void => {
+		opened.stopWaiting = clock.schedule(opened.waitMs, () => {
+			if (folders.get(folder) === opened) untilOpen(folder).catch(() => {});
+		});
+		opened.waitMs = Math.min(2 * opened.waitMs, LONGEST_WAIT_MS);
 	};
 
 	/** Waits until the folder is open; what could not be opened may open by now. */

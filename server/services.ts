@@ -8,6 +8,7 @@
  */
 import type { BundleReport, CompletionReport, ExecutionProviderReport, Settings, StatusReport, UpdateReport } from 'hef-shared';
 import { ActivityGate } from './base/cancellation.ts';
+import { systemClock } from './base/clock.ts';
 import type { Logger } from './base/logger.ts';
 import { completionThreads, INDEXING_THREADS } from './base/threads.ts';
 import { createCompletionClient } from './completion/client.ts';
@@ -100,7 +101,14 @@ export function createServices(options: ServicesOptions): Services {
 			problem: (message) => events.problem(message),
 		},
 	});
-	const { moved, reports, forgetAll, ...folders } = createFolders({ completion, indexing, exclude: settings.exclude, cacheFolder, logger });
+	const { moved, reports, forgetAll, ...folders } = createFolders({
+		completion,
+		indexing,
+		exclude: settings.exclude,
+		cacheFolder,
+		clock: systemClock,
+		logger,
+	});
 	const bundleReport = describeBundle(bundle);
 	let executionProvider: ExecutionProviderReport | undefined;
 
