@@ -7,8 +7,8 @@ import { tunedBundles } from '../store/tuned.ts';
 import type { Store } from '../store/types.ts';
 
 const KEPT_PER_NEEDED = 2;
-/** Small stores are not worth the trouble. */
-const ALWAYS_KEPT = 5000;
+/** A branch with next to nothing on it (`gh-pages`) needs next to nothing, and the way back from it shall be short: some 40 MB. */
+const ALWAYS_KEPT = 50_000;
 const IDS_PER_WRITE = 2000;
 
 /** The garbage of one store. Counted when there seems to be too much and then kept account of, so that a save need not look at the whole store. */

@@ -30,7 +30,7 @@ export interface Workspace {
 	readonly folder: string;
 	/** All source files that the filter lets through, in path order. Throws HefError `workspace-unreadable`. */
 	list(): Promise<SourceFile[]>;
-	/** Current state of one path; undefined when it is gone, ignored or no regular file. */
+	/** Current state of one path; undefined when it is gone, ignored or no regular file. Throws when the folder itself is gone, as `list` does. */
 	stat(path: string): Promise<SourceFile | undefined>;
 	read(path: string): Promise<SourceText>;
 	/**

@@ -3,16 +3,21 @@
  * changed, and leaves it to the caller to look at what is there now: an event is a hint, never a fact.
  *
  * Guarantees: ignored folders are not watched; a burst is one report; when the system has no watch left, or the file system does
- * not tell of changes, that is told once and polling takes over; after a failure of the watcher `missed` is reported. Deliberately lacks: waiting for writes to end (a half-written file
- * is reported again when the other half comes), and the branch of a repository whose `.git` lies elsewhere: its files tell.
+ * not tell of changes, that is told once and polling takes over; after a failure of the watcher `missed` is reported, and when the
+ * folder is watched anew because it, or one in it, was replaced.
+ *
+ * Deliberately lacks: waiting for writes to end (a half-written file is reported again when the other half comes), and the branch of a
+ * repository whose `.git` lies elsewhere: its files tell.
  */
+import { realpathSync } from 'node:fs';
 import { relative, sep } from 'node:path';
 import { type ChokidarOptions, type FSWatcher, watch as openChokidar } from 'chokidar';
 import type { Clock } from '../base/clock.ts';
 import { messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
-import { createBatcher } from './batcher.ts';
+import { type Batcher, createBatcher } from './batcher.ts';
 import { IGNORE_FILES } from './path-filter.ts';
+import { ReplacedFolders } from './replaced-folders.ts';
 import type { ChangeReason, OnWatchProblem } from './types.ts';
 
 export interface WatchOptions {
@@ -42,65 +47,118 @@ const WATCHED_IN_GIT: ReadonlySet<string> = new Set(['.git', HEAD, '.git/info', 
 
 /** Resolves when changes from now on are seen. The returned function stops. */
 export async function watchFolder(options: WatchOptions): Promise<() => Promise<void>> {
-	const { folder, clock, logger, open = openChokidar } = options;
-	const batcher = createBatcher<string>({
-		clock,
-		quietMs: QUIET_MS,
-		maxMs: MAX_BATCH_MS,
-		onBatch: (paths) =>
-			options.onChange(
-				paths.filter((path) => path !== MISSED),
-				reasonOf(paths),
-			),
-	});
-	const ignored = (absolute: string, stats?: { isDirectory(): boolean }): boolean => {
-		const path = relative(folder, absolute).split(sep).join('/');
-		if (path === '' || WATCHED_IN_GIT.has(path)) return false;
-		if (path.startsWith('.git/')) return true;
-		if (isIgnoreFile(path) && !stats?.isDirectory()) return false;
-		return options.ignores(path, stats?.isDirectory() ?? true);
-	};
+	const { folder, silentFileSystem, onProblem } = options;
+	if (silentFileSystem !== undefined) onProblem(silentMessage(folder, silentFileSystem), 'notice');
+	const watch = new FolderWatch(options);
+	await watch.start();
+	return () => watch.stop();
+}
 
-	let watcher: FSWatcher | undefined;
-	let stopped = false;
-	const start = (usePolling: boolean): Promise<void> =>
-		new Promise((resolve) => {
-			const started = open(folder, {
-				ignored,
-				ignoreInitial: true,
-				followSymlinks: false,
-				ignorePermissionErrors: true,
-				usePolling,
-				...(usePolling ? { interval: POLL_MS, binaryInterval: POLL_MS } : {}),
+class FolderWatch {
+	readonly #options: WatchOptions;
+	readonly #batcher: Batcher<string>;
+	readonly #replaced: ReplacedFolders;
+	#watcher: FSWatcher | undefined;
+	#isPolling: boolean;
+	#stopped = false;
+
+	constructor(options: WatchOptions) {
+		const { clock, onChange, silentFileSystem } = options;
+		this.#options = options;
+		this.#isPolling = silentFileSystem !== undefined;
+		this.#batcher = createBatcher({
+			clock,
+			quietMs: QUIET_MS,
+			maxMs: MAX_BATCH_MS,
+			onBatch: (paths) =>
+				onChange(
+					paths.filter((path) => path !== MISSED),
+					reasonOf(paths),
+				),
+		});
+		this.#replaced = new ReplacedFolders({ clock, quietMs: QUIET_MS, awayMs: POLL_MS, onReplaced: () => void this.#startAnew() });
+	}
+
+	/** Resolves when changes are seen. */
+	start(): Promise<void> {
+		const { folder, open = openChokidar } = this.#options;
+		// Chokidar does not follow the link that the folder may be.
+		const root = realPath(folder);
+		const pathOf = (absolute: string): string => relative(root, absolute).split(sep).join('/');
+		const usePolling = this.#isPolling;
+		this.#replaced.begin(root);
+		const watcher = open(root, {
+			ignored: (absolute, stats) => this.#ignores(pathOf(absolute), stats?.isDirectory()),
+			ignoreInitial: true,
+			followSymlinks: false,
+			ignorePermissionErrors: true,
+			usePolling,
+			...(usePolling ? { interval: POLL_MS, binaryInterval: POLL_MS } : {}),
+		});
+		this.#watcher = watcher;
+		watcher.on('all', (event, path) => {
+			if (event === 'unlinkDir') this.#replaced.seen(path);
+			else if (event !== 'addDir') this.#batcher.add(pathOf(path));
+		});
+		watcher.on('raw', (event, name, details) => this.#replaced.told(event, name, (details as { watchedPath?: string }).watchedPath));
+		return new Promise((resolve) => {
+			watcher.on('ready', () => {
+				this.#replaced.ready();
+				resolve();
 			});
-			watcher = started;
-			started.on('all', (event, path) => {
-				if (event !== 'addDir' && event !== 'unlinkDir') batcher.add(relative(folder, path).split(sep).join('/'));
-			});
-			started.on('ready', resolve);
-			started.on('error', (error) => {
-				if (started !== watcher || stopped) return;
-				const noWatchLeft = isOutOfWatches(error);
-				batcher.add(MISSED);
-				if (!noWatchLeft || usePolling) {
-					logger.warn(`watching ${folder}: ${messageOf(error)}`);
-					return;
-				}
-				options.onProblem(outOfWatchesMessage(folder), 'warning');
-				watcher = undefined;
-				started.close().catch(() => {});
-				resolve(start(true));
+			watcher.on('error', (error) => {
+				if (this.#failed(watcher, error)) resolve(this.start());
 			});
 		});
+	}
 
-	const { silentFileSystem } = options;
-	if (silentFileSystem !== undefined) options.onProblem(silentMessage(folder, silentFileSystem), 'notice');
-	await start(silentFileSystem !== undefined);
-	return async () => {
-		stopped = true;
-		batcher.stop();
+	async stop(): Promise<void> {
+		this.#stopped = true;
+		this.#replaced.stop();
+		this.#batcher.stop();
+		await this.#watcher?.close();
+	}
+
+	async #startAnew(): Promise<void> {
+		const watcher = this.#watcher;
+		this.#watcher = undefined;
 		await watcher?.close();
-	};
+		if (this.#stopped) return;
+		await this.start();
+		this.#batcher.add(MISSED);
+	}
+
+	/** Whether it has to be started anew, to poll. */
+	#failed(watcher: FSWatcher, error: unknown): boolean {
+		if (watcher !== this.#watcher || this.#stopped) return false;
+		const { folder, logger, onProblem } = this.#options;
+		this.#batcher.add(MISSED);
+		if (!isOutOfWatches(error) || this.#isPolling) {
+			logger.warn(`watching ${folder}: ${messageOf(error)}`);
+			return false;
+		}
+		onProblem(outOfWatchesMessage(folder), 'warning');
+		this.#isPolling = true;
+		this.#watcher = undefined;
+		watcher.close().catch(() => {});
+		return true;
+	}
+
+	#ignores(path: string, isDirectory: boolean | undefined): boolean {
+		if (path === '' || WATCHED_IN_GIT.has(path)) return false;
+		if (path.startsWith('.git/')) return true;
+		if (isIgnoreFile(path) && !isDirectory) return false;
+		return this.#options.ignores(path, isDirectory ?? true);
+	}
+}
+
+/** The path itself when nothing is there. */
+function realPath(path: string): string {
+	try {
+		return realpathSync.native(path);
+	} catch {
+		return path;
+	}
 }
 
 function isIgnoreFile(path: string): boolean {

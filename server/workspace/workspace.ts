@@ -6,12 +6,12 @@
  *
  * Deliberately lacks: any memory of what was seen. What changed since last time is the caller's question.
  */
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { type Logger, silentLogger } from '../base/logger.ts';
 import { silentFileSystem } from './file-systems.ts';
-import { listFiles, statFile } from './list-files.ts';
+import { assertReadable, listFiles, statFile } from './list-files.ts';
 import { createPathFilter } from './path-filter.ts';
 import { readSource } from './read-source.ts';
 import { sourceKindOf } from './source-kinds.ts';
@@ -60,7 +60,9 @@ export async function createWorkspace(folderPath: string, options: WorkspaceOpti
 			return listFiles({ folder, entersFolder: (path) => !filter.ignores(path, true), includesFile: (path) => isSource(path), logger });
 		},
 		async stat(path) {
-			return includes(path) && isReal(path) ? statFile(folder, path) : undefined;
+			const file = includes(path) && isReal(path) ? await statFile(folder, path) : undefined;
+			if (!file && !existsSync(folder)) assertReadable(folder);
+			return file;
 		},
 		async read(path) {
 			const kind = sourceKindOf(path);

@@ -1,5 +1,5 @@
 /** The indexing thread on a real folder, with real models (random weights) and a real store. */
-import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { ActivityGate } from '../../server/base/cancellation.ts';
@@ -7,7 +7,7 @@ import { silentLogger } from '../../server/base/logger.ts';
 import { createHierarchy } from '../../server/hierarchy/hierarchy.ts';
 import { loadBundle } from '../../server/inference/bundle.ts';
 import { openStoreReader } from '../../server/store/lmdb-store.ts';
-import { temporaryFolder } from '../support/temporary-folder.ts';
+import { temporaryFolder, writeFiles } from '../support/temporary-folder.ts';
 import { tinyBundleFolder } from '../support/tiny-bundle.ts';
 
 /** Threads run the compiled server. */
@@ -159,6 +159,27 @@ test('a change on disk is indexed without anyone asking', async () => {
 	const { client, published } = start(temporaryFolder());
 	await client.openFolder({ folder, exclude: [], watch: true });
 	await client.request(folder, { paths: 'all', reason: 'start' });
+	const before = published.length;
+	writeFileSync(join(folder, 'src/more/solids.ts'), shape('Sphere'));
+	await expect.poll(() => published.slice(before).flat(), { timeout: 20_000 }).toContain('src/more/solids.ts');
+});
+
+test('a folder that is gone keeps its index, and is followed again by itself once it is back', async () => {
+	const [folder, moved] = [join(temporaryFolder(), 'work'), join(temporaryFolder(), 'away')];
+	writeFiles(folder, files());
+	const { client, published } = start(temporaryFolder());
+	await client.openFolder({ folder, exclude: [], watch: true });
+	await client.request(folder, { paths: 'all', reason: 'start' });
+	const { files: count } = await client.report(folder);
+	cpSync(folder, moved, { recursive: true });
+	rmSync(folder, { recursive: true });
+	const report = () => client.report(folder);
+	await expect
+		.poll(report, { timeout: 20_000 })
+		.toMatchObject({ state: 'error', message: expect.stringContaining('cannot read'), files: count });
+	await expect(client.request(folder, { paths: ['src'], reason: 'watch' })).rejects.toThrow('cannot read');
+	renameSync(moved, folder);
+	await expect.poll(report, { timeout: 20_000 }).toMatchObject({ state: 'ready', files: count });
 	const before = published.length;
 	writeFileSync(join(folder, 'src/more/solids.ts'), shape('Sphere'));
 	await expect.poll(() => published.slice(before).flat(), { timeout: 20_000 }).toContain('src/more/solids.ts');

@@ -635,15 +635,15 @@ test('vectors that nobody needs are kept until they are many', async () => {
 	const running = await setUp({ files: project(), store });
 	const unneeded = (count: number, from: number) =>
 		Array.from({ length: count }, (_, i) => [(from + i).toString(16).padStart(32, '0') as NodeId, new Float32Array(dimension)] as const);
-	await store.write({ vectors: unneeded(4900, 0) });
+	await store.write({ vectors: unneeded(49_900, 0) });
 	await running.index();
-	expect([...store.vectorIds()].length).toBeGreaterThanOrEqual(4900 + running.hierarchy.nodeCount);
+	expect([...store.vectorIds()].length).toBeGreaterThanOrEqual(49_900 + running.hierarchy.nodeCount);
 	// Once counted, the store is not looked through again for every save.
 	const vectorIds = vi.spyOn(store, 'vectorIds');
 	running.workspace.write('src/a.py', lines(10, 'other'));
 	await running.save('src/a.py');
 	expect(vectorIds).not.toHaveBeenCalled();
-	await store.write({ vectors: unneeded(200, 5000) });
+	await store.write({ vectors: unneeded(200, 50_000) });
 	const next = await setUp({ workspace: running.workspace, store });
 	await next.index();
 	expect([...store.vectorIds()].length).toBe(next.hierarchy.nodeCount);

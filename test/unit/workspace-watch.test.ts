@@ -1,9 +1,9 @@
 import { EventEmitter } from 'node:events';
-import { rmSync } from 'node:fs';
+import { renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ChokidarOptions, FSWatcher } from 'chokidar';
 import { describe, expect, onTestFinished, test } from 'vitest';
-import type { Clock } from '../../server/base/clock.ts';
+import { type Clock, systemClock } from '../../server/base/clock.ts';
 import { silentLogger } from '../../server/base/logger.ts';
 import { createBatcher } from '../../server/workspace/batcher.ts';
 import { silentFileSystem } from '../../server/workspace/file-systems.ts';
@@ -18,9 +18,8 @@ interface Change {
 }
 
 /** Watches a folder that holds the files. `until` resolves with all changes so far once one names the path. */
-async function watched(files: Record<string, string>) {
-	const folder = temporaryFolder(files);
-	const workspace = await createWorkspace(folder, { useGlobalGitExcludes: false });
+async function watched(files: Record<string, string>, folder = temporaryFolder(files)) {
+	const workspace = await createWorkspace(folder, { useGlobalGitExcludes: false, clock: hastyClock });
 	const changes: Change[] = [];
 	const news = new EventEmitter();
 	const stop = await workspace.watch(
@@ -37,8 +36,15 @@ async function watched(files: Record<string, string>) {
 		while (!changes.some(({ paths }) => paths.includes(path))) await new Promise((resolve) => news.once('change', resolve));
 		return changes.splice(0);
 	};
-	return { folder, workspace, until };
+	const untilMissed = async (): Promise<void> => {
+		while (!changes.some(({ reason }) => reason === 'missed')) await new Promise((resolve) => news.once('change', resolve));
+		changes.splice(0);
+	};
+	return { folder, workspace, until, untilMissed };
 }
+
+/** Waits for a fifth of the time. */
+const hastyClock: Clock = { ...systemClock, schedule: (ms, callback) => systemClock.schedule(ms / 5, callback) };
 
 /** A clock that only `advance` moves. */
 function manualClock(): Clock & { advance(ms: number): void } {
@@ -96,6 +102,54 @@ describe('changes on disk', () => {
 		writeFiles(folder, { '.git/objects/ab/d': 'x', '.git/index': 'x', '.git/HEAD': 'ref: refs/heads/other\n' });
 		expect(await until('.git/HEAD')).toEqual([{ paths: ['.git/HEAD'], reason: 'branch' }]);
 	});
+});
+
+describe('what is watched is replaced', () => {
+	const move = (folder: string) => renameSync(folder, `${folder}.old`);
+	const remove = (folder: string) => rmSync(folder, { recursive: true });
+
+	test.each([
+		['removed', remove],
+		['moved away', move],
+	])('the folder is %s, and made again later', async (_, take) => {
+		const { folder, until, untilMissed } = await watched({ 'a.ts': 'x', 'sub/b.ts': 'x' });
+		take(folder);
+		await until('sub/b.ts');
+		writeFiles(folder, { 'a.ts': 'x', 'sub/b.ts': 'x' });
+		await untilMissed();
+		writeFiles(folder, { 'sub/b.ts': 'changed' });
+		await until('sub/b.ts');
+	});
+
+	test.each([
+		['the folder', 'removed', '', 'a.ts', remove],
+		['the folder', 'moved away', '', 'sub/in/a.ts', move],
+		['a folder in it', 'moved away', 'sub', 'sub/in/a.ts', move],
+	])('%s is %s, and another is there before anybody looks', async (_what, _how, path, file, take) => {
+		const { folder, until, untilMissed } = await watched({ [file]: 'x' });
+		take(join(folder, path));
+		writeFiles(folder, { [file]: 'x' });
+		await untilMissed();
+		writeFiles(folder, { [file]: 'changed' });
+		await until(file);
+	});
+
+	test('the folder is there only later', async () => {
+		const folder = join(temporaryFolder(), 'later');
+		const { until, untilMissed } = await watched({}, folder);
+		writeFiles(folder, { 'a.ts': 'x' });
+		await untilMissed();
+		writeFiles(folder, { 'a.ts': 'changed' });
+		await until('a.ts');
+	});
+});
+
+test('a folder that is a link', async () => {
+	const [folder, link] = [temporaryFolder({ 'sub/a.ts': 'x' }), join(temporaryFolder(), 'link')];
+	symlinkSync(folder, link);
+	const { until } = await watched({}, link);
+	writeFiles(folder, { 'sub/a.ts': 'changed' });
+	expect(await until('sub/a.ts')).toEqual([{ paths: ['sub/a.ts'], reason: 'files' }]);
 });
 
 test('without file watches left, the user is told once and polling takes over', async () => {

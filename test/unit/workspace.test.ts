@@ -259,7 +259,9 @@ describe('the disk changes and resists', () => {
 		const folder = temporaryFolder(named('in/a.ts'));
 		const workspace = await open(join(folder, 'in'));
 		renameSync(join(folder, 'in'), join(folder, 'moved'));
-		await expect(workspace.list()).rejects.toMatchObject({ code: 'workspace-unreadable', message: expect.stringContaining('Check that') });
+		const isMissing = { code: 'workspace-unreadable', message: expect.stringContaining('Check that') };
+		await expect(workspace.list()).rejects.toMatchObject(isMissing);
+		await expect(workspace.stat('a.ts')).rejects.toMatchObject(isMissing);
 	});
 });
 
