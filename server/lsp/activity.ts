@@ -14,7 +14,7 @@ import { progressText } from './progress.ts';
 
 export interface ActivityOptions {
 	/** Those that the user has open. */
-	folders: ReadonlySet<string>;
+	folders: Pick<ReadonlyMap<string, unknown>, 'keys'>;
 	changed(state: StatusChangedParams): void;
 	/** Nothing of the folder is being indexed any more. */
 	idle(folder: string): void;
@@ -154,6 +154,6 @@ export class Activity {
 
 	#allPaused(): boolean {
 		const { folders } = this.#options;
-		return this.#paused || (this.#pausedFolders.size > 0 && [...folders].every((folder) => this.#pausedFolders.has(folder)));
+		return this.#paused || (this.#pausedFolders.size > 0 && [...folders.keys()].every((folder) => this.#pausedFolders.has(folder)));
 	}
 }

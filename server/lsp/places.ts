@@ -1,6 +1,6 @@
 /** Where a URI lies: in which of the workspace folders, and under which path. */
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export interface Place {
@@ -9,13 +9,32 @@ export interface Place {
 	path: string;
 }
 
-/** The innermost of nested folders. What is not a file, but named like one of a folder, belongs to it too. */
-export function placeOf(uri: string, folders: Iterable<string>): Place {
-	const file = folderOf(uri) ?? pathOf(uri);
-	const inside = [...folders].filter((folder) => file.startsWith(withSlash(folder))).sort((a, b) => b.length - a.length);
-	const [folder] = inside;
-	if (folder === undefined) return { path: file };
-	return { folder, path: file.slice(withSlash(folder).length).replaceAll('\\', '/') };
+/**
+ * The innermost of nested folders. What is not a file, but named like one of a folder, belongs to it too, and so does a file that links
+ * lead there: some editors follow them and some do not.
+ * @param folders each with its {@link realPath}
+ */
+export function placeOf(uri: string, folders: ReadonlyMap<string, string>): Place {
+	const file = folderOf(uri);
+	const path = file ?? pathOf(uri);
+	const named = [...folders.keys()].map((folder) => [folder, folder] as const);
+	return placeIn(named, path) ?? (file === undefined ? undefined : placeIn(folders, realPath(file))) ?? { path };
+}
+
+/** @param folders each with the path that it has here */
+function placeIn(folders: Iterable<readonly [folder: string, path: string]>, file: string): Place | undefined {
+	const inside = [...folders].filter(([, path]) => file.startsWith(withSlash(path))).sort(([, a], [, b]) => b.length - a.length);
+	const [innermost] = inside;
+	return innermost && { folder: innermost[0], path: file.slice(withSlash(innermost[1]).length).replaceAll('\\', '/') };
+}
+
+/** Where the links in a path lead, as far as there is something. */
+export function realPath(path: string): string {
+	try {
+		return realpathSync.native(path);
+	} catch {
+		return dirname(path) === path ? path : join(realPath(dirname(path)), basename(path));
+	}
 }
 
 /**

@@ -15,7 +15,7 @@ import { emptyReport } from '../indexing/status.ts';
 import type { CreateServices, IndexProgress, ServiceEvents, Services } from '../services.ts';
 import { Activity } from './activity.ts';
 import { OpenDocuments } from './open-documents.ts';
-import { folderOf, holdsHome, type Place, placeOf } from './places.ts';
+import { folderOf, holdsHome, type Place, placeOf, realPath } from './places.ts';
 
 export interface SessionOptions {
 	version: string;
@@ -86,7 +86,8 @@ const RESTARTING: readonly (keyof Settings)[] = [
 export function createSession({ version, createServices, logger, events }: SessionOptions): Session {
 	let settings = defaultSettings();
 	let services: Services | undefined;
-	const folders = new Set<string>();
+	/** With their real paths. */
+	const folders = new Map<string, string>();
 	let reconciledAt = 0;
 	const refusals: Record<string, number> = {};
 	let begun = false;
@@ -159,7 +160,7 @@ export function createSession({ version, createServices, logger, events }: Sessi
 			const started = await createServices(settings, serviceEvents);
 			services = started;
 			// One that is added from here on is opened when it is.
-			const present = [...folders];
+			const present = [...folders.keys()];
 			if (activity.paused) await started.pause();
 			for (const folder of present) if (folders.has(folder) && !activity.isOpening(folder)) void open(started, folder);
 			const { name, why, loadMs } = await started.warmUp();
@@ -226,9 +227,10 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		async addFolder(uri) {
 			const folder = folderOf(uri);
 			if (folder === undefined || folders.has(folder)) return;
-			if (holdsHome(folder, homedir()))
+			const real = realPath(folder);
+			if (holdsHome(real, realPath(homedir())))
 				return events.problem(`${folder} is not indexed: it holds your home folder. Open the folder of a project instead.`);
-			folders.add(folder);
+			folders.set(folder, real);
 			// A start that has no services yet opens it itself.
 			if (services) void open(services, folder);
 		},
@@ -243,14 +245,14 @@ export function createSession({ version, createServices, logger, events }: Sessi
 		locate: (uri) => placeOf(uri, folders),
 		setOpenDocuments(uris) {
 			documents.set(uris);
-			if (services) for (const folder of folders) documents.tell(services, folder);
+			if (services) for (const folder of folders.keys()) documents.tell(services, folder);
 		},
 		reconcile(reason) {
 			// The clock that goes on while the machine sleeps. Whoever sets it costs one comparison more.
 			const now = Date.now();
 			if (Math.abs(now - reconciledAt) < RECONCILE_AGAIN_MS) return;
 			reconciledAt = now;
-			for (const folder of folders) {
+			for (const folder of folders.keys()) {
 				services?.reconcile(folder, reason).catch((error: unknown) => logger.warn(`${folder}: ${messageOf(error)}`));
 			}
 		},
@@ -262,7 +264,12 @@ export function createSession({ version, createServices, logger, events }: Sessi
 				const report = await services.status();
 				return { ...report, suppressed: sum(report.suppressed ?? {}, refusals) };
 			}
-			return { version, bundle: { id: '', name: settings.bundle }, workspaces: [...folders].map(idleReport), suppressed: { ...refusals } };
+			return {
+				version,
+				bundle: { id: '', name: settings.bundle },
+				workspaces: [...folders.keys()].map(idleReport),
+				suppressed: { ...refusals },
+			};
 		},
 		dispose() {
 			ended = true;

@@ -5,7 +5,7 @@
  * Deliberately lacks: git's index. A file that is tracked although a rule matches it is left out here.
  */
 import { execFile } from 'node:child_process';
-import { readFile, stat } from 'node:fs/promises';
+import { readFile, realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { promisify } from 'node:util';
@@ -24,7 +24,8 @@ export interface GitExcludes {
 }
 
 export async function readGitExcludes(folder: string, options: { useGlobal: boolean }): Promise<GitExcludes> {
-	const root = await repositoryRoot(folder);
+	const real = await realpath(folder).catch(() => folder);
+	const root = await repositoryRoot(real);
 	if (root === undefined) return { prefix: '', ruleFiles: [] };
 	const gitFolder = await commonGitFolder(root);
 	const files: RuleFile[] = [];
@@ -34,7 +35,7 @@ export async function readGitExcludes(folder: string, options: { useGlobal: bool
 	};
 	await add(options.useGlobal ? await globalExcludesFile(root) : undefined, '');
 	await add(join(gitFolder, 'info', 'exclude'), '');
-	const prefix = relative(root, folder).split(sep).join('/');
+	const prefix = relative(root, real).split(sep).join('/');
 	const names = prefix === '' ? [] : prefix.split('/');
 	for (let depth = 0; depth < names.length; depth++) {
 		const directory = names.slice(0, depth).join('/');

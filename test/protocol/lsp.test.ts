@@ -1,6 +1,8 @@
 /** The protocol as an editor sees it: a real client and the server over two streams, with fake services behind. */
+import { symlinkSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { COMMANDS, defaultSettings, FOCUS_NOTIFICATION, type StatusChangedParams, type StatusReport } from 'hef-shared';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import {
@@ -15,6 +17,7 @@ import { HefError } from '../../server/base/errors.ts';
 import { looksSecret } from '../../server/workspace/path-filter.ts';
 import { createFakeServices, type FakeComplete, type FakeOptions, type FakeServices, reportOf, UPDATE } from '../support/fake-services.ts';
 import { FULL_CAPABILITIES, type InitializeOptions, type InProcessServer, type LspClient, startInProcess } from '../support/lsp-client.ts';
+import { temporaryFolder } from '../support/temporary-folder.ts';
 
 const URI = 'file:///w/app/src/a.ts';
 const servers: InProcessServer[] = [];
@@ -635,6 +638,28 @@ describe('folders', () => {
 			[undefined, 'd.ts'],
 			[undefined, 'Untitled-1.ts'],
 		]);
+	});
+
+	test('a document belongs to the folder that links lead to, whichever of the two the editor has followed', async () => {
+		const disk = temporaryFolder({ 'real/sub/a.ts': 'x', 'other/b.ts': 'x', 'home/real/c.ts': 'x' });
+		symlinkSync(join(disk, 'real'), join(disk, 'link'));
+		symlinkSync(join(disk, 'home'), join(disk, 'user'));
+		const uriOf = (path: string) => pathToFileURL(join(disk, path)).href;
+		const { client, fake } = await start({}, { folders: [uriOf('link'), uriOf('home/real')] });
+		for (const path of ['real/sub/a.ts', 'link/sub/a.ts', 'real/sub/new.ts', 'user/real/c.ts', 'other/b.ts']) {
+			client.open(uriOf(path), 'x');
+			await client.inlineCompletion(uriOf(path), at(0, 1));
+		}
+		const [link, home] = [join(disk, 'link'), join(disk, 'home/real')];
+		expect(fake.requests.map(({ folder, path }) => [folder, path])).toEqual([
+			[link, 'sub/a.ts'],
+			[link, 'sub/a.ts'],
+			[link, 'sub/new.ts'],
+			[home, 'c.ts'],
+			[undefined, 'b.ts'],
+		]);
+		client.save(uriOf('real/sub/a.ts'));
+		await expect.poll(() => fake.calls).toContain(`update ${link} sub/a.ts save`);
 	});
 
 	test('are added and removed while the server runs', async () => {

@@ -241,6 +241,13 @@ describe('the disk changes and resists', () => {
 		expect(await workspace.read('a.ts')).toMatchObject({ kind: 'text' });
 	});
 
+	test('a workspace that is a link into a repository follows the rules of that', async () => {
+		const folder = temporaryFolder({ '.git/HEAD': 'ref: refs/heads/main\n', '.gitignore': 'made.ts\n', ...named('in/a.ts', 'in/made.ts') });
+		const link = join(temporaryFolder(), 'link');
+		symlinkSync(join(folder, 'in'), link);
+		expect((await (await open(link)).list()).map(({ path }) => path)).toEqual(['a.ts']);
+	});
+
 	test.skipIf(process.getuid?.() === 0 || process.platform === 'win32')(
 		'a folder without permission is left out, with a line in the log',
 		async () => {
