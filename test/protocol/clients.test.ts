@@ -1,5 +1,5 @@
 /** What clients send that is odd: each case is one that a client in use sends, or that the specification allows. */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { COMMANDS, type StatusChangedParams } from 'hef-shared';
@@ -180,7 +180,10 @@ describe('documents', () => {
 		const home = temporaryFolder({ 'app/a.ts': 'a' });
 		vi.stubEnv('HOME', home);
 		const { client, fake } = create();
-		await client.initialize({ folders: [home, dirname(home), '/', join(home, 'app')].map((path) => pathToFileURL(path).href) });
+		const link = join(temporaryFolder(), 'link');
+		symlinkSync(home, link);
+		const folders = [home, dirname(home), '/', link, join(home, 'app')];
+		await client.initialize({ folders: folders.map((path) => pathToFileURL(path).href) });
 		expect(fake.calls).toEqual([`open ${join(home, 'app')}`]);
 		const message = `HEF: ${home} is not indexed: it holds your home folder. Open the folder of a project instead.`;
 		expect(await client.notification('window/showMessage')).toMatchObject({ message });
