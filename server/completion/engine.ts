@@ -238,9 +238,11 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 
 	const recall = (request: CompletionRequest, split: Split, started: number): CompletionReport | undefined => {
 		if (!request.explicit && inMiddleOfLine(split)) return report(request, { suppressed: 'middleOfLine' });
-		if (!request.explicit && !request.comments && isInComment(request.path, split.prefix))
-			return report(request, { suppressed: 'inComment' });
 		const known = request.fresh ? undefined : remembered.find(request, split);
+		// A suggestion that holds a comment goes on in it.
+		const goesOn = known !== undefined && known.items.length > 0;
+		if (!goesOn && !request.explicit && !request.comments && isInComment(request.path, split.prefix))
+			return report(request, { suppressed: 'inComment' });
 		return known && { ...known, timingsMs: { ...report(request, {}).timingsMs, total: now() - started } };
 	};
 

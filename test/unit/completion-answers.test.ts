@@ -155,6 +155,13 @@ describe('nothing is shown, and the reason is known', () => {
 		expect(await complete('// $0', { explicit: true })).toMatchObject({ items: [{ insertText: 'what it does' }] });
 	});
 
+	test('what holds a comment is shown while it is typed', async () => {
+		const { complete } = await scripted('/* pure */ call();');
+		expect(await complete('const a = $0')).toMatchObject({ items: [{ insertText: '/* pure */ call();' }] });
+		expect(await complete('const a = /* pu$0')).toMatchObject({ items: [{ insertText: 're */ call();' }] });
+		expect(await complete('const a = /* other$0')).toMatchObject({ items: [], suppressed: 'inComment' });
+	});
+
 	test.each([
 		['# $0', 'Copyright (c) Somebody Else'],
 		['// Copyright (c) $0', '2014 Somebody Else'],

@@ -64,6 +64,37 @@ describe('a remembered suggestion', () => {
 		cache.add(request, splitAt(request.text, request.offset), answer);
 		expect(found(cache, 'f(a$0)')).toBe('b)');
 		expect(find(cache, 'f(ab$0)')).toMatchObject({ items: [], suppressed: 'repeatsSuffix' });
+		expect(found(cache, 'f(ab)$0')).toBeUndefined();
+	});
+
+	test('goes on where the closer that it replaces was typed over', () => {
+		const cache = createSuggestionCache();
+		const request = requestAt("f('$0')");
+		const answer = reportOf("a', b)", request);
+		const end = { line: 0, character: 5 };
+		answer.items = answer.items.map((item) => ({ ...item, range: { ...item.range, end } }));
+		cache.add(request, splitAt(request.text, request.offset), answer);
+		expect(find(cache, "f('a'$0)")?.items).toMatchObject([
+			{ insertText: ', b)', range: { start: { line: 0, character: 5 }, end: { line: 0, character: 6 } } },
+		]);
+	});
+
+	/** Where closers stand in front of what the suggestion replaces. */
+	test.each([
+		['a bracket was typed, and the editor closed it', 'useEffect$0', '(() => {', 'useEffect($0)', '() => {', 0],
+		['the text closes it', 'const a = f$0', '(b);', 'const a = f($0)', 'b);', 1],
+		['the text closes it inside of a call', "test('a', $0)", '() => {', "test('a', ($0))", ') => {', 1],
+		['a quote was typed, and the editor closed it', 'f($0)', "'b'", "f('$0')", 'b', 0],
+		['a block was begun, and the editor closed it', 'if (a) $0', '{\n\tb();\n}', 'if (a) {$0}', '\n\tb();\n}', 1],
+		['a closer came that the text does not fit', 'a$0', ' + b', 'a + ($0)', undefined, 0],
+		['a word came', 'f$0', '(b);', 'f($0c)', undefined, 0],
+		['something else stands behind', 'f$0;', '(b)', 'f($0),', undefined, 0],
+	])('where %s', (_, code, text, later, expected, replaced) => {
+		const cache = createSuggestionCache();
+		add(cache, code, text);
+		const [item] = find(cache, later)?.items ?? [];
+		expect(item?.insertText).toBe(expected);
+		if (item) expect(item.range.end.character - item.range.start.character).toBe(replaced);
 	});
 
 	test('of several to choose from those stay that the typed text agrees with', () => {
