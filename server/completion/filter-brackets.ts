@@ -25,22 +25,33 @@ export function joinWithRestOfLine(candidate: Candidate): Candidate {
 	while (n < there.length && said[n] && text[(said[n] as Closer).at] === rest[(there[n] as Closer).at]) n++;
 	const extra = said.slice(n).find(({ opener }) => !opener)?.at;
 	const kept = extra === undefined ? text : text.slice(0, extra).trimEnd();
-	if (n > 0) return { ...candidate, ...takePlace(kept, (said[n - 1] as Closer).at, rest, (there[n - 1] as Closer).at + 1) };
+	if (n > 0) return { ...candidate, ...takePlace(candidate, kept, (said[n - 1] as Closer).at, there.slice(0, n)) };
+	// No statement ends before what closes a bracket that holds no statements.
+	const holdsNone = there[0]?.opener !== undefined && /^[)\]]/.test(rest) && !/\bfor\b/.test(linePrefix);
+	if (holdsNone && kept.endsWith(';')) return { ...candidate, text: kept.replace(/[;\s]+$/, '') };
 	// A block that begins on the next line is not closed on its last, unless the text closes there what the line opened.
 	const isClosed = all.some(({ at, opener }) => opener && at === kept.length - 1);
 	const indentation = /^[ \t]*\n/.test(kept) && !isClosed ? `\n${/^[ \t]*/.exec(linePrefix)?.[0] ?? ''}` : '';
 	return { ...candidate, text: kept + indentation };
 }
 
-/** The text up to `said`, its last closer that the rest has too, up to `end`; both may go on. */
-function takePlace(text: string, said: number, rest: string, end: number): Pick<Candidate, 'text' | 'replaces'> {
+/** What ends a line behind which the body of a function stands that is part of an expression. */
+const FUNCTION_BODY = /(?:=>|\bfunction\b[^{]*\))\s*\{$/;
+
+/** The text up to `said`, its last closer that the rest has too, up to the last of `closers`, which are the rest's; both may go on. */
+function takePlace({ linePrefix, suffix }: Candidate, text: string, said: number, closers: readonly Closer[]) {
+	const rest = (suffix.split('\n', 1)[0] ?? '').trimEnd();
+	const endOf = (closer: Closer | undefined) => (closer ? closer.at + 1 : 0);
+	const end = endOf(closers.at(-1));
 	const [behind, left] = [text.slice(said + 1), rest.slice(end).trim()];
 	const line = (behind.split('\n', 1)[0] ?? '').trim();
 	if (left === '') return { text, replaces: end };
 	if (line.startsWith(left) || behind.endsWith(left)) return { text, replaces: rest.length };
+	// The body of a function that is an argument stands before what closes the call.
+	if (/^[)\]]+[;,]?$/.test(left) && FUNCTION_BODY.test(linePrefix + text)) return { text, replaces: end };
 	// A statement that is over cannot go on with the rest, nor can a block begin behind it.
 	const isOver = behind.trim() === '' || /[;:{,]$/.test(line) || /^[:{]/.test(left);
-	return isOver ? { text: text.slice(0, said), replaces: 0 } : { text, replaces: end };
+	return isOver ? { text: text.slice(0, said), replaces: endOf(closers.at(-2)) } : { text, replaces: end };
 }
 
 /** A rest that closes nothing: a text that ends like it takes its place; what of it the text repeats in part is cut. */
@@ -75,6 +86,24 @@ export function cutClosersThatFollow(candidate: Candidate): Candidate {
 	return { ...candidate, text: text.slice(0, at).trimEnd() };
 }
 
+/**
+ * A round or square bracket that is not the innermost one open is closed by mistake: the text is cut before it. Where such closers stand
+ * in the document already (`a)` in a list, or in a `case` of the shell), they are no mistake.
+ */
+export function cutLooseClosers(candidate: Candidate): Candidate {
+	const { text, prefix, linePrefix } = candidate;
+	if (!outerClosers(text, linePrefix).some(({ opener }) => !opener)) return candidate;
+	const near = nearEnd(prefix);
+	const { open, unmatched } = scan(near);
+	if (open.some(({ character }) => character === '`')) return candidate;
+	let loose: number | undefined;
+	walk(text, open, (at, opener) => {
+		const closer = text.charAt(at);
+		if (!opener && closer !== '}' && !unmatched.some((each) => near[each] === closer)) loose ??= at;
+	});
+	return loose === undefined ? candidate : { ...candidate, text: text.slice(0, loose).trimEnd() };
+}
+
 /** Lines that end inside of a bracket that they opened go, back to where all are closed; where that is nowhere, all but the first. */
 export function cutOpenBrackets(candidate: Candidate): Candidate {
 	const { text, linePrefix } = candidate;
@@ -92,9 +121,14 @@ function leavesOpen(lines: string, linePrefix: string): boolean {
 	return open.some(({ at }) => at >= 0);
 }
 
+/** The last lines, of {@link REACH} characters at most. */
+function nearEnd(prefix: string): string {
+	return prefix.slice(prefix.length > REACH ? prefix.indexOf('\n', prefix.length - REACH) + 1 : 0);
+}
+
 /** The innermost bracket that is open at the end of the text, and the indentation of its line. */
 function openerBefore(prefix: string): { character: string; indentation: number } | undefined {
-	const near = prefix.slice(prefix.length > REACH ? prefix.indexOf('\n', prefix.length - REACH) + 1 : 0);
+	const near = nearEnd(prefix);
 	const innermost = scan(near)
 		.open.filter(({ character }) => !isQuote(character))
 		.at(-1);

@@ -11,9 +11,13 @@ const TOLERANCE = 0.05;
 const SAME_LINES = 3;
 /** Characters of a block that are looked at on each side of the cursor. */
 const BLOCK_CHARS = 20_000;
-/** What a block has once. */
-const DEFINES =
-	/^(?:(?:export|default|pub|public|private|protected|static|abstract|final|async) )*(?:def|class|function|func|fn|interface|struct|enum|trait|describe|it|test)\b/;
+/** What a block has once: definitions, methods, fields, cases of a switch, entries of an object or of a list. */
+const DEFINES: readonly RegExp[] = [
+	/^(?:(?:export|default|pub|public|private|protected|static|abstract|final|async) )*(?:def|class|function|func|fn|interface|struct|enum|trait|describe|it|test)\b/,
+	/^(?!(?:if|for|while|switch|catch|with|else|return|await|new)\b)(?:[\w$]+ )*\*?#?[\w$]+(?:<[^()]*>)?\((?:(?!=>|\bfunction\b).)*\)(?::[^=]+)? \{$/,
+	/^(?:case\b.*:|(?:[\w$]+ )*#?[\w$]+[?!]?: .*;|(?:(?:[\w$?]+|"[^"]*"|'[^']*'): |\w+=).*,)$/,
+	/^(?:(?:\| )?(?:"[^"]*"|'[^']*')[,;]?|(?!undefined\b)[\w$.]+,)$/,
+];
 /** Of the piece that a text repeats. */
 const LONGEST_PIECE = 80;
 
@@ -71,7 +75,14 @@ export function isThereAlready({ text, prefix, linePrefix, suffix, replaces }: O
 	const below = withContent(suffix.slice(suffix.indexOf('\n') + 1 || suffix.length).slice(0, BLOCK_CHARS));
 	const depth = indentationOf(written);
 	const next = siblingsIn(below, depth);
-	return next[0] === line || (DEFINES.test(line) && [...next, ...siblingsIn(above, depth)].includes(line));
+	if (next[0] === line) return true;
+	const siblings = DEFINES.some((each) => each.test(line)) ? [...next, ...siblingsIn(above, depth)] : [];
+	return siblings.some((each) => withoutMark(each) === withoutMark(line));
+}
+
+/** The last entry of a list may end without the comma of the others. */
+function withoutMark(line: string): string {
+	return line.replace(/[,;]$/, '');
 }
 
 function withContent(text: string): string[] {

@@ -4,7 +4,7 @@
  *
  * Deliberately lacks: confidence, and everything that is decided before a model runs (`engine.ts`).
  */
-import { cutClosersThatFollow, cutOpenBrackets, joinWithRestOfLine } from './filter-brackets.ts';
+import { cutClosersThatFollow, cutLooseClosers, cutOpenBrackets, joinWithRestOfLine } from './filter-brackets.ts';
 import { adoptIndentation } from './filter-indentation.ts';
 import { cutRepetition, refuseDuplicate } from './filter-repetition.ts';
 
@@ -34,6 +34,7 @@ const FILTERS: readonly Filter[] = [
 	cutUnfinished,
 	trimEnd,
 	dropSecondSpace,
+	cutLooseClosers,
 	refuseEmpty,
 	cutRepetition,
 	cutOpenBrackets,
@@ -79,5 +80,7 @@ export function refuseEmpty(candidate: Candidate): Candidate | Refusal {
 /** What is left does no more than repeat what it replaces, or what was cut off. */
 export function refuseNothingNew(candidate: Candidate): Candidate | Refusal {
 	const { text, replaces, suffix } = candidate;
-	return text.trim() === '' || (replaces > 0 && text === suffix.slice(0, replaces)) ? { refused: 'repeatsSuffix' } : candidate;
+	return text.trim() === '' || (replaces > 0 && text.trim() === suffix.slice(0, replaces).trim())
+		? { refused: 'repeatsSuffix' }
+		: candidate;
 }

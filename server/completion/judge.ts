@@ -83,7 +83,7 @@ const LEAST_CONFIDENCE = 0.005;
 /**
  * Of suggestions that say again what is there. Small models write them where they do not know how to go on, and are sure of it: of 79
  * among 546 validation lines that say the line above again one is right, and none of 33 that say the next line of the block or define
- * what the block has (models/training/LOG.md).
+ * what the block has, nor of 40 that repeat a field, a case or an entry (models/training/LOG.md).
  */
 const REPEATED_CONFIDENCE = 0.01;
 

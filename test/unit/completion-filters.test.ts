@@ -1,6 +1,6 @@
 /** One golden table for each filter: the document with `$0` at the cursor, what was generated, what is left of it. */
 import { describe, expect, test } from 'vitest';
-import { cutClosersThatFollow, cutOpenBrackets, joinWithRestOfLine } from '../../server/completion/filter-brackets.ts';
+import { cutClosersThatFollow, cutLooseClosers, cutOpenBrackets, joinWithRestOfLine } from '../../server/completion/filter-brackets.ts';
 import { adoptIndentation } from '../../server/completion/filter-indentation.ts';
 import { cutRepetition, isThereAlready, refuseDuplicate } from '../../server/completion/filter-repetition.ts';
 import {
@@ -131,6 +131,18 @@ describe('what the block has', () => {
 			'def __init__(self):',
 			false,
 		],
+		['is a method', lines('class A {', '  get(a: B): C | D {', '  }', '', '  $0'), 'get(a: B): C | D {', true],
+		['is a method further down', lines('class A {', '  $0', '  b() {', '  }', '  async load(id) {', '  }'), 'async load(id) {', true],
+		['is a case', lines('switch (a) {', "  case 'one':", '    b();', "  case 'two':", '    c();', '  $0'), "case 'one':", true],
+		['is a field', lines('class A {', '  readonly name: string;', '  size: number;', '  $0'), 'readonly name: string;', true],
+		['is an entry', lines('f({', "  type: 'object',", '  value: 1,', '  $0'), "type: 'object',", true],
+		['is a string of a list', lines('__all__ = [', '    "Countable",', '    "Other",', '    $0'), '"Countable",', true],
+		['is a string of a union', lines('type A =', "  | 'className'", "  | 'other'", '  $0'), "| 'className';", true],
+		['is a name of a list without a comma behind it', lines('f(', '  $0', '  other,', '  START_PAUSE', ')'), 'START_PAUSE,', true],
+		['may be a value that says nothing', lines('f(', '  undefined,', '  other,', '  $0'), 'undefined,', false],
+		['may be an entry of another object', lines('[', '  {', "    type: 'a',", '  },', '  {', '    $0'), "type: 'a',", false],
+		['may be a statement', lines('if (a) {', '  go(a);', '}', 'wait();', '$0'), 'if (a) {', false],
+		['may be a call with a function', lines('useEffect(() => {', '});', 'const a = 1;', '$0'), 'useEffect(() => {', false],
 		['may be defined with another name', lines(test1, '\t$0'), 'it("subtracts", () => {', false],
 	])('%s', (_, document, text, expected) => {
 		expect(isThereAlready(candidateAt(document, text))).toBe(expected);
@@ -146,6 +158,7 @@ describe('the rest of the line', () => {
 		['takes its place where the text goes on behind it', 'call($0)', 'a, b);', 'a, b); +1'],
 		['takes its place in part', 'outer(inner($0))', 'a) + b', 'a) + b +1'],
 		['is not closed twice', 'outer(inner($0))', 'a);', 'a'],
+		['is not closed three times', 'f(g(h($0)))', 'a))', 'a) +1'],
 		['closes a string and more', "log('$0')", "hello', x);", "hello', x); +2"],
 		['closes a bracket with a word behind it', 'import { $0}', "join } from 'node:path';", "join } from 'node:path'; +1"],
 		['stands behind the text of a condition', 'if ($0) {', 'a) return;', 'a'],
@@ -164,8 +177,30 @@ describe('the rest of the line', () => {
 		['waits for it over lines', '  new Zip({$0);', lines('', '    a: 1,', '  });'), lines('', '    a: 1,', '  }); +2')],
 		['stands right behind what closes that', 'new Zip({$0)', lines('', '  a: 1,', '}'), lines('', '  a: 1,', '}')],
 		['waits for another kind', '[foo($0]', 'a), b]', 'a), b] +1'],
+		['closes a call whose argument is a function', "test('a', ($0))", ') => {', ') => { +1'],
+		['closes a call whose argument is a function with a name', "on('a', function ($0))", 'b, c) {', 'b, c) { +1'],
+		['lets no condition begin a block inside of it', 'if (foo($0))', 'a) {', 'a'],
+		['lets no statement end inside of it', '[a, b$0];', ';', ''],
+		['lets statements of a function end inside of it', 'f(() => {$0)', ' go();', ' go();'],
+		['lets the parts of a loop end inside of it', 'for (let i = 0$0)', '; i < n;', '; i < n;'],
 	])('%s', (_, document, text, expected) => {
 		expect(outcome(joinWithRestOfLine, document, text)).toBe(expected);
+	});
+});
+
+describe('a closer of a bracket that is not open', () => {
+	test.each([
+		['goes', 'return a + b[c - 1]$0', ')', ''],
+		['goes with what stands behind', 'const a = $0', 'parse("b").success).toBe(true);', 'parse("b").success'],
+		['goes where another is open', lines('push({', '  a: b,', '  $0'), 'c: d) return;', 'c: d'],
+		['stays on the line of its opener', 'const a = f($0', 'b);', 'b);'],
+		['stays below its opener', lines('f(', '  a,', '  $0'), 'b)', 'b)'],
+		['stays in a string', '$0', 'say(":)")', 'say(":)")'],
+		['stays where the document has such', lines('case $1 in', '  start)', '    go', '    ;;', '  $0'), 'stop)', 'stop)'],
+		['stays behind a template that goes on', lines('a = `b', '$0'), 'c)', 'c)'],
+		['stays where it closes a block', lines('$0'), '}', '}'],
+	])('%s', (_, document, text, expected) => {
+		expect(outcome(cutLooseClosers, document, text)).toBe(expected);
 	});
 });
 
@@ -223,6 +258,7 @@ describe('indentation', () => {
 
 test('what only repeats what it replaces is refused', () => {
 	expect(refuseNothingNew({ ...candidateAt('f($0)', ')'), replaces: 1 })).toEqual({ refused: 'repeatsSuffix' });
+	expect(refuseNothingNew({ ...candidateAt('$0  };', '};'), replaces: 4 })).toEqual({ refused: 'repeatsSuffix' });
 	expect(refuseNothingNew({ ...candidateAt('f($0)', 'a)'), replaces: 1 })).toMatchObject({ text: 'a)' });
 });
 
