@@ -45,7 +45,7 @@ export const completeCommand: Command = {
 		};
 		const report = await completeOnce({ file, folder, path, text, offset, mode, ...flags, settings }, context);
 		if (values.json) printJson(context, report);
-		else context.stdout(describeCompletion(report));
+		else context.stdout(describeCompletion(report, settings.minConfidence));
 		return 0;
 	},
 };
@@ -121,14 +121,15 @@ function completeOnce(
 	});
 }
 
-export function describeCompletion(report: CompletionReport): string {
+/** @param minConfidence below which editors show nothing while one types */
+export function describeCompletion(report: CompletionReport, minConfidence: number): string {
 	const nodes = report.nodes
 		.slice(0, 8)
 		.map(({ level, path, startLine, endLine, score }) => [score.toFixed(3), level, place(path, startLine, endLine)]);
 	const timings = Object.entries(report.timingsMs).map(([stage, ms]) => `${stage} ${seconds(ms)}`);
 	const suggestions = report.items.map(
 		({ insertText, confidence }, i) =>
-			`${i === 0 ? 'suggestion' : `alternative ${i}`} (confidence ${confidence.toFixed(2)}):\n  ${insertText.replaceAll('\n', '\n  ')}`,
+			`${i === 0 ? 'suggestion' : `alternative ${i}`} (confidence ${confidence.toFixed(2)}${confidence < minConfidence ? `, below ${minConfidence}: not shown while you type` : ''}):\n  ${insertText.replaceAll('\n', '\n  ')}`,
 	);
 	const lines = [
 		...(suggestions.length > 0 ? suggestions : [`no suggestion: ${report.suppressed}`]),

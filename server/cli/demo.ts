@@ -41,7 +41,7 @@ export const demoCommand: Command = {
 			context.stdout(describeReport(report));
 			for (const { path, line, column, before, gold, completion } of completions) {
 				context.stdout(
-					`\n${'─'.repeat(72)}\n${path}:${line + 1}:${column + 1}\n  ${before}▮\n  in the file: ${gold}\n${describeCompletion(completion)}`,
+					`\n${'─'.repeat(72)}\n${path}:${line + 1}:${column + 1}\n  ${before}▮\n  in the file: ${gold}\n${describeCompletion(completion, settings.minConfidence)}`,
 				);
 			}
 			return 0;

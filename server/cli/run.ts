@@ -58,7 +58,7 @@ export async function runCommand(args: readonly string[], context: CommandContex
 	}
 	const command = COMMANDS.find((candidate) => candidate.name === name);
 	if (!command) {
-		context.stderr(`${name === undefined ? 'no command given' : `unknown command or flag '${name}'`}\n\n${usage()}`);
+		context.stderr(name === undefined ? `no command given\n\n${usage()}` : `unknown command or flag '${name}'; --help lists all\n`);
 		return 2;
 	}
 	try {

@@ -5,6 +5,7 @@ import type { CompletionReport, Settings, WorkspaceReport } from 'hef-shared';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { HefError } from '../../server/base/errors.ts';
 import type { CommandContext } from '../../server/cli/command.ts';
+import { describeCompletion } from '../../server/cli/complete.ts';
 import { drawCursors } from '../../server/cli/cursors.ts';
 import { scoreLine, summarizeScores } from '../../server/cli/evaluation/scores.ts';
 import { runCommand, usage } from '../../server/cli/run.ts';
@@ -91,7 +92,7 @@ async function run(args: string[], overrides: Partial<CommandContext> = {}) {
 
 describe('usage errors exit with 2 and say what to do', () => {
 	test.each([
-		[['frobnicate'], "unknown command or flag 'frobnicate'"],
+		[['frobnicate'], "unknown command or flag 'frobnicate'; --help lists all\n"],
 		[['--frob'], "unknown command or flag '--frob'"],
 		[['index'], 'expected one folder'],
 		[['index', ''], 'expected one folder'],
@@ -158,6 +159,12 @@ describe('complete', () => {
 		const { out } = await complete(...place, '--alternatives', '2');
 		expect(out).toContain('suggestion (confidence 0.90):\n  42;\nalternative 1 (confidence 0.80):\n  43;\ntimes:');
 		expect(await complete(...place, '--alternatives', '0')).toMatchObject({ code: 2 });
+	});
+
+	test('says what an editor would not show while one types', async () => {
+		const report = JSON.parse((await complete('--line', '1', '--column', '6', '--json')).out) as CompletionReport;
+		expect(describeCompletion(report, 0.95)).toContain('suggestion (confidence 0.90, below 0.95: not shown while you type):\n  42;\n');
+		expect(describeCompletion(report, 0.25)).toContain('suggestion (confidence 0.90):\n  42;\n');
 	});
 
 	test('a position outside of the document', async () => {
