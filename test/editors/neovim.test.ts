@@ -45,8 +45,10 @@ editorTest('Neovim', missing(), async () => {
 	keep('neovim-choice.txt', terminal.screen());
 	expect(other).not.toBe(ghost);
 	await terminal.keys('M-[');
-	await until('the first one again', () => lua('Harness.ghost()').startsWith(`${ghost} (1/`));
+	// Asked by hand, it goes on to the end of its block.
+	const first = await until('the first one again', () => /^([\s\S]*) \(1\/\d\)$/.exec(lua('Harness.ghost()'))?.[1]);
+	expect(first.startsWith(ghost)).toBe(true);
 	await terminal.keys('Tab', 'Escape', ':w', 'Enter');
 	const text = await until('the accepted text in the file', () => accepted(ground.read()));
-	expect(text.replaceAll(/\s/g, '')).toBe(ghost.replaceAll(/\s/g, ''));
+	expect(text.replaceAll(/\s/g, '')).toBe(first.replaceAll(/\s/g, ''));
 });
