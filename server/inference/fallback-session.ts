@@ -23,8 +23,9 @@ export async function openWithFallback({ state, open }: FallbackOptions): Promis
 	let session: ModelSession;
 
 	const openOnCpu = async (): Promise<void> => {
-		provider = 'cpu';
 		session = await open('cpu');
+		// Where that fails the next run tries again.
+		provider = 'cpu';
 	};
 	const moveToCpu = async (): Promise<void> => {
 		const broken = session;

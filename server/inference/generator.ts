@@ -16,6 +16,8 @@ import type { Generator, PromptPart } from './types.ts';
 
 export interface GeneratorOptions {
 	session: ModelSession;
+	/** The same model for runs of at most {@link SHORT_RUN} positions. Default `session`. */
+	shortRuns?: ModelSession | undefined;
 	tokenEmbedding: TokenEmbedding;
 	entry: Manifest['generator'];
 	/** Most positions of one run, asked before each. */
@@ -28,8 +30,10 @@ export interface GeneratorOptions {
 const FEW_POSITIONS = 16;
 /** Of larger runs, besides whole pieces, those of a multiple of it: a prompt that is read while nobody waits has many of them. */
 const IDLE_STEP = 32;
+/** Most positions of a run in which a small model keeps no second thread busy. */
+const SHORT_RUN = 32;
 
-export function createGenerator({ session, tokenEmbedding, entry, pieceSize, retyped }: GeneratorOptions): Generator {
+export function createGenerator({ session, shortRuns = session, tokenEmbedding, entry, pieceSize, retyped }: GeneratorOptions): Generator {
 	const { hiddenSize, layers, kvHeads, headDim, vocabSize, maxPositions } = entry;
 	const pool = new KvPool(entry, { retyped });
 	const names = Array.from({ length: layers }, (_, layer) => [`key_${layer}`, `value_${layer}`]).flat();
@@ -75,7 +79,7 @@ export function createGenerator({ session, tokenEmbedding, entry, pieceSize, ret
 		setFirst(lengths.seqlens_k, past + size - 1);
 		setFirst(lengths.total_length, past + size);
 		setFirst(lengths.logits_from, logitsFrom);
-		const outputs = await session.run(feeds, fetchesFor(size));
+		const outputs = await (size <= SHORT_RUN ? shortRuns : session).run(feeds, fetchesFor(size));
 		const logits = floatsOf(outputs, 'logits');
 		invariant(logits.length === (size - logitsFrom) * vocabSize, `logits are [${size - logitsFrom}, ${vocabSize}], got ${logits.length}`);
 		cache.append(

@@ -33,8 +33,9 @@ export class KnownLogits {
 		return this.#kept.rows?.get(this.#path + pathOf(tokens));
 	}
 
-	/** Takes the row over. */
-	add(tokens: readonly number[], logits: Float32Array): void {
+	/** Takes the row over, or a copy of one that stands among others and would keep these. */
+	add(tokens: readonly number[], row: Float32Array): void {
+		const logits = row.byteLength < row.buffer.byteLength ? row.slice() : row;
 		this.#kept.rows ??= new LRUCache({ max: Math.max(FEWEST, Math.floor(BUDGET_BYTES / logits.byteLength)) });
 		this.#kept.rows.set(this.#path + pathOf(tokens), logits);
 		// The next key asks for the prompt's own first.

@@ -61,6 +61,21 @@ test('a provider that cannot load the model falls back at once', async () => {
 	await models.dispose();
 });
 
+test('where the CPU cannot take over yet, the next run tries again', async () => {
+	const { open } = failingAfter(0);
+	let isFull = false;
+	const openThere = (options: SessionOptions) =>
+		isFull && options.provider === 'cpu' ? Promise.reject(new HefError('inference-failed', 'out of memory')) : open(options);
+	const choose = () => Promise.resolve({ name: 'webgpu' as const, why: 'for this test' });
+	const models = await openModels(tinyBundleFolder, { open: openThere, choose });
+	const generator = await models.generator();
+	isFull = true;
+	await expect(generate(generator, 3)).rejects.toThrow('out of memory');
+	isFull = false;
+	expect(await generate(generator, 3)).toHaveLength(3);
+	await models.dispose();
+});
+
 test('the other models follow to the CPU', async () => {
 	const { models, opened, warnings } = await onWebGpu(1);
 	const fuser = await models.fuser();

@@ -101,6 +101,17 @@ test('known logits: those of the prompt outlast what stands behind it', () => {
 	expect([known.behind([]), known.behind([1]), known.behind([6])].map((each) => each?.[0])).toEqual([9, undefined, 6]);
 });
 
+test('known logits: a row of a run does not keep the memory of the others', () => {
+	const known = new KnownLogits();
+	const run = Float32Array.of(1, 2, 3, 4);
+	for (const at of [0, 1]) known.add([at], run.subarray(2 * at, 2 * at + 2));
+	expect([0, 1].map((at) => Array.from(known.behind([at]) ?? []))).toEqual([
+		[1, 2],
+		[3, 4],
+	]);
+	expect([0, 1].map((at) => known.behind([at])?.buffer.byteLength)).toEqual([8, 8]);
+});
+
 test('known logits: a longer prompt shares its rows with the shorter one', () => {
 	const known = new KnownLogits();
 	const below = known.below([1]).below(['node', 23]);
