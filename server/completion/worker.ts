@@ -16,7 +16,6 @@ import { connect, type Local } from '../base/worker-rpc.ts';
 import { createBlockTokenizer } from '../copying/block-tokens.ts';
 import { createRepositoryCopies, type RepositoryCopies } from '../copying/repository-copies.ts';
 import { bundleOf } from '../inference/bundle.ts';
-import { createModels } from '../inference/models.ts';
 import { createSnippetSource, type SnippetSource } from '../retrieval/snippets.ts';
 import { openWorkspaceView, type WorkspaceView } from '../retrieval/view.ts';
 import { createWorkspace } from '../workspace/workspace.ts';
@@ -58,6 +57,7 @@ const logger = loggerOf((level, message) => emit('log', level, message));
 const bundle = bundleOf(data.bundle);
 
 async function load() {
+	const { createModels } = await import('../inference/models.ts');
 	const { executionProvider, threads, unloadAfterMs, cacheFolder } = data;
 	const models = await createModels(bundle, { executionProvider, threads, unloadAfterMs, cacheFolder, logger });
 	const workspace = (folder: string) => {
@@ -92,7 +92,8 @@ async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
 	const space = { spaceId: bundle.spaceId, bundleId: bundle.bundleId, dimension: bundle.manifest.embedder.dimension };
 	const [view, workspace] = await Promise.all([
 		openWorkspaceView({ storePath, bundle: space, pause: () => gate.idle(), logger }),
-		createWorkspace(folder, { logger }),
+		// It reads what is indexed, which was sifted: git need not be asked.
+		createWorkspace(folder, { useGlobalGitExcludes: false, logger }),
 	]);
 	const before = folders.get(folder);
 	const read = (path: string) => workspace.read(path);

@@ -25,7 +25,7 @@ import { describeIndex } from './status.ts';
 import { StoredIndex } from './stored-index.ts';
 import { compareFolder, lookAt } from './survey.ts';
 import { type Indexer, type IndexerOptions, type IndexRequest, LAST_UPDATE_KEY } from './types.ts';
-import { CHECK_REASON, isNoNews, Update } from './update.ts';
+import { CHECK_REASON, changedNothing, isNoNews, Update } from './update.ts';
 import { WorkList } from './work-list.ts';
 
 /** An indexer that does nothing until it is asked; what the store holds it reads with the first request. */
@@ -224,7 +224,8 @@ class FolderIndexer implements Indexer {
 		const { store, events } = this.#options;
 		const report = this.#update.report();
 		if (!isNoNews(report) || !this.#lastUpdate) {
-			await store.write({ meta: [[LAST_UPDATE_KEY, JSON.stringify(report)]] });
+			// A write waits for the disk, and most starts change nothing.
+			if (!changedNothing(report) || !this.#lastUpdate) await store.write({ meta: [[LAST_UPDATE_KEY, JSON.stringify(report)]] });
 			this.#lastUpdate = report;
 		}
 		// What is unneeded is known once all is.

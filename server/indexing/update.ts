@@ -109,6 +109,10 @@ export const CHECK_REASON = 'check';
 const UNASKED: ReadonlySet<string> = new Set([CHECK_REASON, 'save', 'watch', 'focus', 'missed', 'open', 'rules']);
 
 /** A look that nobody asked for and that found nothing does not hide what the last update did. */
-export function isNoNews({ reason, filesChanged, chunksEmbedded, nodesFused, nodesRemoved }: UpdateReport): boolean {
-	return reason.split(', ').every((each) => UNASKED.has(each)) && filesChanged + chunksEmbedded + nodesFused + nodesRemoved === 0;
+export function isNoNews(report: UpdateReport): boolean {
+	return report.reason.split(', ').every((each) => UNASKED.has(each)) && changedNothing(report);
+}
+
+export function changedNothing({ filesChanged, chunksEmbedded, nodesFused, nodesRemoved }: UpdateReport): boolean {
+	return filesChanged + chunksEmbedded + nodesFused + nodesRemoved === 0;
 }

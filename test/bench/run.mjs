@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 
 const folder = dirname(fileURLToPath(import.meta.url));
 const vitest = (file) => ['node_modules/vitest/vitest.mjs', 'bench', '--run', join('test/bench', file)];
-const program = (file) => ['--import', './test/bench/typescript.mjs', join('test/bench', file)];
+const program = (file) => ['test/bench/typescript.mjs', join('test/bench', file)];
 
 const SUITES = {
 	index: { does: 'the bars of the index: what a change costs, scale, crashes', run: program('index/main.ts') },

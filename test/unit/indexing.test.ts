@@ -95,14 +95,17 @@ describe('an index', () => {
 		expect(running.store.getFile('src/b.py')?.entities).toContainEqual({ name: 'b1', line: 1 });
 	});
 
-	test('of an unchanged folder costs nothing, and loads no model', async () => {
+	test('of an unchanged folder costs nothing: no model is loaded, nothing is read, nothing written', async () => {
 		const first = await setUp({ files: project() });
 		await first.index();
 		const load = vi.fn(async (): Promise<never> => Promise.reject(new Error('not needed')));
 		const second = await setUp({ workspace: first.workspace, store: first.store, options: { embedder: load, fuser: load } });
 		first.workspace.reads.length = 0;
+		const write = vi.spyOn(first.store, 'write');
 		const report = await second.index();
 		expect(report).toMatchObject({ filesChanged: 0, chunksEmbedded: 0, nodesFused: 0, nodesRemoved: 0 });
+		expect(second.indexer.report().lastUpdate).toEqual(report);
+		expect(write).not.toHaveBeenCalled();
 		expect(load).not.toHaveBeenCalled();
 		expect(first.workspace.reads).toEqual([]);
 		expect(second.published).toEqual([]);
