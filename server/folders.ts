@@ -6,7 +6,7 @@
  *
  * Deliberately lacks: completion. It searches what is open here.
  */
-import type { WorkspaceReport } from 'hef-shared';
+import type { UpdateReport, WorkspaceReport } from 'hef-shared';
 import type { Clock } from './base/clock.ts';
 import { messageOf } from './base/errors.ts';
 import type { Logger } from './base/logger.ts';
@@ -58,6 +58,8 @@ export interface Folders {
 export interface AllFolders extends Folders {
 	/** The store of a folder lies elsewhere: another process emptied it, or this one had to leave it. */
 	moved(folder: string, storePath: string): void;
+	/** The index of a folder was updated. */
+	updated(folder: string, update: UpdateReport): void;
 	reports(): Promise<WorkspaceReport[]>;
 	/** The workers end: nothing that fails from here on is a failure. */
 	forgetAll(): void;
@@ -77,6 +79,8 @@ export interface FoldersOptions {
 /** How soon a folder is tried again that could not be opened: its disk may have room by then, or be there. The wait doubles up to the longest. */
 const TRY_AGAIN_MS = 10_000;
 const LONGEST_WAIT_MS = 320_000;
+/** Reasons of an update before which an ignore file may have changed: the watcher saw it, or did not see what changed. */
+const MAY_CHANGE_RULES = /rules|branch|focus|missed|takeover/;
 
 interface OpenFolder {
 	options: OpenOptions;
@@ -152,6 +156,13 @@ export function createFolders({ completion, indexing, exclude, cacheFolder, cloc
 		});
 	};
 
+	/** Documents are judged by the rules that the index follows. */
+	const readRules = async (folder: string): Promise<void> => {
+		const opened = folders.get(folder);
+		if (!opened?.workspace) return;
+		opened.workspace = await createWorkspace(folder, { exclude: opened.options.exclude, cacheFolder, logger });
+	};
+
 	const tryAgainLater = (folder: string, opened: OpenFolder): void => {
 		opened.stopWaiting = clock.schedule(opened.waitMs, () => {
 			if (folders.get(folder) === opened) untilOpen(folder).catch(() => {});
@@ -220,6 +231,9 @@ export function createFolders({ completion, indexing, exclude, cacheFolder, cloc
 		moved(folder, storePath) {
 			if (!folders.has(folder)) return;
 			completion.openFolder({ folder, storePath }).catch((error: unknown) => logger.error(`${folder}: ${messageOf(error)}`));
+		},
+		updated(folder, { reason }) {
+			if (MAY_CHANGE_RULES.test(reason)) readRules(folder).catch((error: unknown) => logger.error(`${folder}: ${messageOf(error)}`));
 		},
 		reports: () => Promise.all([...folders.keys()].map(report)),
 		forgetAll: () => folders.clear(),

@@ -95,13 +95,16 @@ export function createServices(options: ServicesOptions): Services {
 		events: {
 			progress: (folder, progress) => events.progress({ folder, ...progress }),
 			published: (folder, paths) => completion.published(folder, paths),
-			updated: (folder, report) => events.updated(folder, report),
+			updated(folder, report) {
+				updated(folder, report);
+				events.updated(folder, report);
+			},
 			paused: (folder, isPaused) => events.paused?.(folder, isPaused),
 			moved: (folder, storePath) => moved(folder, storePath),
 			problem: (message) => events.problem(message),
 		},
 	});
-	const { moved, reports, forgetAll, ...folders } = createFolders({
+	const { moved, updated, reports, forgetAll, ...folders } = createFolders({
 		completion,
 		indexing,
 		exclude: settings.exclude,

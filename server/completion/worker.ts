@@ -18,7 +18,7 @@ import { createRepositoryCopies, type RepositoryCopies } from '../copying/reposi
 import { bundleOf } from '../inference/bundle.ts';
 import { createSnippetSource, type SnippetSource } from '../retrieval/snippets.ts';
 import { openWorkspaceView, type WorkspaceView } from '../retrieval/view.ts';
-import { createWorkspace } from '../workspace/workspace.ts';
+import { createReader } from '../workspace/workspace.ts';
 import { type CompletionEngine, createCompletionEngine } from './engine.ts';
 import type {
 	CompletionClientEvents,
@@ -90,13 +90,10 @@ async function complete(engine: CompletionEngine, request: CompletionRequest, fl
 
 async function openFolder({ folder, storePath }: FolderPlace): Promise<void> {
 	const space = { spaceId: bundle.spaceId, bundleId: bundle.bundleId, dimension: bundle.manifest.embedder.dimension };
-	const [view, workspace] = await Promise.all([
-		openWorkspaceView({ storePath, bundle: space, pause: () => gate.idle(), logger }),
-		// It reads what is indexed, which was sifted: git need not be asked.
-		createWorkspace(folder, { useGlobalGitExcludes: false, logger }),
-	]);
+	const view = await openWorkspaceView({ storePath, bundle: space, pause: () => gate.idle(), logger });
 	const before = folders.get(folder);
-	const read = (path: string) => workspace.read(path);
+	const readFile = createReader(folder);
+	const read = async (path: string) => readFile(path);
 	const names = createNameUses();
 	const copies = createRepositoryCopies({
 		view,

@@ -15,7 +15,7 @@ import { assertReadable, listFiles, statFile } from './list-files.ts';
 import { createPathFilter } from './path-filter.ts';
 import { readSource } from './read-source.ts';
 import { sourceKindOf } from './source-kinds.ts';
-import type { Workspace } from './types.ts';
+import type { SourceText, Workspace } from './types.ts';
 import { changesRules, watchFolder } from './watch.ts';
 
 export interface WorkspaceOptions {
@@ -31,6 +31,7 @@ export interface WorkspaceOptions {
 
 /** How long the first list believes what git was asked for it: that takes as long as listing some thousand files. */
 const FRESH_MS = 1000;
+const UNREADABLE: SourceText = { kind: 'skipped', reason: 'unreadable' };
 
 export async function createWorkspace(folderPath: string, options: WorkspaceOptions = {}): Promise<Workspace> {
 	const { exclude = [], cacheFolder, useGlobalGitExcludes = true, logger = silentLogger, clock = systemClock } = options;
@@ -40,15 +41,9 @@ export async function createWorkspace(folderPath: string, options: WorkspaceOpti
 	/** For paths that are known to stay in the folder. */
 	const isSource = (path: string, named = path): boolean => sourceKindOf(named) !== undefined && !filter.ignores(path, false);
 	const includes = (path: string, named = path): boolean => isInside(path) && isSource(path, named);
+	const isReal = realPathsIn(folder);
+	const readFile = createReader(folder);
 	let outerFreshUntilMs = clock.elapsed() + FRESH_MS;
-	let root = realPath(folder) ?? folder;
-	/** Whether no link on the way leads elsewhere. The folder itself may have been put elsewhere. */
-	const isReal = (path: string): boolean => {
-		const real = realPath(join(folder, path));
-		if (real === undefined || real === join(root, path)) return real !== undefined;
-		root = realPath(folder) ?? folder;
-		return real === join(root, path);
-	};
 
 	return {
 		folder,
@@ -65,9 +60,7 @@ export async function createWorkspace(folderPath: string, options: WorkspaceOpti
 			return file;
 		},
 		async read(path) {
-			const kind = sourceKindOf(path);
-			if (!kind || !includes(path) || !isReal(path)) return { kind: 'skipped', reason: 'unreadable' };
-			return readSource(join(folder, path), kind);
+			return includes(path) ? readFile(path) : UNREADABLE;
 		},
 		async watch(onChange, onProblem) {
 			return watchFolder({
@@ -84,6 +77,26 @@ export async function createWorkspace(folderPath: string, options: WorkspaceOpti
 				},
 			});
 		},
+	};
+}
+
+/** Reads source files of a folder, none outside of it, whatever the rules: for paths that an index has, which was sifted. */
+export function createReader(folder: string): (path: string) => SourceText {
+	const isReal = realPathsIn(folder);
+	return (path) => {
+		const kind = sourceKindOf(path);
+		return kind && isInside(path) && isReal(path) ? readSource(join(folder, path), kind) : UNREADABLE;
+	};
+}
+
+/** Tells of paths in the folder whether no link on the way leads elsewhere. The folder itself may be put elsewhere. */
+function realPathsIn(folder: string): (path: string) => boolean {
+	let root = realPath(folder) ?? folder;
+	return (path) => {
+		const real = realPath(join(folder, path));
+		if (real === undefined || real === join(root, path)) return real !== undefined;
+		root = realPath(folder) ?? folder;
+		return real === join(root, path);
 	};
 }
 

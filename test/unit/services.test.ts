@@ -147,6 +147,16 @@ test("what the user's and git's rules leave out is left out from the first momen
 	expect(services.includes('', '/home/u/.ssh/config')).toBe(false);
 });
 
+test('what the rules let in while the server runs is completed, and what they leave out is not', async () => {
+	const services = await start();
+	const folder = temporaryFolder({ ...FILES, '.gitignore': 'b.ts\n' });
+	await services.openFolder(folder, { ...OPEN, watch: true });
+	const included = () => ['a.ts', 'b.ts'].map((path) => services.includes(folder, path));
+	expect(included()).toEqual([true, false]);
+	writeFiles(folder, { '.gitignore': 'a.ts\n' });
+	await expect.poll(included, { timeout: 20_000 }).toEqual([false, true]);
+});
+
 test('a folder that cannot be opened has its reason in the status and spoils no other', async () => {
 	const services = await start();
 	const good = temporaryFolder(FILES);

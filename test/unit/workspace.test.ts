@@ -6,7 +6,7 @@ import { silentLogger } from '../../server/base/logger.ts';
 import { SECRET_RULES } from '../../server/workspace/builtin-rules.ts';
 import { createPathFilter, looksSecret } from '../../server/workspace/path-filter.ts';
 import { MAX_DATA_BYTES, MAX_SOURCE_BYTES } from '../../server/workspace/read-source.ts';
-import { createWorkspace, type WorkspaceOptions } from '../../server/workspace/workspace.ts';
+import { createReader, createWorkspace, type WorkspaceOptions } from '../../server/workspace/workspace.ts';
 import { createManualClock } from '../support/fakes.ts';
 import { temporaryFolder, writeFiles } from '../support/temporary-folder.ts';
 
@@ -230,6 +230,14 @@ describe('the disk changes and resists', () => {
 			expect(await workspace.stat(path)).toBeUndefined();
 			expect(await workspace.read(path)).toMatchObject({ kind: 'skipped' });
 		}
+	});
+
+	test('what is indexed is read whatever the rules say by now, and nothing outside of the folder', async () => {
+		const folder = temporaryFolder({ '.gitignore': 'a.ts\n', ...named('a.ts', 'out/b.ts') });
+		symlinkSync(join(folder, 'out'), join(folder, 'away'));
+		const read = createReader(folder);
+		expect(read('a.ts')).toEqual({ kind: 'text', text: 'x\n' });
+		for (const path of ['away/b.ts', '../a.ts', 'photo.png']) expect(read(path)).toEqual({ kind: 'skipped', reason: 'unreadable' });
 	});
 
 	test('a workspace that is a link itself', async () => {
