@@ -158,13 +158,22 @@ class FollowingIndexer implements Follower {
 		}
 		if (!isNews && clock.elapsed() - this.#checkedMs < CHECK_MS) return;
 		this.#checkedMs = clock.elapsed();
-		for (const waiting of [...this.#waiting]) if (await this.#isSettled(waiting)) this.#settle(waiting);
+		for (const waiting of [...this.#waiting]) {
+			const isSettled = await this.#isSettled(waiting).catch((error: unknown) => this.#fail(waiting, error));
+			if (isSettled) this.#settle(waiting);
+		}
 	}
 
 	#take(path: string): void {
 		const record = this.#options.store.getFile(path);
 		this.#known.set(path, record ?? null);
 		this.#options.hierarchy.setFile(path, record?.chunks ?? null);
+	}
+
+	/** The folder cannot be read. */
+	#fail(waiting: Waiting, error: unknown): void {
+		this.#waiting.delete(waiting);
+		waiting.reject(error);
 	}
 
 	#settle(waiting: Waiting): void {

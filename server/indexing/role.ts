@@ -110,10 +110,15 @@ export class Roles {
 		const temporary = makeTemporaryFolder();
 		const until = untilRoom ? 'until there is room, or the end of this run' : 'for this run, and is built again next time';
 		const notice = `${why}${why.endsWith('.') ? '' : '.'} The index is kept in a temporary folder ${until}.`;
-		events.problem(`${folder}: ${notice}`);
-		const store = await openStore({ folder: temporary, spaceId, dimension });
-		const indexer = this.#options.createIndexer(store, this.#partsOf({}));
-		return { kind: 'builder', store, temporary: { folder: temporary, notice, untilRoom }, indexer };
+		try {
+			const store = await openStore({ folder: temporary, spaceId, dimension });
+			const indexer = this.#options.createIndexer(store, this.#partsOf({}));
+			events.problem(`${folder}: ${notice}`);
+			return { kind: 'builder', store, temporary: { folder: temporary, notice, untilRoom }, indexer };
+		} catch (error) {
+			rmSync(temporary, { recursive: true, force: true });
+			throw error;
+		}
 	}
 
 	async #follow(): Promise<Role> {

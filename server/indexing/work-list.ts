@@ -74,11 +74,6 @@ export class WorkList {
 		return next;
 	}
 
-	/** Puts back what was taken and not finished. */
-	putBack(item: WorkItem): void {
-		for (const request of item.requests) this.add(item.path, item.file, { urgent: item.urgent, request });
-	}
-
 	clear(): void {
 		this.#items.clear();
 		this.#sizeBytes = 0;

@@ -1,6 +1,7 @@
 /** The cache on bad days: a full disk, a folder that cannot be written, bytes that change, files that end early. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -76,6 +77,20 @@ describe('a cache that cannot be written', () => {
 		expect(vectorsOf(storePath).size).toBeGreaterThan(24);
 		await editor.index.close();
 		expect(() => vectorsOf(storePath)).toThrow('no index');
+	});
+
+	test('a temporary index that cannot be used either leaves no folder, and is not told of', async () => {
+		const cacheFolder = join(temporaryFolder({ file: '' }), 'file', 'below');
+		const problems: string[] = [];
+		const own = () => readdirSync(tmpdir()).filter((name) => name.startsWith(`hef-index-${process.pid}-`));
+		const before = own();
+		const createIndexer = () => {
+			throw new Error('of no use');
+		};
+		const events = { progress() {}, updated() {}, published() {}, moved() {}, problem: (message: string) => void problems.push(message) };
+		await expect(openEditor({ folder: temporaryFolder(), cacheFolder, createIndexer, events })).rejects.toThrow('of no use');
+		expect(own()).toEqual(before);
+		expect(problems).toEqual([]);
 	});
 
 	test('what a killed process left in the temporary folder is deleted by the next, what a living one has is not', () => {

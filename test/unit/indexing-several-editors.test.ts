@@ -71,6 +71,15 @@ describe('two editors on one folder', () => {
 		expect(other).toMatchObject({ files: own.files, chunks: own.chunks, nodes: own.nodes, nodesByLevel: own.nodesByLevel, state: 'ready' });
 	});
 
+	test('of a folder that is gone both say so, and of a folder by its name all files are looked at', async () => {
+		const { folder, builder, follower } = await pair();
+		expect(await follower.index.request({ paths: ['src'], reason: 'watch' })).toMatchObject({ reason: 'start' });
+		rmSync(folder, { recursive: true });
+		for (const { index } of [builder, follower])
+			await expect(index.request({ paths: ['src/a.py'], reason: 'watch' })).rejects.toThrow(`cannot read ${folder}`);
+		expect(builder.index.report()).toMatchObject({ state: 'error', files: 3 });
+	});
+
 	test('what one saves, the other embeds and both publish', async () => {
 		const { folder, builder, follower } = await pair();
 		writeFiles(folder, { 'src/a.py': lines(8, 'a').replace('a5', 'changed') });
