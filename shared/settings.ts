@@ -129,7 +129,7 @@ export const SETTINGS_SCHEMA = {
 		type: 'boolean',
 		default: true,
 		description:
-			'Let suggestions repeat what the open file and the workspace already say: an n-gram copy model, and lines that stand behind like lines with the names replaced, are mixed with the generator. When off, the generator writes alone.',
+			'Let suggestions repeat what the open file and the workspace already say: an n-gram copy model, and lines that stand between like lines, with the names replaced, are mixed with the generator. When off, the generator writes alone.',
 	},
 	debounce: {
 		type: 'number',

@@ -69,21 +69,27 @@ export function copyFeatures(copy: CopyPrediction, model: ModelDistribution): Co
 }
 
 export function analogyFeatures(
-	analogy: AnalogyPrediction,
+	{ probabilities, mass, agreed, analogy }: AnalogyPrediction,
 	model: ModelDistribution,
 	copy: Pick<CopyPrediction, 'probabilities'> | undefined,
 ): AnalogyFeatures {
-	const { token, probability } = mostProbable(analogy.probabilities);
+	const { token, probability } = mostProbable(probabilities);
+	const { before, behind, inOpenFile } = analogy;
 	return {
-		logShaped: Math.log(analogy.shaped),
-		logLiteral: Math.log(1 + analogy.literal),
-		logAgreed: Math.log(1 + analogy.agreed),
-		logMass: Math.max(LEAST_LOG_PROB, Math.log(analogy.mass)),
+		logShaped: Math.log(1 + before.shaped),
+		logLiteral: Math.log(1 + before.literal),
+		logShapedBehind: Math.log(1 + behind.shaped),
+		logLiteralBehind: Math.log(1 + behind.literal),
+		onBothSides: Number(before.shaped > 0 && behind.shaped > 0),
+		logAgreed: Math.log(1 + agreed),
+		logMass: Math.max(LEAST_LOG_PROB, Math.log(mass)),
 		topProbability: probability,
 		copyProbability: copy?.probabilities.get(token) ?? 0,
-		inOpenFile: Number(analogy.inOpenFile),
-		likeness: analogy.likeness,
-		familiarity: analogy.familiarity,
+		inOpenFile: Number(inOpenFile),
+		likeness: before.words,
+		familiarity: before.familiarity,
+		likenessBehind: behind.words,
+		familiarityBehind: behind.familiarity,
 		modelEntropy: model.entropy,
 		modelLogProbOfAnalogy: Math.max(LEAST_LOG_PROB, logProb(model, token)),
 	};

@@ -13,12 +13,8 @@ export interface AnalogyPrediction {
 	probabilities: ReadonlyMap<number, number>;
 	/** Weight of the lines that agree with what is written, of all that were found, 0–1. */
 	mass: number;
-	/** Of the most likely line behind the most probable token, as {@link Analogy} says them. */
-	shaped: number;
-	literal: number;
-	inOpenFile: boolean;
-	likeness: number;
-	familiarity: number;
+	/** Of the most likely line behind the most probable token. */
+	analogy: Pick<Analogy, 'before' | 'behind' | 'inOpenFile'>;
 	/** Tokens of the line that it agreed with. */
 	agreed: number;
 }
@@ -74,8 +70,7 @@ export function createAnalogySession({ typed, forced, linesBehind = 0, tokenizer
 			}
 			const [top] = [...probabilities].reduce((best, each) => (each[1] > best[1] ? each : best));
 			const { analogy } = agreeing.find(({ ids }) => ids[written.length] === top) ?? first;
-			const { shaped, literal, inOpenFile, likeness, familiarity } = analogy;
-			return { probabilities, mass, shaped, literal, inOpenFile, likeness, familiarity, agreed: nTyped + written.length };
+			return { probabilities, mass, analogy, agreed: nTyped + written.length };
 		},
 	};
 }

@@ -25,15 +25,19 @@ export type CopyFeatures = Readonly<Record<(typeof COPY_FEATURES)[number], numbe
 export type CopyWeights = { intercept: number } & Partial<CopyFeatures>;
 
 /**
- * What the weight of analogous lines is computed from: natural logarithms of the lines before the most likely place that have the shapes
- * of those before the cursor (its own line counts), of one more than those that are the same word for word, of one more than the line's tokens that
- * it agrees with, and of the share of what was found that agrees, at least −10; the probability of what the lines would write, and what the copy model gives it,
- * 0–1; whether the place is in the open file, 0 or 1; how like the words before the place are to those before the cursor, and those of the line to these, 0–1; entropy (nats) of the generator, and its log-probability of what they would
- * write, at least −10.
+ * What the weight of analogous lines is computed from: natural logarithms of one more than the lines before the most likely place that
+ * have the shapes of those before the cursor, than those that are the same word for word, than the same numbers of the lines
+ * behind place and cursor, than the line's tokens that it agrees with, and of the share of what was found that agrees, at least −10;
+ * whether shapes are alike on both sides, and whether the place is in the open file, 0 or 1; the probability of what the lines would
+ * write, and what the copy model gives it, 0–1; how like the words before the place are to those before the cursor, and those of the line
+ * to these, 0–1, and the same behind; entropy (nats) of the generator, and its log-probability of what they would write, at least −10.
  */
 export const ANALOGY_FEATURES = [
 	'logShaped',
 	'logLiteral',
+	'logShapedBehind',
+	'logLiteralBehind',
+	'onBothSides',
 	'logAgreed',
 	'logMass',
 	'topProbability',
@@ -41,6 +45,8 @@ export const ANALOGY_FEATURES = [
 	'inOpenFile',
 	'likeness',
 	'familiarity',
+	'likenessBehind',
+	'familiarityBehind',
 	'modelEntropy',
 	'modelLogProbOfAnalogy',
 ] as const;
@@ -67,15 +73,18 @@ export const DEFAULT_COPY_WEIGHTS: CopyWeights = {
 
 /** For a bundle without weights of its own: by the same rule. */
 export const DEFAULT_ANALOGY_WEIGHTS: AnalogyWeights = {
-	intercept: -4.9,
-	logShaped: 0.55,
-	logLiteral: 0.59,
-	logMass: 0.47,
-	topProbability: 4.1,
-	copyProbability: -0.9,
-	inOpenFile: -0.12,
-	likeness: 0.53,
-	familiarity: 0.39,
+	intercept: -4.8,
+	logShaped: 0.63,
+	logLiteral: 0.56,
+	logShapedBehind: 0.68,
+	logLiteralBehind: 0.11,
+	logAgreed: -0.25,
+	logMass: 0.43,
+	topProbability: 3.9,
+	copyProbability: -0.7,
+	inOpenFile: -0.1,
+	likeness: 0.9,
+	likenessBehind: 0.57,
 	modelEntropy: 0.3,
 	modelLogProbOfAnalogy: 0.3,
 };

@@ -312,14 +312,11 @@ describe('running ahead', () => {
 
 	test('follows analogous lines where they are surer than the copy model, and most of them agree', async () => {
 		const { generator, fed } = counting();
+		const words = { literal: 0, words: 1, familiarity: 1 };
 		const analogy = {
 			probabilities: new Map([[50, 1]]),
 			mass: 0.8,
-			shaped: 3,
-			literal: 0,
-			inOpenFile: true,
-			likeness: 1,
-			familiarity: 1,
+			analogy: { before: { shaped: 3, ...words }, behind: { shaped: 0, ...words }, inOpenFile: true },
 			agreed: 0,
 		};
 		const run = (mass: number) => {

@@ -25,6 +25,7 @@ function put(index: NgramIndex, file: string, text: string): void {
 const find = (query: Partial<AnalogyQuery>) =>
 	new AnalogyFinder(blocks).find({ before: '', after: '', path: 'open.ts', repository: undefined, ...query });
 const texts = (query: Partial<AnalogyQuery>) => find(query).map(({ text }) => text);
+const side = (shaped: number, literal = 0) => ({ shaped, literal, words: 1, familiarity: 1 });
 
 describe('shapes', () => {
 	test('lines that differ in names, numbers and width of white space have one shape', () => {
@@ -93,7 +94,7 @@ describe('finding', () => {
 
 	test('the line behind lines of the same shapes, with the names here', () => {
 		expect(find({ before: block('alpha') + begun })[0]).toMatchObject({
-			...{ text: 'expect(beta).toBeDefined();', shaped: 2, literal: 0, inOpenFile: true },
+			...{ text: 'expect(beta).toBeDefined();', before: { shaped: 2, literal: 0 }, inOpenFile: true },
 			weight: expect.closeTo(1, 6),
 		});
 		expect(texts({ before: begun, after: block('alpha') })).toEqual(['expect(beta).toBeDefined();']);
@@ -103,11 +104,14 @@ describe('finding', () => {
 
 	test('with the lines behind it, indented as beside the cursor, down to the end of their block', () => {
 		const body = 'if (alpha) {\n\tone(alpha);\n\n\t\ttwo();\n}\nend(alpha);\n';
-		const source = (indentation: string) => `first(alpha);\n${body}`.replaceAll(/^(?=.)/gm, indentation);
+		const source = (indentation: string) => `first(alpha, 1);\n${body}`.replaceAll(/^(?=.)/gm, indentation);
 		const wanted = '\n  \tone(beta);\n\n  \t\ttwo();\n  }\n  end(beta);';
 		const repository = createNgramIndex();
 		put(repository, 'other.ts', `start();\n${source('\t')}outside();\n`);
-		for (const query of [{ before: `start();\n${source('\t')}outside();\nfirst(beta);\n` }, { before: 'first(beta);\n', repository }]) {
+		for (const query of [
+			{ before: `start();\n${source('\t')}outside();\nfirst(beta, 1);\n` },
+			{ before: 'first(beta, 1);\n', repository },
+		]) {
 			const [best] = find(query);
 			expect([best?.text, best?.following('  ', 12), best?.following('  ', 1)]).toEqual(['if (beta) {', wanted, wanted.slice(0, 14)]);
 		}
@@ -130,6 +134,38 @@ describe('finding', () => {
 		expect(found.reduce((sum, { weight }) => sum + weight, 0)).toBeCloseTo(1, 9);
 	});
 
+	test('between lines like those around the cursor, with the names that stand behind it', () => {
+		const one = 'enter();\nconst alpha = read(0);\ncheck(alpha, [alpha]);\n';
+		const [first, ...others] = find({ before: `${one}enter();\n`, after: 'check(beta, [beta]);\n' });
+		expect(first).toMatchObject({ text: 'const beta = read(0);', before: { shaped: 1 }, behind: { shaped: 1, literal: 0 } });
+		expect(others).toEqual([]);
+	});
+
+	test('before lines like those behind the cursor, at the start of a file too', () => {
+		const repository = createNgramIndex();
+		put(repository, 'other.ts', 'import { alpha } from "alpha";\n\nexport class Alpha {\n');
+		const [found] = find({ after: 'export class Beta {\n', repository });
+		expect(found).toMatchObject({ text: 'import { beta } from "beta";', before: { shaped: 0, words: 0 }, behind: { shaped: 1 } });
+		expect(found?.withFollowing('', 12)).toBe('');
+	});
+
+	test('places that are alike on both sides count more than those that are so before the cursor alone', () => {
+		const repository = createNgramIndex();
+		put(repository, 'both.ts', 'begin(a);\nright(a);\nawait one;\n');
+		put(repository, 'before.ts', 'second(a, 1);\nbegin(a);\nwrong(a);\nreturn one;\n');
+		const before = 'second(b, 1);\nbegin(b);\n';
+		expect(texts({ before, repository })[0]).toBe('wrong(b);');
+		expect(texts({ before, after: 'await two;\n', repository })[0]).toBe('right(b);');
+	});
+
+	test('nothing behind it where the next line is here already', () => {
+		const other = 'begin(a);\nfirst(a, a);\nawait second;\nlast(a, a);\n\n';
+		const [found] = find({ before: `${other}begin(b);\n`, after: 'await other;\n' });
+		expect([found?.text, found?.following('', 12), found?.withFollowing('', 12)]).toEqual(['first(b, b);', '', '\nfirst(b, b);']);
+		const [open] = find({ before: `${other}begin(b);\n` });
+		expect(open?.following('', 2)).toBe('\nawait second;\nlast(b, b);');
+	});
+
 	test('of places alike in shape those count more whose words stand here too', () => {
 		const between = 'if (x) {}\n'.repeat(12);
 		const query = 'query.begin();\nquery.run(1);\n';
@@ -143,7 +179,9 @@ describe('finding', () => {
 		const long = (name: string) => `${name} = [${'1,'.repeat(200)}];\n`;
 		expect(texts({ before: `${long('a')}then();\n${long('b')}` })).toEqual([]);
 		expect(texts({ before: `first();\n${long('a')}second();\n` })).toEqual([]);
-		expect(find({ before: `${long('a')}one();\nnext(1);\n${long('b')}two();\n` })).toMatchObject([{ text: 'next(1);', shaped: 1 }]);
+		expect(find({ before: `${long('a')}one();\nnext(1);\n${long('b')}two();\n` })).toMatchObject([
+			{ text: 'next(1);', before: { shaped: 1 } },
+		]);
 	});
 
 	test('a file that made room for others is not read any more', () => {
@@ -157,32 +195,14 @@ describe('finding', () => {
 
 describe('token by token', () => {
 	const following = (indentation: string, most: number) => `\n${indentation}${'}'.repeat(Math.min(3, most))}`;
+	const place = { before: side(3, 1), behind: side(0), inOpenFile: true };
+	const other = { before: side(1), behind: side(2), inOpenFile: false };
 	const session = (typed: string, forced = '', linesBehind = 0) =>
 		createAnalogySession({
 			...{ typed, forced, linesBehind, tokenizer: blocks },
 			find: () => [
-				{
-					text: 'return beta;',
-					shaped: 3,
-					literal: 1,
-					inOpenFile: true,
-					likeness: 1,
-					familiarity: 1,
-					weight: 0.75,
-					following,
-					withFollowing: following,
-				},
-				{
-					text: 'return;',
-					shaped: 1,
-					literal: 0,
-					inOpenFile: false,
-					likeness: 1,
-					familiarity: 1,
-					weight: 0.25,
-					following,
-					withFollowing: following,
-				},
+				{ text: 'return beta;', ...place, weight: 0.75, following, withFollowing: following },
+				{ text: 'return;', ...other, weight: 0.25, following, withFollowing: following },
 			],
 		});
 	const next = (prediction: AnalogyPrediction | undefined) =>
@@ -200,9 +220,7 @@ describe('token by token', () => {
 		expect(written('urn;\n\t')).toBeUndefined();
 		expect(session('\tret').predict(blocks.encode('urn '))).toMatchObject({
 			mass: 0.75,
-			shaped: 3,
-			literal: 1,
-			inOpenFile: true,
+			analogy: place,
 			agreed: 7,
 		});
 	});
@@ -226,11 +244,7 @@ describe('mixing', () => {
 	const prediction: AnalogyPrediction = {
 		probabilities: new Map([[3, 1]]),
 		mass: 1,
-		shaped: 4,
-		literal: 1,
-		inOpenFile: false,
-		likeness: 1,
-		familiarity: 1,
+		analogy: { before: side(4, 1), behind: side(2), inOpenFile: false },
 		agreed: 0,
 	};
 
@@ -255,8 +269,12 @@ describe('mixing', () => {
 			logMass: -10,
 			modelLogProbOfAnalogy: -10,
 			copyProbability: 0,
-			logShaped: Math.log(4),
+			logShaped: Math.log(5),
+			logShapedBehind: Math.log(3),
+			onBothSides: 1,
 		});
+		const onOneSide = { ...rare, analogy: { ...rare.analogy, behind: side(0) } };
+		expect(analogyFeatures(onOneSide, sure, undefined)).toMatchObject({ logShapedBehind: 0, onBothSides: 0 });
 	});
 });
 
