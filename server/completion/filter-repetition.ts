@@ -11,11 +11,12 @@ const TOLERANCE = 0.05;
 const SAME_LINES = 3;
 /** Characters of a block that are looked at on each side of the cursor. */
 const BLOCK_CHARS = 20_000;
-/** What a block has once: definitions, methods, fields, cases of a switch, entries of an object or of a list. */
+/** What a block has once: definitions, imports and exports, methods, fields, cases of a switch, entries of an object or of a list. */
 const DEFINES: readonly RegExp[] = [
 	/^(?:(?:export|default|pub|public|private|protected|static|abstract|final|async) )*(?:def|class|function|func|fn|interface|struct|enum|trait|describe|it|test)\b/,
 	/^(?!(?:if|for|while|switch|catch|with|else|return|await|new)\b)(?:[\w$]+ )*\*?#?[\w$]+(?:<[^()]*>)?\((?:(?!=>|\bfunction\b).)*\)(?::[^=]+)? \{$/,
 	/^(?:case\b.*:|(?:[\w$]+ )*#?[\w$]+[?!]?: .*;|(?:(?:[\w$?]+|"[^"]*"|'[^']*'): |\w+=).*,)$/,
+	/^(?:import|from|export|using|#include) |^(?:module\.)?exports\b.*=/,
 	/^(?:(?:\| )?(?:"[^"]*"|'[^']*')[,;]?|(?!undefined\b)[\w$.]+,)$/,
 ];
 /** Of the piece that a text repeats. */

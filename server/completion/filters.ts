@@ -35,6 +35,7 @@ const FILTERS: readonly Filter[] = [
 	trimEnd,
 	dropSecondSpace,
 	cutLooseClosers,
+	dropSemicolons,
 	refuseEmpty,
 	cutRepetition,
 	cutOpenBrackets,
@@ -71,6 +72,20 @@ export function trimEnd(candidate: Candidate): Candidate {
 /** White space stands before the cursor already. */
 export function dropSecondSpace(candidate: Candidate): Candidate {
 	return /\s$/.test(candidate.linePrefix) ? { ...candidate, text: candidate.text.replace(/^[ \t]+/, '') } : candidate;
+}
+
+/** Characters on each side of the cursor that say how the document ends its lines, and the fewest lines that do. */
+const REACH = 4000;
+const FEWEST_LINES = 10;
+
+/** Where no line ends with a semicolon, those of the text go, and with them what is no more than an operator (`++;`). */
+export function dropSemicolons(candidate: Candidate): Candidate {
+	const { text, prefix, suffix } = candidate;
+	if (!/;$/m.test(text)) return candidate;
+	const lines = (prefix.slice(-REACH) + suffix.slice(0, REACH)).split('\n').filter((line) => line.trim() !== '');
+	if (lines.length < FEWEST_LINES || lines.some((line) => /;\s*$/.test(line))) return candidate;
+	const without = text.replaceAll(/;$/gm, '');
+	return { ...candidate, text: /^\W*[-+*/=<>&|!]$/.test(without) ? '' : without };
 }
 
 export function refuseEmpty(candidate: Candidate): Candidate | Refusal {

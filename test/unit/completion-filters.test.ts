@@ -6,6 +6,7 @@ import { cutRepetition, isThereAlready, refuseDuplicate } from '../../server/com
 import {
 	cutUnfinished,
 	dropSecondSpace,
+	dropSemicolons,
 	type Filter,
 	filterCandidate,
 	refuseEmpty,
@@ -49,6 +50,21 @@ test.each([
 	['$0', '  b', '  b'],
 ])('behind white space, white space at the start goes: %j and %j', (document, text, expected) => {
 	expect(outcome(dropSecondSpace, document, text)).toBe(expected);
+});
+
+describe('semicolons', () => {
+	const without = Array.from({ length: 12 }, (_, i) => `call(${i})`).join('\n');
+	test.each([
+		['go where no line ends with one', lines(without, 'return a.$0'), 'length;', 'length'],
+		['go at the ends of all lines', lines(without, 'if (a) {$0'), lines('', '  go();', '}'), lines('', '  go()', '}')],
+		['go with an operator', lines(without, 'a = b +$0'), '+;', ''],
+		['stay where a line ends with one', lines(without, 'let a;', 'return a.$0'), 'length;', 'length;'],
+		['stay where a line behind ends with one', lines('return a.$0', without, 'go();'), 'length;', 'length;'],
+		['stay where few lines stand', lines('a()', 'return a.$0'), 'length;', 'length;'],
+		['stay inside of lines', lines(without, 'for ($0'), 'let i = 0; i < n; i++) {', 'let i = 0; i < n; i++) {'],
+	])('%s', (_, document, text, expected) => {
+		expect(outcome(dropSemicolons, document, text)).toBe(expected);
+	});
 });
 
 test('nothing visible is refused', () => {
@@ -109,7 +125,7 @@ describe('the line above the cursor', () => {
 		['is said again by the first line of a block', lines("  case 'alpha':", '  $0'), lines("case 'alpha':", '    two();'), true],
 		['may differ in a character', lines('import os', 'import json', '$0'), 'import jsonl', false],
 		['may be short', lines('go();', '$0'), 'go();', false],
-		['is not one further up', lines('import json', 'import os', '$0'), 'import json', false],
+		['is not one further up', lines('go(first)', 'go(second)', '$0'), 'go(first)', false],
 		['is not the line of the cursor', lines('if (ready) {', 'if (ready) {$0'), lines('', '\tgo();'), false],
 		['is not there at the start', '$0', 'import json', false],
 	])('%s', (_, document, text, expected) => {
@@ -133,6 +149,8 @@ describe('what the block has', () => {
 		],
 		['is a method', lines('class A {', '  get(a: B): C | D {', '  }', '', '  $0'), 'get(a: B): C | D {', true],
 		['is a method further down', lines('class A {', '  $0', '  b() {', '  }', '  async load(id) {', '  }'), 'async load(id) {', true],
+		['is an import', lines("import a from 'a';", "import b from 'b';", '$0'), "import a from 'a';", true],
+		['is an export', lines('exports.a = a;', 'exports.b = b;', '$0'), 'exports.a = a;', true],
 		['is a case', lines('switch (a) {', "  case 'one':", '    b();', "  case 'two':", '    c();', '  $0'), "case 'one':", true],
 		['is a field', lines('class A {', '  readonly name: string;', '  size: number;', '  $0'), 'readonly name: string;', true],
 		['is an entry', lines('f({', "  type: 'object',", '  value: 1,', '  $0'), "type: 'object',", true],
