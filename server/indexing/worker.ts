@@ -123,7 +123,10 @@ async function open({ folder, exclude, watch }: FolderOptions): Promise<OpenFold
 	if (paused) index.pause();
 	const onChange = (paths: string[], reason: ChangeReason) => {
 		const request = reason === 'files' ? { paths, reason: 'watch' } : { paths: 'all' as const, reason };
-		index.request(request).catch((error: unknown) => logger.error(`${folder}: ${messageOf(error)}`));
+		index.request(request).catch((error: unknown) => {
+			// Closing the folder ends what was asked for it.
+			if (indexes.has(index)) logger.error(`${folder}: ${messageOf(error)}`);
+		});
 	};
 	const onProblem = (message: string, severity: 'warning' | 'notice') => {
 		index.addNotice(message);

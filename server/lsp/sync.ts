@@ -24,8 +24,13 @@ export function registerSync(
 			const { folder, path } = session.locate(uri);
 			if (folder !== undefined) byFolder.set(folder, [...(byFolder.get(folder) ?? []), path]);
 		}
+		const { services } = session;
 		for (const [folder, paths] of byFolder) {
-			session.services?.update(folder, paths, reason).catch((error: unknown) => logger.error(`${folder}: ${messageOf(error)}`));
+			services?.update(folder, paths, reason).catch((error: unknown) => {
+				// Closing the folder ends what was asked for it, and so does a stop of the services.
+				const isOpen = session.services === services && uris.some((uri) => session.locate(uri).folder === folder);
+				if (isOpen) logger.error(`${folder}: ${messageOf(error)}`);
+			});
 		}
 	};
 

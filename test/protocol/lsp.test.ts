@@ -670,6 +670,26 @@ describe('folders', () => {
 		expect((await client.status()).workspaces.map(({ folder }) => folder)).toEqual(['/w/new']);
 	});
 
+	test('what a save asked for is a failure, unless its folder was closed meanwhile', async () => {
+		let fail = (_: Error) => {};
+		const updateGate = new Promise<void>((_, reject) => {
+			fail = reject;
+		});
+		const { client } = await start({ updateGate }, { folders: ['file:///w/app', 'file:///w/lib'] });
+		for (const uri of [URI, 'file:///w/lib/c.ts']) {
+			client.open(uri, 'x');
+			client.save(uri);
+		}
+		const event = { added: [], removed: [{ uri: 'file:///w/app', name: 'app' }] };
+		void client.connection.sendNotification('workspace/didChangeWorkspaceFolders', { event });
+		await expect.poll(async () => (await client.status()).workspaces.map(({ folder }) => folder)).toEqual(['/w/lib']);
+		fail(new Error('the update came to nothing'));
+		const failures = () => client.received.filter(({ params }) => JSON.stringify(params).includes('came to nothing'));
+		await expect.poll(() => failures().length).toBeGreaterThan(0);
+		await client.status();
+		expect(failures().map(({ params }) => (params as { message: string }).message)).toEqual(['/w/lib: the update came to nothing']);
+	});
+
 	test('one added while the models load is opened once', async () => {
 		let loaded = () => {};
 		const warmGate = new Promise<void>((resolve) => {

@@ -19,6 +19,8 @@ export interface FakeOptions {
 	openGate?: Promise<void>;
 	/** A comparison with the disk waits for it. */
 	reconcileGate?: Promise<void>;
+	/** What is told to have changed waits for it. */
+	updateGate?: Promise<void>;
 	/** The start waits for it. */
 	startGate?: Promise<void>;
 	/** Loading the models waits for it. */
@@ -131,7 +133,10 @@ function servicesOf(fake: FakeServices): Services {
 			open.delete(folder);
 		},
 		includes: (folder, path, named) => options.includes?.(folder, path, named) ?? true,
-		update: async (folder, paths, reason) => called('update', folder, paths.join(','), reason),
+		async update(folder, paths, reason) {
+			called('update', folder, paths.join(','), reason);
+			await options.updateGate;
+		},
 		async reconcile(folder, reason) {
 			called('reconcile', folder, reason);
 			await options.reconcileGate;

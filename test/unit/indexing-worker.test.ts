@@ -3,7 +3,7 @@ import { cpSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { ActivityGate } from '../../server/base/cancellation.ts';
-import { silentLogger } from '../../server/base/logger.ts';
+import { type Logger, silentLogger } from '../../server/base/logger.ts';
 import { createHierarchy } from '../../server/hierarchy/hierarchy.ts';
 import { loadBundle } from '../../server/inference/bundle.ts';
 import { openStoreReader } from '../../server/store/lmdb-store.ts';
@@ -42,7 +42,7 @@ const files = () => ({
 
 const bundle = await loadBundle(tinyBundleFolder);
 
-function start(cacheFolder: string) {
+function start(cacheFolder: string, { logger = silentLogger, progress = () => {} }: { logger?: Logger; progress?(): void } = {}) {
 	const published: (string[] | 'all')[] = [];
 	const moved: string[] = [];
 	const client = createIndexingClient({
@@ -51,10 +51,10 @@ function start(cacheFolder: string) {
 		threads: 1,
 		cacheFolder,
 		gate: new ActivityGate().buffer,
-		logger: silentLogger,
+		logger,
 		host: { chooseExecutionProvider: () => ({ name: 'cpu', why: 'a test' }) },
 		events: {
-			progress() {},
+			progress,
 			updated() {},
 			paused() {},
 			problem() {},
@@ -183,4 +183,24 @@ test('a folder that is gone keeps its index, and is followed again by itself onc
 	const before = published.length;
 	writeFileSync(join(folder, 'src/more/solids.ts'), shape('Sphere'));
 	await expect.poll(() => published.slice(before).flat(), { timeout: 20_000 }).toContain('src/more/solids.ts');
+});
+
+test('what the watcher asked for is no failure when the folder is closed meanwhile', async () => {
+	const folder = temporaryFolder({ 'a.py': 'x = 1\n' });
+	const errors: string[] = [];
+	let began = () => {};
+	const { client } = start(temporaryFolder(), {
+		logger: { ...silentLogger, error: (message) => errors.push(message) },
+		progress: () => began(),
+	});
+	await client.openFolder({ folder, exclude: [], watch: true });
+	await client.request(folder, { paths: 'all', reason: 'start' });
+	const underWay = new Promise<void>((resolve) => {
+		began = resolve;
+	});
+	for (let i = 0; i < 60; i++) writeFileSync(join(folder, `b${i}.ts`), `// ${i}\n${files()['src/shapes.ts']}`);
+	await underWay;
+	await client.closeFolder(folder);
+	await expect(client.report(folder)).rejects.toThrow('is not open');
+	expect(errors).toEqual([]);
 });
