@@ -195,6 +195,9 @@ class FolderIndexer implements Indexer {
 				else suspects.push(...(await this.#damage.search(() => this.#gatekeeper.checkpoint())));
 			}
 			const distinct = new Map(suspects.map(({ path, file }) => [path, file]));
+			// One that failed and was never stored is missed by nobody when it is gone.
+			for (const path of this.#slices.failed.keys())
+				if (!distinct.has(path) && (paths === 'all' || paths.includes(path))) distinct.set(path, undefined);
 			this.#requests.expect(id, distinct.size);
 			for (const [path, file] of distinct) this.#work.add(path, file, { urgent: paths !== 'all', request: id });
 		} catch (error) {

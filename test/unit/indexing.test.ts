@@ -476,6 +476,24 @@ describe('failures', () => {
 		await expectComplete(running);
 	});
 
+	test('a failure is forgotten with its file, stored or not', async () => {
+		const running = await setUp({
+			files: project(),
+			onEmbed: (text) => {
+				if (text.includes('def b2') || text.includes('def d1')) throw new HefError('inference-failed', 'out of luck');
+			},
+		});
+		await running.index();
+		expect(running.indexer.report().skipped).toEqual({ failed: 2 });
+		running.workspace.remove('src/b.py');
+		await running.save('src/b.py');
+		expect(running.indexer.report()).toMatchObject({ skipped: { failed: 1 }, stale: 1 });
+		running.workspace.remove('test/d.py');
+		await running.index('focus');
+		expect(running.indexer.report()).toMatchObject({ skipped: {}, stale: 0 });
+		expect(running.indexer.report()).not.toHaveProperty('message');
+	});
+
 	test('a bundle that does not load stops the work, says why, and the next request begins anew', async () => {
 		let broken = true;
 		const embedder = createFakeEmbedder({ dimension });
