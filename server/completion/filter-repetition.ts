@@ -67,7 +67,8 @@ function sameLinesIn(text: string): number | undefined {
  */
 export function isThereAlready({ text, prefix, linePrefix, suffix, replaces }: Omit<Candidate, 'complete'>): boolean {
 	const [first = '', ...others] = text.split('\n');
-	const rest = others.length > 0 ? '' : (suffix.slice(replaces).split('\n', 1)[0] ?? '');
+	// What closes a call stands behind the block that begins in it.
+	const rest = others.length > 0 || first.endsWith('{') ? '' : (suffix.slice(replaces).split('\n', 1)[0] ?? '');
 	const written = linePrefix + first + rest;
 	const line = written.trim();
 	if (first.trim() === '' || line.length <= SHORTEST) return false;

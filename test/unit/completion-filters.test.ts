@@ -140,6 +140,7 @@ describe('what the block has', () => {
 		['may be the line after that', lines('  $0', '  g();', '  const c = f(d);'), 'const c = f(d);', false],
 		['is not what stands behind its end', lines('  $0', '}', '  const c = f(d);'), 'const c = f(d);', false],
 		['is a definition further up', lines(test1, '\tit("takes", () => {', '\t});', '\t$0'), 'it("adds", () => {', true],
+		['is a definition in a call that is closed already', lines(test1, '', '\tit("$0)'), 'adds", () => {', true],
 		['is a definition further down', lines('$0', '    pass', 'x = 1', 'async def run_all(self):'), 'async def run_all(self):', true],
 		[
 			'may be the definition of another block',
