@@ -3,6 +3,7 @@
  * the copy is and how sure the model is, by logistic models whose weights a bundle carries because they depend on its generator
  * (cf. adaptive kNN-LM). Pure.
  */
+import { invariant } from '../base/errors.ts';
 import { logistic } from '../base/numbers.ts';
 import type { AnalogyPrediction } from '../copying/analogy-session.ts';
 import type { CopyPrediction } from '../copying/copy-model.ts';
@@ -14,7 +15,7 @@ import {
 	type CopyFeatures,
 	type CopyWeights,
 } from '../inference/copy-weights.ts';
-import { argmax, argmaxOf, softmaxSums } from '../inference/sampling.ts';
+import { softmaxSums } from '../inference/sampling.ts';
 
 /** The generator's distribution at one position, over all tokens or over those that are allowed. */
 export interface ModelDistribution {
@@ -38,10 +39,15 @@ export interface Choice {
 }
 
 export function modelDistribution(logits: Float32Array, allowed?: readonly number[]): ModelDistribution {
-	const top = allowed ? argmaxOf(logits, allowed) : argmax(logits);
-	const max = logits[top] as number;
-	const { sum, weighted } = softmaxSums(allowed ? gathered(logits, allowed) : logits, max);
-	return { logits, top, logSum: max + Math.log(sum), entropy: Math.log(sum) - weighted / sum, allowed };
+	invariant(allowed?.length !== 0, 'a constrained choice has at least one token');
+	const { top, max, sum, weighted } = softmaxSums(allowed ? gathered(logits, allowed) : logits);
+	return {
+		logits,
+		top: allowed ? (allowed[top] as number) : top,
+		logSum: max + Math.log(sum),
+		entropy: Math.log(sum) - weighted / sum,
+		allowed,
+	};
 }
 
 /** Not `Float32Array.from`, which takes ten times as long: a space that is forced allows thousands of tokens. */

@@ -10,14 +10,28 @@ const SIXTH = 1 / 6;
 const EXP_TABLE = Float64Array.from({ length: LEAST_EXPONENT * STEPS_PER_UNIT + 1 }, (_, i) => Math.exp(-i / STEPS_PER_UNIT));
 
 /**
- * Sums over a softmax of all logits: `sum` of exp(logit − max), and `weighted` by logit − max. Relative error below 1e-8, three
- * times as fast as with `Math.exp`, which over a vocabulary takes as long as a tenth of a small model's step.
+ * The largest logit (`max`, the first of equals at `top`) and sums over a softmax of all: `sum` of exp(logit − max), and `weighted` by
+ * logit − max. Relative error below 1e-8, in one pass, four times as fast as with `Math.exp`, which over a vocabulary takes as long as a
+ * tenth of a small model's step.
  */
-export function softmaxSums(logits: Float32Array, max: number): { sum: number; weighted: number } {
+export function softmaxSums(logits: Float32Array): { top: number; max: number; sum: number; weighted: number } {
+	let top = 0;
+	let max = Number.NEGATIVE_INFINITY;
 	let sum = 0;
 	let weighted = 0;
 	for (let id = 0; id < logits.length; id++) {
-		const below = max - (logits[id] as number);
+		const logit = logits[id] as number;
+		if (logit > max) {
+			// What was summed so far was below the smaller one.
+			if (sum > 0) {
+				const rise = logit - max;
+				sum *= Math.exp(-rise);
+				weighted = weighted * Math.exp(-rise) - sum * rise;
+			}
+			max = logit;
+			top = id;
+		}
+		const below = max - logit;
 		if (!(below < LEAST_EXPONENT)) continue;
 		const step = (below * STEPS_PER_UNIT) | 0;
 		const rest = below - step * STEP;
@@ -26,7 +40,7 @@ export function softmaxSums(logits: Float32Array, max: number): { sum: number; w
 		sum += weight;
 		weighted -= weight * below;
 	}
-	return { sum, weighted };
+	return { top, max, sum, weighted };
 }
 
 /** Id of the largest logit; the first of equals. */

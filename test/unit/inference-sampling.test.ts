@@ -33,9 +33,12 @@ test('sums over a softmax are those of Math.exp', () => {
 		const below = Array.from(wide, (logit) => logit - max);
 		const sum = below.reduce((total, each) => total + Math.exp(each), 0);
 		const weighted = below.reduce((total, each) => total + each * Math.exp(each), 0);
-		const sums = softmaxSums(wide, max);
+		const sums = softmaxSums(wide);
+		expect(sums).toMatchObject({ top: argmax(wide), max });
 		expect(Math.abs(sums.sum / sum - 1)).toBeLessThan(1e-8);
 		expect(Math.abs(sums.weighted - weighted) / sum).toBeLessThan(1e-8);
 	}
-	expect(softmaxSums(Float32Array.of(0, Number.NEGATIVE_INFINITY, -1000), 0)).toEqual({ sum: 1, weighted: 0 });
+	const { NaN: nothing, NEGATIVE_INFINITY: never } = Number;
+	expect(softmaxSums(Float32Array.of(0, never, -1000))).toEqual({ top: 0, max: 0, sum: 1, weighted: 0 });
+	expect(softmaxSums(Float32Array.of(never, nothing, -1000, 7, 7))).toEqual({ top: 3, max: 7, sum: 2, weighted: 0 });
 });
