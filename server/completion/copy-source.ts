@@ -48,10 +48,17 @@ export function createCopySources({ tokenizer, weights }: CopySourcesOptions): C
 
 	const isAnalogous = ({ without }: CompletionRequest) => !without?.includes('analogy');
 
-	const find = (before: string, { suffix }: TextsAround, { path, fresh }: CompletionRequest, repository: NgramIndex | undefined) => {
+	/** @param indentation of the cursor's line, in characters */
+	const find = (
+		{ before, indentation }: { before: string; indentation: number },
+		{ suffix }: TextsAround,
+		{ path, fresh }: CompletionRequest,
+		repository: NgramIndex | undefined,
+	) => {
 		const after = suffix.includes('\n') ? suffix.slice(suffix.indexOf('\n')) : '';
-		const search = () => finder.find({ before, after, path, repository });
-		return fresh ? search() : analogiesAt([before, after, path, repository, repository?.version], search);
+		const endsBlock = indentationOf(/^.*\S/m.exec(after)?.[0] ?? '') < indentation;
+		const search = () => finder.find({ before, after, endsBlock, path, repository });
+		return fresh ? search() : analogiesAt([before, after, endsBlock, path, repository, repository?.version], search);
 	};
 
 	return {
@@ -64,8 +71,8 @@ export function createCopySources({ tokenizer, weights }: CopySourcesOptions): C
 				const isAtEnd = typed.trim() !== '' && /^[^\S\n]*(?:\n|$)/.test(suffix);
 				const options: AnalogyOptions = {
 					...{ typed, forced, linesBehind: block ? BLOCK_LINES : 0, tokenizer },
-					find: () => find(prefix.slice(0, lineStart(prefix)), texts, request, repository),
-					findNext: block && isAtEnd ? () => find(`${prefix}\n`, texts, request, repository) : undefined,
+					find: () => find(lineOf(prefix), texts, request, repository),
+					findNext: block && isAtEnd ? () => find({ ...lineOf(prefix), before: `${prefix}\n` }, texts, request, repository) : undefined,
 				};
 				const analogies = isAnalogous(request) ? createAnalogySession(options) : undefined;
 				const session = createCopySession({ prefix: kept, suffix, path, tokenizer, repository, analogies, likeness });
@@ -78,9 +85,19 @@ export function createCopySources({ tokenizer, weights }: CopySourcesOptions): C
 		},
 		prepare(texts, request, repository) {
 			const prefix = texts.kept + texts.forced;
-			if (isAnalogous(request)) find(prefix.slice(0, lineStart(prefix)), texts, request, repository);
+			if (isAnalogous(request)) find(lineOf(prefix), texts, request, repository);
 		},
 	};
+}
+
+/** What stands before the cursor's line, and how far that is indented. */
+function lineOf(prefix: string): { before: string; indentation: number } {
+	const start = lineStart(prefix);
+	return { before: prefix.slice(0, start), indentation: indentationOf(prefix.slice(start)) };
+}
+
+function indentationOf(line: string): number {
+	return line.length - line.trimStart().length;
 }
 
 function lineStart(prefix: string): number {

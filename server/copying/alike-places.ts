@@ -42,10 +42,10 @@ const MOST_LINES = 8;
 /** Places that are kept. */
 const MOST_PLACES = 24;
 /** What speaks for a place, in nats; chosen on validation lines, as what its words count (models/training/LOG.md). */
-const OPEN_FILE = 1.4;
-const ON_BOTH_SIDES = 3;
-const BEFORE: Alike = { shaped: 0.3, literal: 1.1 };
-const BEHIND: Alike = { shaped: 0.05, literal: 0.4 };
+const OPEN_FILE = 1.2;
+const ON_BOTH_SIDES = 2.5;
+const BEFORE: Alike = { shaped: 0.5, literal: 1.1 };
+const BEHIND: Alike = { shaped: 0.05, literal: 0.5 };
 
 export class AlikePlaces {
 	/** The best first. */
@@ -53,7 +53,7 @@ export class AlikePlaces {
 	readonly #before: Lines;
 	readonly #behind: Lines;
 
-	/** @param before lines before the cursor's, and those behind it */
+	/** @param before lines before the cursor's, and those behind it that count */
 	constructor(before: Lines, behind: Lines) {
 		this.#before = before;
 		this.#behind = behind;

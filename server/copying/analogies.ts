@@ -49,8 +49,8 @@ const LIST_CHARS = 8_000;
 /** Lines that may come, at most. */
 const MOST_ANALOGIES = 12;
 /** What the words of a place count, in nats. */
-const BEFORE: Pick<Resemblance, 'words' | 'familiarity'> = { words: 2.3, familiarity: 1.7 };
-const BEHIND: Pick<Resemblance, 'words' | 'familiarity'> = { words: 1.9, familiarity: 0.95 };
+const BEFORE: Pick<Resemblance, 'words' | 'familiarity'> = { words: 2.3, familiarity: 2 };
+const BEHIND: Pick<Resemblance, 'words' | 'familiarity'> = { words: 1.5, familiarity: 0.6 };
 /** Lines whose shape is remembered. */
 const REMEMBERED = 20_000;
 
@@ -59,6 +59,11 @@ export interface AnalogyQuery {
 	before: string;
 	/** Text behind the cursor's line; empty when it may not be read. */
 	after: string;
+	/**
+	 * Whether the block of the cursor's line ends there: it is being written, then, and what stands behind it, or that nothing does, says
+	 * nothing about the line. Default false.
+	 */
+	endsBlock?: boolean;
 	/** Path of the open file. */
 	path: string;
 	repository: Pick<NgramIndex, 'files'> | undefined;
@@ -73,12 +78,13 @@ export class AnalogyFinder {
 		this.#tokenizer = tokenizer;
 	}
 
-	find({ before, after, path, repository }: AnalogyQuery): Analogy[] {
+	find({ before, after, endsBlock = false, path, repository }: AnalogyQuery): Analogy[] {
 		const above = this.#linesOf(before.slice(-OPEN_FILE_CHARS));
-		const below = this.#linesOf(after.slice(0, OPEN_FILE_CHARS));
+		const rest = this.#linesOf(after.slice(0, OPEN_FILE_CHARS));
+		const below = endsBlock ? this.#linesOf('') : rest;
 		const places = new AlikePlaces(above, below);
 		places.search(above);
-		places.search(below);
+		places.search(rest);
 		for (const { tokens, lines } of repository?.files(path) ?? []) {
 			const text = (from: number, to: number) =>
 				from < to ? this.#tokenizer.decode(tokens.subarray(lines.starts[from], lines.ends[to - 1])).trim() : '';
@@ -139,7 +145,7 @@ function firstLines(lines: Lines, from: number): string {
 	return lines.text(from, Math.min(lines.length, from + WORD_LINES));
 }
 
-/** What is around the cursor's line. */
+/** What is around the cursor's line, as far as it counts. */
 interface Here {
 	above: Lines;
 	below: Lines;

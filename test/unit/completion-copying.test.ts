@@ -2,12 +2,14 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { neverCancelled } from '../../server/base/cancellation.ts';
 import { decodeCopies } from '../../server/completion/copy-only.ts';
+import { createCopySources } from '../../server/completion/copy-source.ts';
 import { type CopySource, decodeGreedily } from '../../server/completion/decode.ts';
 import { healPrefix } from '../../server/completion/healing.ts';
 import { copyFeatures, copyShare, likelyTokens, modelDistribution, restricted } from '../../server/completion/mixing.ts';
 import { decodeMostProbable } from '../../server/completion/search.ts';
 import { createLogitReader } from '../../server/completion/speculation.ts';
 import { endOfBlock, endOfLine } from '../../server/completion/stop-rules.ts';
+import type { CompletionRequest } from '../../server/completion/types.ts';
 import { AnalogyFinder } from '../../server/copying/analogies.ts';
 import { createAnalogySession } from '../../server/copying/analogy-session.ts';
 import { createBlockTokenizer } from '../../server/copying/block-tokens.ts';
@@ -189,6 +191,24 @@ describe.each([
 			copied += plain.copied;
 		}
 		expect(copied / nCursors).toBeGreaterThan(0.2);
+	});
+});
+
+describe('where it is copied from', () => {
+	const blockTokenizer = createBlockTokenizer(createByteTokenizer());
+	const weights = { copy: { intercept: 0 }, analogy: { intercept: 0 } };
+	const request = { uri: 'file:///open.ts', path: 'open.ts' } as CompletionRequest;
+	const first = 'if (a) {\n\tbegin(a, [a]);\n\tone(a);\n\tawait a;\n}\n';
+	const predictionAt = (kept: string, suffix: string) => {
+		const sources = createCopySources({ tokenizer: blockTokenizer, weights });
+		return sources.at({ kept, forced: '', suffix }, request, undefined, false).session.predictAnalogy()?.analogy;
+	};
+
+	test('lines behind the cursor count where they go on in its block', () => {
+		const before = `${first}if (b) {\n\tbegin(b, [b]);\n\t`;
+		expect(predictionAt(before, '\n\tawait b;\n}\n')).toMatchObject({ before: { shaped: 2 }, behind: { shaped: 2 } });
+		expect(predictionAt(before, '\n\n}\nawait b;\n')).toMatchObject({ before: { shaped: 2 }, behind: { shaped: 0 } });
+		expect(predictionAt(before, '')).toMatchObject({ before: { shaped: 2 }, behind: { shaped: 0 } });
 	});
 });
 

@@ -158,6 +158,17 @@ describe('finding', () => {
 		expect(texts({ before, after: 'await two;\n', repository })[0]).toBe('right(b);');
 	});
 
+	test('what stands behind a block that is being written speaks for no place', () => {
+		const repository = createNgramIndex();
+		put(repository, 'both.ts', 'begin(a);\nright(a);\nawait one;\n');
+		const query = { after: 'await two;\n', repository };
+		expect(texts({ ...query, endsBlock: true })).toEqual([]);
+		const [best] = find({ ...query, before: 'begin(b);\n', endsBlock: true });
+		expect(best).toMatchObject({ text: 'right(b);', before: { shaped: 1 }, behind: { shaped: 0, words: 0 } });
+		const own = find({ before: 'begin(b);\n', after: 'begin(a);\nright(a);\n', endsBlock: true });
+		expect(own.map(({ text }) => text)).toEqual(['right(b);']);
+	});
+
 	test('nothing behind it where the next line is here already', () => {
 		const other = 'begin(a);\nfirst(a, a);\nawait second;\nlast(a, a);\n\n';
 		const [found] = find({ before: `${other}begin(b);\n`, after: 'await other;\n' });
