@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .config import Places, load_recipe
 
-STEPS = ("corpus", "tokenizer", "grow", "lm", "pack", "small", "chunks", "embedder", "fuser", "uwl", "hef", "end-to-end", "llavacode", "qwen",
+STEPS = ("corpus", "tokenizer", "grow", "take-up", "lm", "pack", "small", "chunks", "embedder", "fuser", "uwl", "hef", "end-to-end", "llavacode", "qwen",
          "export", "p-tuning", "goldens", "evaluate", "status", "random-bundle", "assemble")
 PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -26,6 +26,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="p-tuning: repository whose chunks get vectors of their own")
     parser.add_argument("--vectors", type=Path, help="p-tuning: file to write, for hef-language-server import-vectors")
     parser.add_argument("--smaller", type=Path, help="grow: work folder whose generator the recipe's larger one begins from")
+    parser.add_argument("--bundle", type=Path, help="take-up: bundle whose models training goes on from (default: models/hef-nano)")
     parser.add_argument("--minutes", type=float, help="time box of a training step (default: the recipe's)")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--workers", type=int, default=1, help="lm and hef: processes that share the threads and exchange gradients")

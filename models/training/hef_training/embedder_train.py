@@ -11,13 +11,12 @@ import random
 import torch
 import torch.nn.functional as F
 
-from . import tokenizer
+from . import precision, tokenizer
 from .config import EmbedderTrainConfig, Places, Recipe
 from .data import by_length
 from .embedder import PASSAGE, QUERY, Embedder
 from .layout import Layout
 from .lexical import Lexical, recall
-from .lm import bf16
 from .loop import Trainer
 from .pairs import Chunks, Pair, held_out_names, repositories, training_names
 from .tokens import TokenisedFiles, tokenised
@@ -30,7 +29,7 @@ def embed_rows(model: Embedder, rows: list, kind: int, micro: int = 100_000) -> 
     order = list(range(len(rows)))
     parts, places = [], []
     for batch in by_length(order, lambda i: len(rows[i]) + 1, micro):
-        with bf16():
+        with precision.autocast():
             parts.append(model.embed([rows[i] for i in batch], kind))
         places += batch
     inverse = torch.empty(len(rows), dtype=torch.long)

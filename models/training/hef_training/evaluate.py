@@ -13,7 +13,7 @@ import random
 import torch
 import torch.nn.functional as F
 
-from . import hef, lm, tokenizer
+from . import hef, lm, precision, tokenizer
 from .config import Places, Recipe
 from .data import by_length, held_out_repositories
 from .hef_data import Draft, Drawing, Example, Repo
@@ -69,7 +69,7 @@ def lines(drawing: Drawing, repos: list[Repo], window: int, with_suffix: bool, c
 def costs(model: hef.HefModel, vectors: torch.Tensor | None, batch: list[Example], eot: int) -> tuple[torch.Tensor, torch.Tensor]:
     """(text [B], end [B]) nats of each example's middle, and of the token that ends it (0 where none does)."""
     ids, targets, weights = hef.tensors(batch, 0.0)
-    with lm.bf16():
+    with precision.autocast():
         logits = F.linear(model.hidden(vectors, ids), model.generator.lm_head.weight).float()
     each = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none", ignore_index=-100).view(targets.shape) * weights
     return (each * (targets != eot)).sum(1), (each * (targets == eot)).sum(1)

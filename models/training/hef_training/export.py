@@ -21,10 +21,13 @@ from .embedder import END, QUERY, Embedder
 from .fuser import Fuser
 from .layout import Specials
 from .projector import LlavaProjector, Projector
+from .served_embedder import EMBEDDER_FILE, ServedEmbedder, is_served
 
 MAX_EMBEDDER_TOKENS = 512
 LLAVACODE_FILE = "projector-llavacode.onnx"
 GROWN_FILE = "grown.json"  # in the folder of step `lm`, where step `grow` made its first checkpoint
+TAKEN_FILE = "taken.json"  # there too, where step `take-up` did: the bundle that it read
+START_FILE = "start.pt"  # in the folder of step `hef`: the projector of that bundle, which `hef` and `end-to-end` begin from
 
 
 class Models:
@@ -41,11 +44,14 @@ class Models:
         self.recipe, self.trained = recipe, {}
         vocab = recipe.tokenizer.vocab_size
         self.generator = generator.build(recipe.generator, vocab)
-        self.embedder = Embedder(recipe.embedder, vocab)
+        self.embedder: Embedder | ServedEmbedder = Embedder(recipe.embedder, vocab)
         self.fuser = Fuser(recipe.fuser, recipe.embedder.hidden)
         self.projector = Projector(recipe.embedder.hidden, recipe.hef.projector_hidden, recipe.generator.hidden)
         self.load(places, "lm", self.generator)
-        if not self.load(places, "embedder", self.embedder) and "lm" in self.trained:
+        if is_served(places.stage("embedder")):
+            self.embedder = ServedEmbedder(places.stage("embedder"))
+            self.trained["embedder"] = taken(places)["training"]["stages"]["embedder"]
+        elif not self.load(places, "embedder", self.embedder) and "lm" in self.trained:
             with torch.no_grad():
                 self.embedder.model.embed_tokens.weight.copy_(self.generator.model.embed_tokens.weight)
         self.load(places, "fuser", self.fuser)
@@ -57,6 +63,8 @@ class Models:
             self.projector.load_state_dict(part(hef, "projector."))
             if any(key.startswith("fuser.") for key in hef):
                 self.fuser.load_state_dict(part(hef, "fuser."))
+        elif (start := places.stage("hef") / START_FILE).exists():
+            self.projector.load_state_dict(part(torch.load(start, weights_only=True), "projector."))
         self.llavacode = LlavaProjector(recipe.embedder.hidden, recipe.generator.hidden)
         if not self.load(places, "llavacode", self.llavacode) or not fits(places, self.generator):
             self.llavacode = None  # a bundle without this projector serves every mode but `llavacode`
@@ -77,6 +85,12 @@ class Models:
         if state:
             model.load_state_dict(state)
         return state is not None
+
+
+def taken(places: Places) -> dict:
+    """The bundle that training went on from: its name, id and provenance; empty where it began anew."""
+    path = places.stage("lm") / TAKEN_FILE
+    return json.loads(path.read_text()) if path.exists() else {}
 
 
 def fits(places: Places, model: torch.nn.Module) -> bool:
@@ -110,7 +124,7 @@ def graphs(models: Models, precision: str | None = None) -> dict[str, onnx.Model
     table = g.model.embed_tokens.weight.float().numpy()
     second = {LLAVACODE_FILE: onnx_models.llava_projector(arrays(models.llavacode))} if models.llavacode else {}
     return second | {
-        "embedder.onnx": embedder_graph(models, precision or recipe.export.embedder_precision),
+        EMBEDDER_FILE: embedder_graph(models, precision or recipe.export.embedder_precision),
         "fuser.onnx": onnx_models.fuser(arrays(models.fuser), models.fuser.body.config, recipe.export.fuser_precision, recipe.embedder.hidden, recipe.arity),
         "projector.onnx": onnx_models.projector(arrays(models.projector)),
         "token-embedding.onnx": onnx_models.token_embedding(table),
@@ -120,7 +134,9 @@ def graphs(models: Models, precision: str | None = None) -> dict[str, onnx.Model
 
 
 def embedder_graph(models: Models, precision: str) -> onnx.ModelProto:
-    """`precision` "tables": the short form of one layer; else the whole model."""
+    """`precision` "tables": the short form of one layer; else the whole model. One that was taken from a bundle stays as it is."""
+    if isinstance(models.embedder, ServedEmbedder):
+        return onnx.load(str(models.embedder.path))
     state, config = arrays(models.embedder.model), models.embedder.model.config
     if precision == "tables":
         return onnx_embedder.one_layer(state, config, MAX_EMBEDDER_TOKENS + 1)
@@ -187,6 +203,7 @@ def provenance(models: Models, places: Places) -> dict:
         "recipe": models.recipe.export.name.removeprefix("hef-"),
         "stages": models.trained,
         **({"grownFrom": json.loads(grown.read_text())} if grown.exists() else {}),
+        **({"takenUpFrom": before} if (before := taken(places)) else {}),
         **({"weights": models.base} if models.base else {}),
         "untrained": sorted(models.required - set(models.trained)),
         "heldOut": {stage: last_evaluation(places, stage) for stage in models.trained},

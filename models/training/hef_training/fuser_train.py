@@ -25,6 +25,7 @@ from .fuser import Fuser
 from .layout import Layout
 from .loop import Trainer, averaged
 from .pairs import Chunks, held_out_names, repositories, training_names
+from .served_embedder import ServedEmbedder, is_served
 from .tokens import TokenisedFiles, tokenise, tokenised
 
 QUERY_TOKENS = 512
@@ -32,7 +33,9 @@ RIVALS = 16  # chunks elsewhere in the repository, the nearest of which is a neg
 GROUPS = 6  # repositories in a batch, so that containers of one repository are told apart
 
 
-def trained_embedder(places: Places, recipe: Recipe) -> Embedder:
+def trained_embedder(places: Places, recipe: Recipe) -> Embedder | ServedEmbedder:
+    if is_served(places.stage("embedder")):
+        return ServedEmbedder(places.stage("embedder"))
     model = Embedder(recipe.embedder, recipe.tokenizer.vocab_size)
     model.load_state_dict(averaged(places.stage("embedder") / "checkpoint.pt"))
     return model.eval()
@@ -40,9 +43,9 @@ def trained_embedder(places: Places, recipe: Recipe) -> Embedder:
 
 @torch.no_grad()
 def chunk_vectors(places: Places, recipe: Recipe, layout: Layout, chunks: Chunks) -> torch.Tensor:
-    """[n, d] of all chunks, memoised below the work folder for the embedder's checkpoint."""
-    checkpoint = places.stage("embedder") / "checkpoint.pt"
-    step = torch.load(checkpoint, weights_only=True, mmap=True)["step"]
+    """[n, d] of all chunks, memoised below the work folder for the embedder."""
+    folder = places.stage("embedder")
+    step = "served" if is_served(folder) else torch.load(folder / "checkpoint.pt", weights_only=True, mmap=True)["step"]
     cache = places.stage("vectors") / f"{chunks.name}-{step}-{len(chunks.flat)}.pt"
     if cache.exists():
         return torch.load(cache, weights_only=True).float()

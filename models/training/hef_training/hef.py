@@ -14,9 +14,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from . import end_to_end, generator, lm, nodes, parallel, tokenizer, uwl
+from . import end_to_end, generator, lm, nodes, parallel, precision, tokenizer, uwl
 from .config import HefConfig, Places, Recipe
 from .data import IGNORE, by_length, training_repositories
+from .export import START_FILE
 from .fuser import Fuser
 from .fuser_train import Source, chunk_vectors, composition, cursors, pick, source, trained_embedder
 from .fuser_train import batch as contrastive_batch
@@ -123,7 +124,7 @@ def measure(model: HefModel, repos: list[Repo], held: list[Example], eot: int) -
         ids, targets, weights = tensors(batch, 0.0)
         weights = weights * (targets != eot)
         for name, vectors in (("hef", stacked(batch, repos)), ("none", None), ("wrong", stacked(batch, repos, 1))):
-            with lm.bf16():
+            with precision.autocast():
                 value, n = generator.loss(model.generator, model.hidden(vectors, ids), targets, weights)
             sums[name] += value.item()
         count += int(n)
@@ -181,8 +182,11 @@ def run(recipe: Recipe, places: Places, config: HefConfig, minutes: float | None
     repos = repos_of(shard(pick(repositories(places, training_names(places)), config.chunks)), places, recipe, layout, fuser)
     if trainer.step == 0:
         starting = places.stage("hef") / "checkpoint.pt"
+        taken = places.stage("hef") / START_FILE
         if config.end_to_end and starting.exists():
             model.load_state_dict(averaged(starting), strict=False)
+        elif taken.exists():
+            model.load_state_dict(torch.load(taken, weights_only=True), strict=False)
         else:
             model.projector.start_linear(*bag_map(model.generator.model.embed_tokens.weight, layout, repos))
         trainer.restart_average()
@@ -212,7 +216,7 @@ def run(recipe: Recipe, places: Places, config: HefConfig, minutes: float | None
         whole = sum((weights * (targets != IGNORE)).sum() for _, _, targets, weights in parts)
         total = 0.0
         for vectors, ids, targets, weights in parts:
-            with lm.bf16():
+            with precision.autocast():
                 value, _ = generator.loss(model.generator, model.hidden(vectors, ids), targets, weights)
             (value / whole).backward()
             total += value.item()

@@ -19,7 +19,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from . import generator, lm, tokenizer
+from . import generator, lm, precision, tokenizer
 from .config import LlavaConfig, Places, Recipe
 from .data import by_length, pad
 from .fuser_train import chunk_vectors, pick
@@ -128,7 +128,7 @@ def with_pseudo(model, projected: torch.Tensor | None, ids: torch.Tensor) -> tor
 def cross_entropy(model, projected: torch.Tensor | None, batch: list[Example]) -> tuple[torch.Tensor, torch.Tensor]:
     """(sum of nats, tokens) over the middles."""
     ids, targets, weights = tensors(batch)
-    with lm.bf16():
+    with precision.autocast():
         hidden = generator.hidden_states(model, embeds=with_pseudo(model, projected, ids))[:, -ids.shape[1] :]
         return generator.loss(model, hidden, targets, weights)
 
@@ -186,7 +186,7 @@ def reinforce(model, projected: torch.Tensor, batch: list[Example], written: lis
     """−mean((reward − mean reward) · mean log p of the rollout's tokens)."""
     prompts = [e.shown for e in batch]
     ids = pad([prompt + row for prompt, row in zip(prompts, written)], tokenizer.PAD)
-    with lm.bf16():
+    with precision.autocast():
         hidden = generator.hidden_states(model, embeds=with_pseudo(model, projected, ids))[:, projected.shape[1] :]
     each = []
     for row, (prompt, tokens) in enumerate(zip(prompts, written)):

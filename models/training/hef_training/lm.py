@@ -10,7 +10,7 @@ import random
 
 import torch
 
-from . import generator, parallel, tokenizer
+from . import generator, parallel, precision, tokenizer
 from .config import LmConfig, Places, Recipe
 from .context import Repository
 from .data import IGNORE, by_length, held_out_repositories, pad, training_repositories
@@ -99,12 +99,8 @@ def tensors(prompts: list[Prompt]) -> tuple[torch.Tensor, torch.Tensor]:
     return pad(ids, tokenizer.PAD), pad(targets, IGNORE)
 
 
-def bf16() -> torch.autocast:
-    return torch.autocast("cpu", dtype=torch.bfloat16)
-
-
 def batch_loss(model, ids: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    with bf16():
+    with precision.autocast():
         return generator.loss(model, generator.hidden_states(model, ids), targets)
 
 

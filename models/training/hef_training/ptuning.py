@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from . import generator, hierarchy, lm, tokenizer
+from . import generator, hierarchy, precision, tokenizer
 from .chunks import code_points
 from .config import Places, PTuningConfig, Recipe
 from .corpus import normalise
@@ -58,7 +58,7 @@ def losses(model, projector, vectors: torch.Tensor, rows: list[list[int]], layou
     front = head.context + head.body
     ids = pad([front + row for row in rows], tokenizer.PAD)
     targets = pad([[IGNORE] * (len(front) - 1) + row + [IGNORE] for row in rows], IGNORE)
-    with lm.bf16():
+    with precision.autocast():
         embeds = model.model.embed_tokens(ids)
         pseudo = projector(F.normalize(vectors, dim=-1))[:, None].to(embeds.dtype)
         hidden = generator.hidden_states(model, embeds=torch.cat([pseudo, embeds], 1))[:, 1:]

@@ -41,6 +41,9 @@ def dispatch(args: argparse.Namespace, recipe: Recipe, places: Places) -> None:
     elif args.step == "grow":
         from . import grow
         grow.run(recipe, places, args.smaller)
+    elif args.step == "take-up":
+        from . import take_up
+        take_up.run(recipe, places, args.bundle or MODELS / "hef-nano")
     elif args.step == "pack":
         from . import pack
         pack.run(recipe, places)

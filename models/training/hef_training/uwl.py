@@ -18,7 +18,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from . import generator, lm, tokenizer
+from . import generator, precision, tokenizer
 from .config import Places, Recipe
 from .data import by_length, pad
 from .fuser_train import pick, trained_embedder
@@ -55,7 +55,7 @@ def likelihoods(model, rows: list[tuple[list[int], int]]) -> list[float]:
     out = [0.0] * len(rows)
     for batch in by_length(list(range(len(rows))), lambda i: len(rows[i][0]), MICRO_TOKENS):
         ids = pad([rows[i][0] for i in batch], tokenizer.PAD)
-        with lm.bf16():
+        with precision.autocast():
             hidden = generator.hidden_states(model, ids)
         for row, i in enumerate(batch):
             tokens, start = rows[i]
