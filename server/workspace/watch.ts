@@ -2,9 +2,9 @@
  * Changes on disk, through chokidar (the only module that imports it). Reports paths and whether the rules or the branch
  * changed, and leaves it to the caller to look at what is there now: an event is a hint, never a fact.
  *
- * Guarantees: ignored folders are not watched; a burst is one report; when the system has no watch left, or the file system does
- * not tell of changes, that is told once and polling takes over; after a failure of the watcher `missed` is reported, and when the
- * folder is watched anew because it, or one in it, was replaced.
+ * Guarantees: ignored folders are not watched, by the rules of the moment; a burst is one report; when the system has no watch left,
+ * or the file system does not tell of changes, that is told once and polling takes over; after a failure of the watcher `missed` is
+ * reported, and when the folder is watched anew because the rules changed, or it, or one in it, was replaced.
  *
  * Deliberately lacks: waiting for writes to end (a half-written file is reported again when the other half comes), and the branch of a
  * repository whose `.git` lies elsewhere: its files tell.
@@ -25,6 +25,8 @@ export interface WatchOptions {
 	folder: string;
 	/** Whether a path is of no interest. */
 	ignores(path: string, isDirectory: boolean): boolean;
+	/** Ignore files changed: {@link ignores} goes by what they say now once it has resolved. */
+	readRules(): Promise<void>;
 	onChange(paths: string[], reason: ChangeReason): void;
 	onProblem: OnWatchProblem;
 	/** Name of a file system that does not tell of changes, as from {@link silentFileSystem}. */
@@ -61,26 +63,30 @@ class FolderWatch {
 	#watcher: FSWatcher | undefined;
 	#isPolling: boolean;
 	#stopped = false;
+	/** Starts run one after the other: what is closed before it is ready never is. */
+	#tail: Promise<void> = Promise.resolve();
 
 	constructor(options: WatchOptions) {
-		const { clock, onChange, silentFileSystem } = options;
+		const { clock, logger, silentFileSystem } = options;
 		this.#options = options;
 		this.#isPolling = silentFileSystem !== undefined;
 		this.#batcher = createBatcher({
 			clock,
 			quietMs: QUIET_MS,
 			maxMs: MAX_BATCH_MS,
-			onBatch: (paths) =>
-				onChange(
-					paths.filter((path) => path !== MISSED),
-					reasonOf(paths),
-				),
+			onBatch: (paths) => void this.#report(paths).catch((error: unknown) => logger.error(messageOf(error))),
 		});
 		this.#replaced = new ReplacedFolders({ clock, quietMs: QUIET_MS, awayMs: POLL_MS, onReplaced: () => void this.#startAnew() });
 	}
 
 	/** Resolves when changes are seen. */
 	start(): Promise<void> {
+		const opened = this.#open();
+		this.#tail = opened.catch(() => {});
+		return opened;
+	}
+
+	#open(): Promise<void> {
 		const { folder, open = openChokidar } = this.#options;
 		// Chokidar does not follow the link that the folder may be.
 		const root = realPath(folder);
@@ -107,7 +113,7 @@ class FolderWatch {
 				resolve();
 			});
 			watcher.on('error', (error) => {
-				if (this.#failed(watcher, error)) resolve(this.start());
+				if (this.#failed(watcher, error)) resolve(this.#open());
 			});
 		});
 	}
@@ -119,13 +125,30 @@ class FolderWatch {
 		await this.#watcher?.close();
 	}
 
-	async #startAnew(): Promise<void> {
-		const watcher = this.#watcher;
-		this.#watcher = undefined;
-		await watcher?.close();
+	async #report(paths: readonly string[]): Promise<void> {
+		const { readRules, onChange } = this.#options;
+		const reason = reasonOf(paths);
+		if (reason === 'rules') await readRules();
 		if (this.#stopped) return;
-		await this.start();
-		this.#batcher.add(MISSED);
+		onChange(
+			paths.filter((path) => path !== MISSED),
+			reason,
+		);
+		// What was ignored until now is not watched yet.
+		if (reason === 'rules') await this.#startAnew();
+	}
+
+	#startAnew(): Promise<void> {
+		const started = this.#tail.then(async () => {
+			const watcher = this.#watcher;
+			this.#watcher = undefined;
+			await watcher?.close();
+			if (this.#stopped) return;
+			await this.#open();
+			this.#batcher.add(MISSED);
+		});
+		this.#tail = started.catch(() => {});
+		return started;
 	}
 
 	/** Whether it has to be started anew, to poll. */
@@ -167,7 +190,7 @@ function isIgnoreFile(path: string): boolean {
 }
 
 /** Whether a path changes what other paths count for. */
-export function changesRules(path: string): boolean {
+function changesRules(path: string): boolean {
 	return isIgnoreFile(path) || path === INFO_EXCLUDE;
 }
 

@@ -16,7 +16,7 @@ import { createPathFilter } from './path-filter.ts';
 import { readSource } from './read-source.ts';
 import { sourceKindOf } from './source-kinds.ts';
 import type { SourceText, Workspace } from './types.ts';
-import { changesRules, watchFolder } from './watch.ts';
+import { watchFolder } from './watch.ts';
 
 export interface WorkspaceOptions {
 	/** Patterns as in `.gitignore`, beside the built-in list. Default none. */
@@ -70,11 +70,8 @@ export async function createWorkspace(folderPath: string, options: WorkspaceOpti
 				logger,
 				onProblem,
 				ignores: (path, isDirectory) => (isDirectory ? filter.ignores(path, true) : !includes(path)),
-				onChange(paths, reason) {
-					const report = (): void => onChange(paths, reason);
-					if (paths.some(changesRules)) filter.refresh().then(report, (error: unknown) => logger.error(String(error)));
-					else report();
-				},
+				readRules: () => filter.refresh(),
+				onChange,
 			});
 		},
 	};

@@ -97,6 +97,15 @@ describe('changes on disk', () => {
 		expect(workspace.includes('sub/a.ts')).toBe(false);
 	});
 
+	test('a folder that is ignored no more is watched', async () => {
+		const { folder, until, untilMissed } = await watched({ '.gitignore': 'gen/\n', 'src/gen/deep/a.ts': 'x', 'src/b.ts': 'x' });
+		writeFiles(folder, { '.gitignore': '' });
+		// What changes until it is watched anew is found by a comparison.
+		await untilMissed();
+		writeFiles(folder, { 'src/gen/deep/a.ts': 'changed' });
+		expect((await until('src/gen/deep/a.ts')).flatMap(({ paths }) => paths)).toContain('src/gen/deep/a.ts');
+	});
+
 	test('another branch', async () => {
 		const { folder, until } = await watched({ '.git/HEAD': 'ref: refs/heads/main\n', '.git/objects/ab/c': 'x' });
 		writeFiles(folder, { '.git/objects/ab/d': 'x', '.git/index': 'x', '.git/HEAD': 'ref: refs/heads/other\n' });
@@ -160,6 +169,7 @@ test('without file watches left, the user is told once and polling takes over', 
 	const watching = watchFolder({
 		folder: '/w',
 		ignores: () => false,
+		readRules: async () => {},
 		onChange: (paths) => changes.push(paths),
 		onProblem: (message) => void problems.push(message),
 		clock,
@@ -202,6 +212,7 @@ async function watchByHand(options: { silentFileSystem?: string } = {}) {
 	const watching = watchFolder({
 		folder: '/w',
 		ignores: () => false,
+		readRules: async () => {},
 		onChange: (paths, reason) => changes.push({ paths, reason }),
 		onProblem: (message, severity) => problems.push([severity, message]),
 		clock,
