@@ -5,12 +5,12 @@
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { HefError, messageOf } from '../base/errors.ts';
-import { type Command, type CommandContext, integerOption, type ParsedArguments } from './command.ts';
+import { type Command, type CommandContext, integerOption, outputOption, type ParsedArguments } from './command.ts';
 import { dataAndRepos, describeTimes } from './eval.ts';
 import { type Calibration, calibrate } from './evaluation/calibration.ts';
 import { readExamples, sample } from './evaluation/examples.ts';
 import { curveTable, percent } from './evaluation/report-text.ts';
-import { runExamples } from './evaluation/runner.ts';
+import { runExamples, whileAlone } from './evaluation/runner.ts';
 import type { ExampleScore } from './evaluation/scores.ts';
 import { parseModes } from './evaluation/variants.ts';
 import { printJson, table } from './output.ts';
@@ -59,9 +59,10 @@ async function complete(values: ParsedArguments['values'], settings: ParsedArgum
 	const examples = sample(await readExamples(data), integerOption(values, 'limit', 1, Number.MAX_SAFE_INTEGER));
 	const lanes = integerOption(values, 'workers', 1, 1);
 	const run = { repos, variants: parseModes('hef'), cursors, without: [], lanes, settings };
-	const { scores, times } = await runExamples(examples, run, context);
+	const details = await outputOption(values, 'details');
+	const { scores, times } = await whileAlone(settings, () => runExamples(examples, run, context));
 	context.stderr(describeTimes(times));
-	if (typeof values.details === 'string') await writeFile(values.details, scores.map((score) => `${JSON.stringify(score)}\n`).join(''));
+	if (details !== undefined) await writeFile(details, scores.map((score) => `${JSON.stringify(score)}\n`).join(''));
 	return scores;
 }
 

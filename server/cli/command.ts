@@ -1,10 +1,11 @@
 /** What every command line command is made of. */
 import { existsSync } from 'node:fs';
+import { appendFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { EXECUTION_PROVIDERS, expandHome, parseSettings, type Settings, type WorkspaceReport } from 'hef-shared';
-import { HefError } from '../base/errors.ts';
+import { HefError, messageOf } from '../base/errors.ts';
 import type { BareEngine } from '../completion/bare-engine.ts';
 import type { ImportedVectors } from '../indexing/import-vectors.ts';
 import type { Bundle } from '../inference/bundle.ts';
@@ -123,6 +124,27 @@ export function parseCommandArguments(command: Command, args: string[]): ParsedA
 function bundleGiven(given: string): string {
 	const isPath = /[/\\]|^\.\.?$/.test(given) || (given !== '' && existsSync(given));
 	return isPath ? resolve(given) : given;
+}
+
+/** The settings with another bundle. It is checked at once, so that no run of hours ends at a name that was misspelt. */
+export async function withBundleOption(values: ParsedArguments['values'], name: string, settings: Settings, context: CommandContext) {
+	const given = values[name];
+	if (typeof given !== 'string') return undefined;
+	const other = { ...settings, bundle: bundleGiven(expandHome(given, homedir())) };
+	await context.loadBundle(other);
+	return { name: given, settings: other };
+}
+
+/** A file that a run of hours writes at its end; whether that is possible shows before. Throws HefError `usage`. */
+export async function outputOption(values: ParsedArguments['values'], name: string): Promise<string | undefined> {
+	const file = values[name];
+	if (typeof file !== 'string') return undefined;
+	try {
+		await appendFile(file, '');
+		return file;
+	} catch (cause) {
+		throw new HefError('usage', `--${name}: cannot write '${file}': ${messageOf(cause)}`, { cause });
+	}
 }
 
 /** What is no number stays as it was given, for the message that refuses it. */

@@ -5,12 +5,12 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { HefError } from '../base/errors.ts';
-import { type Command, type CommandContext, integerOption, type ParsedArguments } from './command.ts';
+import { type Command, type CommandContext, integerOption, outputOption, type ParsedArguments, withBundleOption } from './command.ts';
 import { readExamples, sample } from './evaluation/examples.ts';
 import { buildReport } from './evaluation/report.ts';
 import { plotReport } from './evaluation/report-plot.ts';
 import { describeReport } from './evaluation/report-text.ts';
-import { type RunOptions, type RunTimes, runExamples } from './evaluation/runner.ts';
+import { type RunOptions, type RunTimes, runExamples, whileAlone } from './evaluation/runner.ts';
 import type { ExampleScore } from './evaluation/scores.ts';
 import { budgetVariants, levelVariants, PARTS, type Part, parseModes, type Variant, withAllVariants } from './evaluation/variants.ts';
 import { markdownTable, printJson, seconds, table } from './output.ts';
@@ -50,33 +50,39 @@ export const evalCommand: Command = {
 		plot: { type: 'string' },
 		markdown: { type: 'boolean' },
 	},
-	async run({ values, settings }, context) {
-		const { data, repos } = dataAndRepos(values, evalCommand);
-		const plan = await planOf(values, settings, context);
-		const run: RunOptions = {
-			repos,
-			variants: [...plan.variants, ...plan.budget, ...plan.levels],
-			cursors: [values.mid ? 'mid' : 'start'],
-			without: values['no-suffix'] ? ['suffix'] : [],
-			lanes: integerOption(values, 'workers', 1, 1),
-			most: integerOption(values, 'alternatives', 1, 1),
-			settings,
-		};
-		const examples = sample(await readExamples(data), integerOption(values, 'limit', 1, Number.MAX_SAFE_INTEGER));
-		const { scores, times, notes, bundle } = await runExamples(examples, run, context);
-		context.stderr(describeTimes(times));
-		for (const [note, count] of Object.entries(notes)) context.stderr(`${note} (${count} of ${examples.length} lines)\n`);
-		if (typeof values.details === 'string') await writeFile(values.details, jsonLines(scores));
-		const reference = await referenceScores(values, examples, run, context);
-		const against = await opponentScores(values, examples, run, plan.variants, context);
-		const report = buildReport({ scores, ...plan, ...(reference ? { reference } : {}), ...(against ? { against } : {}) });
-		if (typeof values.plot === 'string') await writeFile(values.plot, plotReport(report));
-		const without = [...run.without, ...leftOut(values)];
-		if (values.json) printJson(context, { data, bundle, notes, mid: values.mid === true, without, ...report });
-		else context.stdout(describeReport(report, values.markdown ? markdownTable : table));
-		return 0;
-	},
+	run: (args, context) => whileAlone(args.settings, () => evaluate(args, context)),
 };
+
+async function evaluate({ values, settings }: ParsedArguments, context: CommandContext): Promise<number> {
+	const { data, repos } = dataAndRepos(values, evalCommand);
+	const plan = await planOf(values, settings, context);
+	const run: RunOptions = {
+		repos,
+		variants: [...plan.variants, ...plan.budget, ...plan.levels],
+		cursors: [values.mid ? 'mid' : 'start'],
+		without: values['no-suffix'] ? ['suffix'] : [],
+		lanes: integerOption(values, 'workers', 1, 1),
+		most: integerOption(values, 'alternatives', 1, 1),
+		settings,
+	};
+	const examples = sample(await readExamples(data), integerOption(values, 'limit', 1, Number.MAX_SAFE_INTEGER));
+	const [details, plot] = [await outputOption(values, 'details'), await outputOption(values, 'plot')];
+	const judge = await withBundleOption(values, 'reference', settings, context);
+	const opponent = await withBundleOption(values, 'against', settings, context);
+	const { scores, times, notes, bundle } = await runExamples(examples, run, context);
+	context.stderr(describeTimes(times));
+	for (const [note, count] of Object.entries(notes)) context.stderr(`${note} (${count} of ${examples.length} lines)\n`);
+	if (details !== undefined) await writeFile(details, jsonLines(scores));
+	// Under another bundle's generator, without context and with raw snippets.
+	const reference = judge && (await scoresUnder(judge, { ...run, variants: parseModes('none,snippets') }, examples, context));
+	const against = opponent && (await scoresUnder(opponent, { ...run, variants: plan.variants }, examples, context));
+	const report = buildReport({ scores, ...plan, ...(reference ? { reference } : {}), ...(against ? { against } : {}) });
+	if (plot !== undefined) await writeFile(plot, plotReport(report));
+	const without = [...run.without, ...leftOut(values)];
+	if (values.json) printJson(context, { data, bundle, notes, mid: values.mid === true, without, ...report });
+	else context.stdout(describeReport(report, values.markdown ? markdownTable : table));
+	return 0;
+}
 
 /** The two options that every run needs. Throws HefError `usage`. */
 export function dataAndRepos(values: Values, { name, usage }: Command): { data: string; repos: string } {
@@ -122,21 +128,15 @@ function leftOut(values: Values): Part[] {
 
 type Examples = Parameters<typeof runExamples>[0];
 
-/** The same lines under another bundle's generator, without context and with raw snippets. */
-async function referenceScores(values: Values, examples: Examples, run: RunOptions, context: CommandContext) {
-	const { reference } = values;
-	if (typeof reference !== 'string') return undefined;
-	const settings = { ...run.settings, bundle: reference };
-	const { scores } = await runExamples(examples, { ...run, settings, variants: parseModes('none,snippets') }, context);
-	return { name: reference, scores };
-}
-
-/** The same lines and modes under another bundle. */
-async function opponentScores(values: Values, examples: Examples, run: RunOptions, variants: Variant[], context: CommandContext) {
-	const { against } = values;
-	if (typeof against !== 'string') return undefined;
-	const { scores } = await runExamples(examples, { ...run, settings: { ...run.settings, bundle: against }, variants }, context);
-	return { name: against, scores };
+/** The same lines under another bundle. */
+async function scoresUnder(
+	{ name, settings }: { name: string; settings: RunOptions['settings'] },
+	run: RunOptions,
+	examples: Examples,
+	context: CommandContext,
+) {
+	const { scores } = await runExamples(examples, { ...run, settings }, context);
+	return { name, scores };
 }
 
 function jsonLines(scores: readonly ExampleScore[]): string {

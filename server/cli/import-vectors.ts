@@ -13,7 +13,7 @@ export const importVectorsCommand: Command = {
 	options: {},
 	async run({ positionals, values, settings }, context) {
 		const [folder, file] = positionals;
-		if (folder === undefined || file === undefined)
+		if (!folder || !file)
 			throw new HefError('usage', `expected a folder and a file\nUsage: hef-language-server import-vectors ${importVectorsCommand.usage}`);
 		const result = await context.importVectors(resolve(folder), await readText(resolve(file)), settings);
 		if (values.json) printJson(context, result);

@@ -9,9 +9,9 @@
  * does not hold is counted and left out. Deliberately lacks: parents of tuned chunks, which keep what the fuser made.
  */
 import { HefError } from '../base/errors.ts';
-import { type NodeId, type SpaceId, tunedId } from '../base/ids.ts';
+import { type NodeId, tunedId } from '../base/ids.ts';
 import type { Bundle } from '../inference/bundle.ts';
-import { createClaims, OPENING, RENEW_MS } from '../store/claim.ts';
+import { withClaim } from '../store/claim.ts';
 import { existingStorePath, openStore, storeFormat, workspaceCacheFolder } from '../store/lmdb-store.ts';
 import { withTunedBundle } from '../store/tuned.ts';
 
@@ -41,7 +41,7 @@ export async function importVectors(options: {
 	const rows = parseFile(options.text, bundle, dimension);
 	const cache = workspaceCacheFolder(options.cacheFolder, folder);
 	if (existingStorePath(cache) === undefined) throw new HefError('cache-unavailable', `${folder} has no index: run "index" on it first`);
-	return asBuilder(cache, bundle.spaceId, async () => {
+	const take = async (): Promise<ImportedVectors> => {
 		const store = await openStore({ folder: cache, spaceId: bundle.spaceId, dimension });
 		try {
 			const known = rows.filter(({ id }) => store.hasVector(id));
@@ -51,23 +51,13 @@ export async function importVectors(options: {
 		} finally {
 			await store.close();
 		}
-	});
-}
-
-/** An editor that is started meanwhile waits for the store. */
-async function asBuilder<T>(cache: string, spaceId: SpaceId, work: () => Promise<T>): Promise<T> {
-	const taken = createClaims({ folder: cache, space: storeFormat(spaceId) }).take();
-	if (!('claim' in taken))
-		throw new HefError('cache-unavailable', `the index in ${cache} is open in process ${taken.builder.pid}: close it first`);
-	const renew = () => taken.claim.renew({ state: OPENING, pending: 0 });
-	const renewing = setInterval(renew, RENEW_MS);
-	try {
-		renew();
-		return await work();
-	} finally {
-		clearInterval(renewing);
-		taken.claim.release();
-	}
+	};
+	// An editor that is started meanwhile waits for the store.
+	return withClaim(
+		{ folder: cache, space: storeFormat(bundle.spaceId) },
+		take,
+		(pid) => new HefError('cache-unavailable', `the index in ${cache} is open in process ${pid}: close it first`),
+	);
 }
 
 function parseFile(text: string, bundle: Pick<Bundle, 'bundleId' | 'spaceId'>, dimension: number) {

@@ -158,6 +158,23 @@ export function createClaims({ folder, space, pid = process.pid, monotonicMs = (
 	};
 }
 
+/**
+ * Runs what one process at a time may do in a folder, with the claim to it.
+ * @throws what `refused` makes of the process that has the claim
+ */
+export async function withClaim<T>(options: ClaimsOptions, task: () => Promise<T>, refused: (pid: number) => Error): Promise<T> {
+	const taken = createClaims(options).take();
+	if (!('claim' in taken)) throw refused(taken.builder.pid);
+	const { claim } = taken;
+	const renewing = setInterval(() => claim.renew({ state: OPENING, pending: 0 }), RENEW_MS);
+	try {
+		return await task();
+	} finally {
+		clearInterval(renewing);
+		claim.release();
+	}
+}
+
 function numbersIn(folder: string): number[] {
 	try {
 		return readdirSync(folder)

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { CompletionReport, Settings, WorkspaceReport } from 'hef-shared';
@@ -7,6 +7,7 @@ import { HefError } from '../../server/base/errors.ts';
 import type { CommandContext } from '../../server/cli/command.ts';
 import { describeCompletion } from '../../server/cli/complete.ts';
 import { drawCursors } from '../../server/cli/cursors.ts';
+import { readExamples } from '../../server/cli/evaluation/examples.ts';
 import { scoreLine, summarizeScores } from '../../server/cli/evaluation/scores.ts';
 import { runCommand, usage } from '../../server/cli/run.ts';
 import type { CompletionRequest } from '../../server/completion/types.ts';
@@ -103,6 +104,7 @@ describe('usage errors exit with 2 and say what to do', () => {
 		[['doctor', 'extra'], "unexpected argument 'extra'"],
 		[['demo', 'a', 'b'], "unexpected argument 'b'"],
 		[['import-vectors', 'a', 'b', 'c'], "unexpected argument 'c'"],
+		[['import-vectors', '', 'a'], 'expected a folder and a file'],
 		[['index', '.', '--frob'], "Unknown option '--frob'"],
 		[['complete', 'a.ts', '--line', 'x', '--column', '0'], "--line wants a whole number of at least 0, got 'x'"],
 		[['complete', 'a.ts', '--column', '0'], '--line wants a whole number'],
@@ -259,6 +261,93 @@ test.each([
 	await writeFile(data, text);
 	const { code, err } = await run(['eval', '--data', data, '--repos', folder]);
 	expect({ code, err }).toEqual({ code: 1, err: `hef-language-server eval: cannot read examples from ${data}: ${message}\n` });
+});
+
+// Read and not run: a run deletes what it takes for its own copy of the repository.
+test.each([
+	['..', 'a.ts'],
+	['a/../..', 'a.ts'],
+	['', 'a.ts'],
+	['/a', 'a.ts'],
+	['a', '../b/a.ts'],
+	['a', 'b//a.ts'],
+])('no example lies in %j at %j: copies are made, written and deleted under these names', async (repo, path) => {
+	const data = join(folder, 'outside.jsonl');
+	await writeFile(data, JSON.stringify({ id: '1', repo, path, offset: 0, gold: 'x' }));
+	await expect(readExamples(data)).rejects.toThrow('line 1 is no example');
+});
+
+/** A repository of two names for one file, and an example in each. */
+async function oneRepository(): Promise<{ repos: string; data: string }> {
+	const repos = await mkdtemp(join(folder, 'repos-'));
+	await mkdir(join(repos, 'r'));
+	await writeFile(join(repos, 'r', 'a.ts'), 'one\ntwo\n');
+	await symlink('a.ts', join(repos, 'r', 'b.ts'));
+	const data = join(repos, 'examples.jsonl');
+	const lines = ['a.ts', 'b.ts'].map((path, i) => JSON.stringify({ id: `${i}`, repo: 'r', path, offset: 0, gold: 'one' }));
+	await writeFile(data, lines.join('\n'));
+	return { repos, data };
+}
+
+/** Services that index nothing and suggest nothing. */
+const idleServices = (complete = async () => undefined): Services =>
+	({
+		openFolder: async () => {},
+		closeFolder: async () => {},
+		settled: async () => {},
+		update: async () => {},
+		complete,
+		dispose: async () => {},
+	}) as unknown as Services;
+
+test('eval writes to no file of the repositories, also where links lead to one', async () => {
+	const { repos, data } = await oneRepository();
+	const { code, err } = await run(['eval', '--data', data, '--repos', repos], { createServices: async () => idleServices() });
+	expect({ code, err }).toMatchObject({ code: 0 });
+	expect(await readFile(join(repos, 'r', 'a.ts'), 'utf8')).toBe('one\ntwo\n');
+});
+
+test('of two evaluations with one cache folder the second is refused, and may begin when the first has ended', async () => {
+	const { repos, data } = await oneRepository();
+	const args = ['eval', '--data', data, '--repos', repos, '--cache', join(repos, 'cache')];
+	let [begun, end] = [() => {}, () => {}];
+	const beginning = new Promise<void>((resolve) => {
+		begun = resolve;
+	});
+	const ending = new Promise<void>((resolve) => {
+		end = resolve;
+	});
+	const complete = async () => {
+		begun();
+		await ending;
+		return undefined;
+	};
+	const first = run(args, { createServices: async () => idleServices(complete) });
+	await beginning;
+	const second = await run(args);
+	expect(second).toMatchObject({ code: 1, settings: [] });
+	expect(second.err).toContain(`process ${process.pid} evaluates with ${join(repos, 'cache')} too`);
+	end();
+	expect((await first).code).toBe(0);
+	expect((await run(args, { createServices: async () => idleServices() })).code).toBe(0);
+});
+
+test('eval finds out before it runs that another bundle is not there, or that a file cannot be written', async () => {
+	const { repos, data } = await oneRepository();
+	const args = ['eval', '--data', data, '--repos', repos];
+	const asked: string[] = [];
+	const loadBundle = (given: Settings) => {
+		asked.push(given.bundle);
+		return Promise.reject(new HefError('bundle-missing', 'no such bundle'));
+	};
+	for (const flag of ['--against', '--reference'])
+		expect(await run([...args, flag, './none'], { loadBundle })).toMatchObject({ code: 1, settings: [] });
+	expect(asked).toEqual([resolve('none'), resolve('none')]);
+	for (const flag of ['--plot', '--details']) {
+		const { code, settings, err } = await run([...args, flag, join(repos, 'none', 'file')]);
+		expect({ code, settings }).toEqual({ code: 2, settings: [] });
+		expect(err).toContain(`${flag}: cannot write`);
+	}
 });
 
 test('a file of vectors that cannot be read is no mistake in usage', async () => {

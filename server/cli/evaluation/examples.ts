@@ -43,10 +43,15 @@ function parseExample(line: string): Example | undefined {
 	try {
 		const value = JSON.parse(line) as Partial<Example> | null;
 		const isExample = ['id', 'repo', 'path', 'gold'].every((key) => typeof value?.[key as keyof Example] === 'string');
-		return isExample && Number.isInteger(value?.offset) ? (value as Example) : undefined;
+		return isExample && Number.isInteger(value?.offset) && [value?.repo, value?.path].every(staysInside) ? (value as Example) : undefined;
 	} catch {
 		return undefined;
 	}
+}
+
+/** Copies are made, written and deleted under these names. */
+function staysInside(path = ''): boolean {
+	return path.split(/[\\/]/).every((name) => name !== '' && name !== '.' && name !== '..');
 }
 
 /** The name of another file that the line needs; undefined where the benchmark names none. */

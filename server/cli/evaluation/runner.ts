@@ -5,7 +5,8 @@
  * line is completed once for each variant. Nothing the model sees holds the gold line.
  *
  * Guarantees: answers come in the order of the examples, whatever the number of lanes; the folder given is never written to.
- * With a cache folder, copies and index stay there, so that the next run embeds nothing again; one run at a time may use it.
+ * With a cache folder, copies and index stay there, so that the next run embeds nothing again; one run at a time may use it
+ * ({@link whileAlone}).
  */
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
@@ -58,9 +59,30 @@ interface Lane {
 	notes: Record<string, number>;
 }
 
+/** Where copies and index stay. */
+const keptFolder = (cacheFolder: string) => join(cacheFolder, 'evaluation');
+
+/**
+ * Runs a task unless another process evaluates with the same cache folder, whose copies of the repositories it would change.
+ * @throws HefError `cache-unavailable` that names the other process
+ */
+export async function whileAlone<T>({ cacheFolder }: Settings, task: () => Promise<T>): Promise<T> {
+	if (!cacheFolder) return task();
+	const { makeCacheFolder } = await import('../../store/lmdb-store.ts');
+	const { withClaim } = await import('../../store/claim.ts');
+	const folder = keptFolder(cacheFolder);
+	makeCacheFolder(folder);
+	const refused = (pid: number) =>
+		new HefError(
+			'cache-unavailable',
+			`process ${pid} evaluates with ${cacheFolder} too: wait for its end, or choose another folder with --cache`,
+		);
+	return withClaim({ folder, space: 'evaluation' }, task, refused);
+}
+
 export async function runExamples(examples: readonly Example[], options: RunOptions, context: CommandContext): Promise<EvaluationRun> {
 	const kept = options.settings.cacheFolder;
-	const work = kept ? join(kept, 'evaluation') : await mkdtemp(join(tmpdir(), 'hef-eval-'));
+	const work = kept ? keptFolder(kept) : await mkdtemp(join(tmpdir(), 'hef-eval-'));
 	const times: RunTimes = { indexMs: 0, saveMs: 0, completeMs: 0 };
 	const notes: Record<string, number> = {};
 	const waiting = [...byRepository(examples)];
@@ -149,7 +171,8 @@ async function runRepository(
 async function copyRepository(from: string, to: string): Promise<void> {
 	try {
 		await rm(to, { recursive: true, force: true });
-		await cp(from, to, { recursive: true });
+		// A link within the repository leads to the copy's own file, which is written to.
+		await cp(from, to, { recursive: true, verbatimSymlinks: true });
 	} catch (error) {
 		throw new HefError('workspace-unreadable', `cannot copy the repository ${from}: ${messageOf(error)}; does --repos hold it?`, {
 			cause: error,
