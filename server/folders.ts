@@ -49,6 +49,7 @@ export interface Folders {
 	prioritise(folder: string, paths: readonly string[]): void;
 	/** Deletes the folder's cache and builds it again; resolves when that is done, or when the folder was closed. */
 	clear(folder: string): Promise<void>;
+	/** At once, whatever the folder waits for. */
 	report(folder: string): Promise<WorkspaceReport>;
 	/** Paths of the folder's files that are code, in order. */
 	codeFiles(folder: string): Promise<string[]>;
@@ -85,6 +86,8 @@ const MAY_CHANGE_RULES = /rules|branch|focus|missed|takeover/;
 interface OpenFolder {
 	options: OpenOptions;
 	placing?: Promise<void>;
+	/** The index can be asked: it was read through, or is another process's that was. */
+	isIndexOpen?: boolean;
 	/** The comparison with the disk that opening begins with. */
 	building?: Promise<unknown>;
 	/** Undefined for the first moments. */
@@ -124,6 +127,7 @@ export function createFolders({ completion, indexing, exclude, cacheFolder, cloc
 	const place = async (folder: string, opened: OpenFolder): Promise<void> => {
 		const { watch, exclude: excluded, thorough = false } = opened.options;
 		delete opened.failure;
+		opened.isIndexOpen = false;
 		opened.stopWaiting();
 		try {
 			const indexed = indexing.openFolder({ folder, watch, exclude: excluded });
@@ -131,6 +135,7 @@ export function createFolders({ completion, indexing, exclude, cacheFolder, cloc
 			opened.workspace = await createWorkspace(folder, { exclude: excluded, cacheFolder, logger });
 			early.delete(folder);
 			const { storePath } = await indexed;
+			opened.isIndexOpen = true;
 			if (folders.get(folder) !== opened) return;
 			const prioritised = indexing.prioritise(folder, documents.get(folder) ?? []);
 			const viewed = completion.openFolder({ folder, storePath });
@@ -178,9 +183,9 @@ export function createFolders({ completion, indexing, exclude, cacheFolder, cloc
 	};
 
 	const report = async (folder: string): Promise<WorkspaceReport> => {
-		const { workspace, failure } = folders.get(folder) ?? {};
+		const { isIndexOpen, failure } = folders.get(folder) ?? {};
 		if (failure !== undefined) return emptyReport(folder, 'error', failure);
-		if (!workspace) return emptyReport(folder, 'indexing');
+		if (!isIndexOpen) return emptyReport(folder, 'indexing', 'its index is being opened');
 		const reports = await unlessClosed(folder, () => Promise.all([indexing.report(folder), completion.vectorIndex(folder)]));
 		if (!reports) return emptyReport(folder, 'indexing');
 		const [state, hnsw] = reports;

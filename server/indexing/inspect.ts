@@ -12,7 +12,7 @@ import { createHierarchy } from '../hierarchy/hierarchy.ts';
 import type { Bundle } from '../inference/bundle.ts';
 import { openWorkspaceView } from '../retrieval/view.ts';
 import { createClaims, OPENING } from '../store/claim.ts';
-import { existingStorePath, openStoreReader, problemWith, workspaceCacheFolder } from '../store/lmdb-store.ts';
+import { existingFormat, existingStorePath, openStoreReader, problemWith, storeFormat, workspaceCacheFolder } from '../store/lmdb-store.ts';
 import { makeTemporaryFolder } from '../store/temporary-store.ts';
 import type { StoreReader } from '../store/types.ts';
 import type { SourceFile, Workspace } from '../workspace/types.ts';
@@ -52,6 +52,13 @@ export async function inspectFolder({ folder, cacheFolder, bundle, exclude }: In
 			return {
 				...emptyReport(folder, 'error'),
 				message: `the index is damaged (${problem}); the next start keeps what is intact and rebuilds the rest`,
+			};
+		if ((await existingFormat(path)) !== storeFormat(bundle.spaceId))
+			return {
+				...emptyReport(folder, 'off'),
+				...builtBy,
+				message: 'indexed with another model bundle; the next start indexes it anew',
+				pending: (await workspace.list()).length,
 			};
 		const store = openStoreReader({ path, ...space });
 		try {

@@ -58,7 +58,9 @@ export class Roles {
 			const taken = this.claims.take();
 			if ('claim' in taken) return await this.#build(taken.claim);
 			if (this.#mayFollow(taken.builder)) return await this.#follow();
-			return await this.#buildInTemporary(`Process ${taken.builder.pid} indexes this folder with another model bundle.`, false);
+			const why = `Process ${taken.builder.pid} indexes this folder with another model bundle`;
+			if (this.#options.mayBuildAside) return await this.#buildInTemporary(`${why}.`, false);
+			throw new HefError('cache-unavailable', `${why}: end it first, or choose another cache folder with --cache.`);
 		} catch (error) {
 			if (this.#closed || !this.mayBuildAside(error)) throw error;
 			return this.buildAside(error);

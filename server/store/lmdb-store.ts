@@ -18,7 +18,7 @@ import { FOLDER_FILE } from './cache-folder.ts';
 import { encodeRecord, encodeVector, META_PREFIX, nodeKey, sealText } from './codec.ts';
 import { cacheError, DiskFull, newestEnvironment, openNewest, replaceByCompact, replaceByEmpty } from './environment.ts';
 import { LmdbReader } from './lmdb-reader.ts';
-import type { Environment } from './open-environment.ts';
+import { type Environment, openEnvironment } from './open-environment.ts';
 import { noteOpened, noteRest, noteUnrest } from './rest.ts';
 import { MAX_PATH_BYTES, type Store, type StoreBatch } from './types.ts';
 
@@ -42,6 +42,16 @@ export interface StoreOptions {
 /** Names what a store holds and how: processes share one only when both agree. */
 export function storeFormat(spaceId: SpaceId): string {
 	return `${spaceId}/${SCHEMA_VERSION}`;
+}
+
+/** The {@link storeFormat} of what lies at a {@link Store.path}, which can be trusted. */
+export async function existingFormat(path: string): Promise<string> {
+	const { root } = openEnvironment(path);
+	try {
+		return `${root.get('space')}/${root.get('schema')}`;
+	} finally {
+		await root.close();
+	}
 }
 
 /** Where the index of a workspace folder is kept: one folder for each real path. */

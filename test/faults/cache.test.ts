@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../server/base/clock.ts';
 import { HefError } from '../../server/base/errors.ts';
+import type { SpaceId } from '../../server/base/ids.ts';
 import { silentLogger } from '../../server/base/logger.ts';
 import { inspectFolder } from '../../server/indexing/inspect.ts';
 import { TICK_MS } from '../../server/indexing/role-upkeep.ts';
@@ -271,19 +272,21 @@ test('while no store can be had it is tried less and less often, and taken up on
 	expect(follower.index.report()).toMatchObject({ builder: { own: true } });
 }, 60_000);
 
-test('the status counts what changed by content; of an index that is damaged it says so, and does not follow its pages', async () => {
+test('the status counts what changed by content; it says so of an index of another bundle; of one that is damaged it says so too, and does not follow its pages', async () => {
 	const [folder, cacheFolder] = [temporaryFolder(project(10)), temporaryFolder()];
 	const editor = await openEditor({ folder, cacheFolder });
 	await editor.refresh();
 	const file = join(editor.index.storePath, 'data.mdb');
 	await editor.index.close();
-	const inspected = async () => {
+	const inspected = async (spaceId = SPACE) => {
 		const { manifest, ...bundle } = await loadBundle(tinyBundleFolder);
-		return inspectFolder({ folder, cacheFolder, exclude: [], bundle: { ...bundle, manifest, spaceId: SPACE } });
+		return inspectFolder({ folder, cacheFolder, exclude: [], bundle: { ...bundle, manifest, spaceId } });
 	};
 	utimesSync(join(folder, 'd0/f0.py'), 1e9, 1e9);
 	writeFiles(folder, { 'd0/f5.py': lines(8, 'other_') });
 	expect(await inspected()).toMatchObject({ state: 'ready', files: 10, stale: 1 });
+	const foreign = { state: 'off', message: expect.stringContaining('another model bundle'), files: 0, pending: 10 };
+	expect(await inspected('another' as SpaceId)).toMatchObject(foreign);
 	truncateSync(file, 40_000);
 	expect(await inspected()).toMatchObject({ state: 'error', message: expect.stringMatching(/damaged .*next start keeps/) });
 

@@ -320,6 +320,10 @@ describe('two editors on one folder', () => {
 		expect(other.embedded.length).toBe(builder.embedded.length);
 		expect(other.index.storePath).not.toBe(builder.index.storePath);
 		expect(other.index.report().notices).toEqual([expect.stringContaining('another model bundle')]);
+		// A command would build what goes with it.
+		await expect(openEditor({ folder, cacheFolder, spaceId: 'another' as SpaceId, mayBuildAside: false })).rejects.toThrow(
+			/another model bundle.*--cache/,
+		);
 		expect((await builder.refresh('command')).chunksEmbedded).toBe(0);
 		const { storePath } = other.index;
 		await other.index.close();

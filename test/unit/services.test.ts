@@ -5,6 +5,8 @@ import { expect, onTestFinished, test } from 'vitest';
 import { silentLogger } from '../../server/base/logger.ts';
 import type { CompletionRequest } from '../../server/completion/types.ts';
 import { loadBundle } from '../../server/inference/bundle.ts';
+import { createClaims, UNKNOWN_SPACE } from '../../server/store/claim.ts';
+import { makeCacheFolder, workspaceCacheFolder } from '../../server/store/lmdb-store.ts';
 import { temporaryFolder, writeFiles } from '../support/temporary-folder.ts';
 import { tinyBundleFolder } from '../support/tiny-bundle.ts';
 
@@ -170,4 +172,25 @@ test('a folder that cannot be opened has its reason in the status and spoils no 
 	writeFiles(missing, FILES);
 	await services.reconcile(missing, 'command');
 	expect(await services.report(missing)).toMatchObject({ state: 'ready', files: 2 });
+});
+
+test('the status does not wait for an index that is being opened', async () => {
+	const [folder, cacheFolder] = [temporaryFolder(FILES), temporaryFolder()];
+	const cache = workspaceCacheFolder(cacheFolder, folder);
+	makeCacheFolder(cache);
+	const taken = createClaims({ folder: cache, space: UNKNOWN_SPACE }).take();
+	if (!('claim' in taken)) throw new Error('somebody has the claim');
+	const services = await start(cacheFolder);
+	const opened = services.openFolder(folder, OPEN);
+	await services.includes(folder, 'a.ts');
+	let isOpen = false;
+	void opened.then(() => {
+		isOpen = true;
+	});
+	// While the rules are read, and after.
+	for (let i = 0; i < 3; i++) expect(await services.report(folder)).toMatchObject({ state: 'indexing', files: 0 });
+	expect(isOpen).toBe(false);
+	taken.claim.release();
+	await opened;
+	expect(await services.report(folder)).toMatchObject({ state: 'ready', files: 2 });
 });
