@@ -17,14 +17,15 @@ export function createDocuments(edited: (edit: Edit) => void): TextDocuments<Tex
 	const documents = new TextDocuments<TextDocument>({
 		create: TextDocument.create,
 		update(document, changes, version) {
-			const updated = TextDocument.update(document, changes, version);
+			const { uri } = document;
 			const [change] = changes;
 			const range = changes.length === 1 && change && 'range' in change ? change.range : undefined;
+			// Where it stands in the text as it was: behind its end there are no other places.
 			latest =
 				range && change
-					? { uri: updated.uri, inserted: change.text, offset: updated.offsetAt(range.start) + change.text.length }
-					: { uri: updated.uri, inserted: '', offset: undefined };
-			return updated;
+					? { uri, inserted: change.text, offset: document.offsetAt(range.start) + change.text.length }
+					: { uri, inserted: '', offset: undefined };
+			return TextDocument.update(document, changes, version);
 		},
 	});
 	documents.onDidChangeContent(({ document }) => {

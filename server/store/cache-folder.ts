@@ -69,11 +69,14 @@ export function keepWithinBudget({ cacheFolder, budgetBytes, keep }: { cacheFold
 	return { overBytes: Math.max(0, total - budgetBytes), removed };
 }
 
-/** Bytes of all files below a path; 0 when there is none. */
+/** Bytes of all files below a path; 0 when there is none, or none that may be seen. */
 export function sizeOf(path: string): number {
-	const stats = statSync(path, { throwIfNoEntry: false });
-	if (!stats?.isDirectory()) return stats?.size ?? 0;
-	return namesIn(path).reduce((sum, name) => sum + sizeOf(join(path, name)), 0);
+	try {
+		const stats = statSync(path);
+		return stats.isDirectory() ? namesIn(path).reduce((sum, name) => sum + sizeOf(join(path, name)), 0) : stats.size;
+	} catch {
+		return 0;
+	}
 }
 
 export interface ClearedCache {

@@ -200,6 +200,10 @@ describe('inline completion', () => {
 		client.change(URI, 'all new');
 		await client.status();
 		expect(fake.prepared).toHaveLength(1);
+		// Behind the end of the document is its end.
+		client.change(URI, [{ range: { start: at(9, 0), end: at(9, 0) }, text: '\nx' }]);
+		await client.status();
+		expect(fake.prepared.at(-1)).toMatchObject({ text: 'all new\nx', offset: 9 });
 	});
 
 	test('a document closed meanwhile is null, and forgotten', async () => {

@@ -121,6 +121,11 @@ describe('clearing', () => {
 		await editor.refresh();
 		expect(editor.embedded.length).toBe(2 * 40 * 4);
 	});
+
+	test('where a file is in the place of the cache there is nothing to delete', async () => {
+		const file = join(temporaryFolder({ file: 'x' }), 'file');
+		expect(await clearCache(file, undefined)).toEqual({ removed: [], inUse: [], freedBytes: 0 });
+	});
 });
 
 /** Files below a folder that were deleted and that this process still holds open or mapped. */
