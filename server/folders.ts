@@ -45,7 +45,7 @@ export interface Folders {
 	update(folder: string, paths: readonly string[], reason: string): Promise<void>;
 	/** Compares the folder with the disk and indexes what differs; resolves when it is published, or when the folder was closed. */
 	reconcile(folder: string, reason: string): Promise<void>;
-	/** Documents that the user has open, the one looked at last first: their neighbourhood is indexed before the rest. */
+	/** Documents that the user has open, the one looked at last first: their neighbourhood is indexed and copied from before the rest. */
 	prioritise(folder: string, paths: readonly string[]): void;
 	/** Deletes the folder's cache and builds it again; resolves when that is done, or when the folder was closed. */
 	clear(folder: string): Promise<void>;
@@ -67,7 +67,7 @@ export interface AllFolders extends Folders {
 }
 
 export interface FoldersOptions {
-	completion: Pick<CompletionClient, 'openFolder' | 'closeFolder' | 'settled' | 'vectorIndex'>;
+	completion: Pick<CompletionClient, 'openFolder' | 'closeFolder' | 'prioritise' | 'settled' | 'vectorIndex'>;
 	indexing: Pick<IndexingClient, 'openFolder' | 'closeFolder' | 'request' | 'prioritise' | 'clear' | 'report'>;
 	/** Globs that count in folders that are not open yet. */
 	exclude: readonly string[];
@@ -123,6 +123,13 @@ export function createFolders({ completion, indexing, exclude, cacheFolder, cloc
 		}
 	};
 
+	/** Lets completion search a store, in which it begins with what is open. */
+	const view = async (folder: string, storePath: string): Promise<void> => {
+		const viewed = completion.openFolder({ folder, storePath });
+		completion.prioritise(folder, documents.get(folder) ?? []);
+		await viewed;
+	};
+
 	/** Opens the folder in both workers, unless it is closed meanwhile. */
 	const place = async (folder: string, opened: OpenFolder): Promise<void> => {
 		const { watch, exclude: excluded, thorough = false } = opened.options;
@@ -138,7 +145,7 @@ export function createFolders({ completion, indexing, exclude, cacheFolder, cloc
 			opened.isIndexOpen = true;
 			if (folders.get(folder) !== opened) return;
 			const prioritised = indexing.prioritise(folder, documents.get(folder) ?? []);
-			const viewed = completion.openFolder({ folder, storePath });
+			const viewed = view(folder, storePath);
 			// Begins while completion reads what is stored; what is published meanwhile waits there.
 			opened.building = indexing.request(folder, { paths: 'all', reason: 'start', soon: !thorough });
 			opened.building.catch(() => {});
@@ -227,6 +234,7 @@ export function createFolders({ completion, indexing, exclude, cacheFolder, cloc
 			documents.set(folder, paths);
 			// A folder that is still being opened is told then.
 			indexing.prioritise(folder, paths).catch(() => {});
+			completion.prioritise(folder, paths);
 		},
 		report,
 		async codeFiles(folder) {
@@ -235,7 +243,7 @@ export function createFolders({ completion, indexing, exclude, cacheFolder, cloc
 		},
 		moved(folder, storePath) {
 			if (!folders.has(folder)) return;
-			completion.openFolder({ folder, storePath }).catch((error: unknown) => logger.error(`${folder}: ${messageOf(error)}`));
+			view(folder, storePath).catch((error: unknown) => logger.error(`${folder}: ${messageOf(error)}`));
 		},
 		updated(folder, { reason }) {
 			if (MAY_CHANGE_RULES.test(reason)) readRules(folder).catch((error: unknown) => logger.error(`${folder}: ${messageOf(error)}`));

@@ -30,6 +30,8 @@ export interface CompletionClient {
 	openFolder(place: FolderPlace): Promise<void>;
 	closeFolder(folder: string): Promise<void>;
 	published(folder: string, paths: string[] | 'all'): void;
+	/** Documents of an open folder that are open, the one looked at last first: their neighbourhood is copied from before the rest. */
+	prioritise(folder: string, paths: readonly string[]): void;
 	/** Undefined when superseded by a newer request of the document, or aborted. */
 	complete(request: CompletionRequest, signal?: AbortSignal): Promise<CompletionReport | undefined>;
 	/** The answer that needs no model, if there is one. */
@@ -122,6 +124,7 @@ export function createCompletionClient(options: CompletionClientOptions): Comple
 		openFolder: (place) => remote.openFolder(place),
 		closeFolder: (folder) => remote.closeFolder(folder),
 		published: (folder, paths) => emit('published', folder, paths),
+		prioritise: (folder, paths) => emit('prioritise', folder, paths),
 		async complete(request, signal) {
 			if (signal?.aborted) return undefined;
 			const current = underWay.get(request.uri);

@@ -53,6 +53,8 @@ export interface WarmUpReport {
 export interface CompletionWorkerEvents {
 	/** The store of a folder has new content under these paths. */
 	published(folder: string, paths: string[] | 'all'): void;
+	/** Documents of the folder that are open, the one looked at last first. */
+	prioritise(folder: string, paths: readonly string[]): void;
 	/** Computes ahead what such a request would need, when nothing else is to do. */
 	prepare(request: CompletionRequest): void;
 }

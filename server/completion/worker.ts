@@ -183,6 +183,10 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 		if (open) follow(open, paths);
 		await applied;
 	},
+	async prioritise(folder, paths) {
+		await placing;
+		folders.get(folder)?.copies.prioritise(paths);
+	},
 	async complete(request, cancelFlag) {
 		const { engine } = await loaded();
 		return complete(engine, request, new SharedFlag(cancelFlag));

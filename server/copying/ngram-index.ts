@@ -29,8 +29,12 @@ export interface NgramIndex {
 	 * Puts the file's tokens in place of those it had; without tokens the file is removed. Run to its end before the next
 	 * call; every step is one slice. A file of more than half of the index is left out.
 	 * @param lines of the tokens, for {@link files}
+	 * @param mayGo which files may make room for it; all by default
+	 * @returns false where these would not make enough room: then none of them is removed
 	 */
-	put(file: string, tokens: Uint32Array | undefined, lines?: LineTable): Generator<void>;
+	put(file: string, tokens: Uint32Array | undefined, lines?: LineTable, mayGo?: (file: string) => boolean): Generator<void, boolean>;
+	/** Files count as if those of the least worth had been added first; not while files change. */
+	arrange(worth: (file: string) => number): void;
 	/** Tokens and lines of the files that were put in with lines, the last ones first. Valid until the next step of a change. */
 	files(except: string): Iterable<{ tokens: Uint32Array; lines: LineTable }>;
 	/**
@@ -66,7 +70,7 @@ interface File extends Range {
 export function createNgramIndex({ maxTokens = MAX_TOKENS }: { maxTokens?: number } = {}): NgramIndex {
 	let chains = new Chains(INITIAL_TOKENS);
 	/** In the order in which they were added. */
-	const files = new Map<string, File>();
+	let files = new Map<string, File>();
 	let live = 0;
 	let nLines = 0;
 	let version = 0;
@@ -90,18 +94,25 @@ export function createNgramIndex({ maxTokens = MAX_TOKENS }: { maxTokens?: numbe
 		chains = fresh;
 	}
 
-	function* makeRoom(nTokens: number): Generator<void> {
+	function* makeRoom(nTokens: number, mayGo: (file: string) => boolean): Generator<void, boolean> {
 		// Moving everything together costs: it must not be for the room of one file.
 		const most = chains.length + nTokens + 1 > maxTokens ? maxTokens * FILLED : maxTokens;
-		for (const file of [...files.keys()]) {
-			if (live + files.size + nTokens + 1 <= most) break;
-			remove(file);
+		let lacking = live + files.size + nTokens + 1 - most;
+		const going: string[] = [];
+		for (const [file, { start, end }] of files) {
+			if (lacking <= 0) break;
+			if (!mayGo(file)) continue;
+			going.push(file);
+			lacking -= end - start + 1;
 		}
+		if (lacking > 0) return false;
+		going.forEach(remove);
 		const wasted = chains.length - live - files.size;
 		const needed = chains.length + nTokens + 1;
 		const wanted = Math.min(maxTokens, 2 * (needed - wasted));
 		if (needed > maxTokens || wasted > Math.max(INITIAL_TOKENS, chains.length) / 2) yield* compact(Math.max(INITIAL_TOKENS, wanted));
 		else if (needed > chains.capacity) chains.grow(wanted);
+		return true;
 	}
 
 	return {
@@ -116,16 +127,21 @@ export function createNgramIndex({ maxTokens = MAX_TOKENS }: { maxTokens?: numbe
 			return version;
 		},
 		has: (file) => files.has(file),
-		*put(file, tokens, lines) {
+		*put(file, tokens, lines, mayGo = () => true) {
 			version++;
 			remove(file);
-			if (!tokens || tokens.length === 0 || tokens.length > maxTokens / 2) return;
-			yield* makeRoom(tokens.length);
+			if (!tokens || tokens.length === 0 || tokens.length > maxTokens / 2) return true;
+			if (!(yield* makeRoom(tokens.length, mayGo))) return false;
 			const range = yield* chains.append(tokens);
 			files.set(file, { ...range, lines });
 			live += tokens.length;
 			nLines += lines?.starts.length ?? 0;
 			version++;
+			return true;
+		},
+		arrange(worth) {
+			version++;
+			files = new Map([...files].sort(([a], [b]) => worth(a) - worth(b)));
 		},
 		*files(except) {
 			for (const [file, { start, end, lines }] of [...files].reverse()) {

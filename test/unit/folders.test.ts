@@ -12,9 +12,15 @@ import { temporaryFolder } from '../support/temporary-folder.ts';
 /** Workers whose opening of a folder fails as long as there is a reason. */
 function setUp() {
 	const clock = createManualClock();
-	const workers = { failure: undefined as string | undefined, openings: 0, requests: [] as string[] };
+	const workers = { failure: undefined as string | undefined, openings: 0, requests: [] as string[], completion: [] as string[] };
 	const folders = createFolders({
-		completion: { openFolder: async () => {}, closeFolder: async () => {}, settled: async () => {}, vectorIndex: async () => undefined },
+		completion: {
+			openFolder: async ({ storePath }) => void workers.completion.push(storePath),
+			closeFolder: async () => {},
+			prioritise: (_, paths) => void workers.completion.push(paths.join()),
+			settled: async () => {},
+			vectorIndex: async () => undefined,
+		},
 		indexing: {
 			async openFolder() {
 				workers.openings++;
@@ -72,4 +78,14 @@ test.each([
 	await before(folders, folder);
 	clock.advance(1_000_000);
 	expect(workers.openings).toBe(1);
+});
+
+test('completion learns of the open documents when they change, and in each store that it is given', async () => {
+	const { folders, workers } = setUp();
+	const folder = temporaryFolder();
+	folders.prioritise(folder, ['a.ts']);
+	await folders.openFolder(folder, { watch: false, exclude: [] });
+	folders.prioritise(folder, ['b.ts', 'a.ts']);
+	folders.moved(folder, '/elsewhere');
+	expect(workers.completion).toEqual(['a.ts', '/store', 'a.ts', 'b.ts,a.ts', '/elsewhere', 'b.ts,a.ts']);
 });
