@@ -16,7 +16,7 @@ export interface BlockDetector {
 	beginsBlock(path: string, split: Pick<Split, 'prefix' | 'linePrefix' | 'suffix'>): boolean;
 }
 
-/** Characters before and after the cursor that are parsed at most. */
+/** Characters before and after the cursor that are read at most. */
 const REACH_BEFORE = 6000;
 const REACH_AFTER = 1500;
 /** Nodes whose opener begins no block, by the grammars' names. */
@@ -48,7 +48,7 @@ export function createBlockDetector(grammars: Pick<Grammars, 'parseNow'>): Block
 /** What the text alone says. */
 export function looksLikeBlock(path: string, { linePrefix, suffix }: Pick<Split, 'linePrefix' | 'suffix'>): boolean {
 	const opener = OPENERS.find(([paths]) => paths.test(path))?.[1] ?? ANY_OPENER;
-	if (!opener.test(linePrefix)) return false;
+	if (!opener.test(linePrefix.slice(-REACH_BEFORE))) return false;
 	const [rest = '', ...following] = suffix.split('\n', 20);
 	if (!/^[)\]};,\s]*$/.test(rest)) return false;
 	const next = following.find((line) => line.trim() !== '');

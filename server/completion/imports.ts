@@ -16,7 +16,7 @@ const MAX_IMPORT_CHARS = 20_000;
 
 /** Each captures the names of one statement. */
 const NAME_PATTERNS = [
-	/\bimport\s+([^;'"]*?)\s*\bfrom\s*['"]/g,
+	/\bimport\s([^;'"]*?)\bfrom\s*['"]/g,
 	/\b(?:const|let|var)\s+(\{[^}]*\}|[\w$]+)\s*=\s*require\s*\(/g,
 	/^\s*from\s+[\w.]+\s+import\s+(\([^)]*\)|[^\n]*)/gm,
 	/^\s*use\s+[\w:]+::(\{[^}]*\}|\w+)/gm,

@@ -28,8 +28,8 @@ export function eolAt(text: string, offset: number): string {
 
 /** Something other than closing punctuation stands right of the cursor: a suggestion there disturbs more than it helps. */
 export function inMiddleOfLine({ suffix }: Pick<Split, 'suffix'>): boolean {
-	const rest = suffix.split('\n', 1)[0] ?? '';
-	return !/^\s*[)>}\]"'`]*\s*[:{;,]?\s*$/.test(rest);
+	const rest = (suffix.split('\n', 1)[0] ?? '').trim();
+	return !/^[)>}\]"'`]*\s*[:{;,]?$/.test(rest);
 }
 
 export function countNewlines(text: string, end = text.length): number {
