@@ -1,4 +1,4 @@
-/** Lines and offsets of a text, counted as LSP counts them: UTF-16 code units, zero-based. */
+/** Lines and offsets of a text, counted as LSP counts them: UTF-16 code units, zero-based; and what of a text outlives it. */
 import type { Position } from 'hef-shared';
 
 export class LineIndex {
@@ -52,4 +52,9 @@ export class LineIndex {
 		if (next === undefined) return this.#text.length;
 		return this.#text.startsWith('\r\n', next - 2) ? next - 2 : next - 1;
 	}
+}
+
+/** The same text in memory of its own: a part as it comes is a view into the whole text, and kept it would keep all of that alive. */
+export function ownCopy(part: string): string {
+	return Buffer.from(part, 'utf16le').toString('utf16le');
 }

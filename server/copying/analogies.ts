@@ -7,6 +7,7 @@
  * Deliberately lacks: any say in how much it counts beside other sources (`completion/mixing.ts`).
  */
 import { LRUCache } from 'lru-cache';
+import { ownCopy } from '../base/text.ts';
 import { type Alike, AlikePlaces, type Lines, type Place } from './alike-places.ts';
 import type { BlockTokenizer } from './block-tokens.ts';
 import { hashOf, NO_SHAPE, Renaming, shapeOf, shareIn, wordsOf } from './line-shape.ts';
@@ -113,7 +114,7 @@ export class AnalogyFinder {
 			const known = this.#known.get(line);
 			if (known) return known;
 			const look = { shape: shapeOf(line), hash: hashOf(line) };
-			this.#known.set(line, look);
+			this.#known.set(ownCopy(line), look);
 			return look;
 		});
 		return {

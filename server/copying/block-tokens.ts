@@ -7,6 +7,7 @@
  * Deliberately lacks: exactness where an indented or endless line had to be cut. Copying tolerates one token off.
  */
 import { LRUCache } from 'lru-cache';
+import { ownCopy } from '../base/text.ts';
 import type { Tokenizer } from '../inference/types.ts';
 
 const MIN_BLOCK = 200;
@@ -32,7 +33,7 @@ export function createBlockTokenizer(tokenizer: Pick<Tokenizer, 'encode' | 'deco
 		const remembered = known.get(block);
 		if (remembered) return remembered;
 		const ids = tokenizer.encode(block);
-		known.set(block, ids);
+		known.set(ownCopy(block), ids);
 		return ids;
 	};
 
@@ -59,8 +60,10 @@ export function* blocksOf(text: string): Generator<string> {
 		const newline = text.indexOf('\n', Math.max(lineEnd, start));
 		lineEnd = newline < 0 ? text.length : newline + 1;
 		while (lineEnd - start > MAX_BLOCK) {
-			yield text.slice(start, start + MAX_BLOCK);
-			start += MAX_BLOCK;
+			// Between the halves of a character neither would be one.
+			const end = start + MAX_BLOCK - Number((text.codePointAt(start + MAX_BLOCK - 1) ?? 0) > 0xffff);
+			yield text.slice(start, end);
+			start = end;
 		}
 		const length = lineEnd - start;
 		if (newline >= 0 && lineEnd < text.length && !(length >= MIN_BLOCK && !isSpace(text.charCodeAt(lineEnd))) && length < MAX_BLOCK / 2)

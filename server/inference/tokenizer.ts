@@ -11,6 +11,7 @@
 import { readFile } from 'node:fs/promises';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { HefError, messageOf } from '../base/errors.ts';
+import { ownCopy } from '../base/text.ts';
 import type { Tokenizer } from './types.ts';
 import { byteAlphabet, createVocabulary, type Vocabulary } from './vocabulary.ts';
 
@@ -159,9 +160,4 @@ function splitterOf({ pre_tokenizer: library }: HuggingFaceTokenizer): (text: st
 		for (const piece of pieces) length += piece.length;
 		return length === text.length ? pieces : (library?.(text) ?? [text]);
 	};
-}
-
-/** The same text in memory of its own: a piece as it comes is a view into its file's text and would keep all of it alive. */
-function ownCopy(piece: string): string {
-	return Buffer.from(piece, 'utf16le').toString('utf16le');
 }

@@ -149,7 +149,7 @@ describe('the n-gram index', () => {
 describe('blocks', () => {
 	const lines = Array.from({ length: 400 }, (_, i) => `${i % 9 === 0 ? '' : '\t'}const value${i} = compute(${i});`).join('\n');
 
-	test.each(['', 'x', '\n\n\n', lines, 'y'.repeat(20_000), `${lines}\n${'z'.repeat(7000)}\n${lines}`])(
+	test.each(['', 'x', '\n\n\n', lines, 'y'.repeat(20_000), `x${'😀'.repeat(4000)}`, `${lines}\n${'z'.repeat(7000)}\n${lines}`])(
 		'are the text, in pieces (%#)',
 		(text) => {
 			const blocks = [...blocksOf(text)];
