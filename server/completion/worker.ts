@@ -62,7 +62,7 @@ async function load() {
 	const models = await createModels(bundle, { executionProvider, threads, unloadAfterMs, cacheFolder, logger });
 	const workspace = (folder: string) => {
 		const open = folders.get(folder);
-		return open && { ...open, copies: open.copies?.index };
+		return open && { ...open, copies: open.copies.index };
 	};
 	const engine = createCompletionEngine({ bundle, models, workspace, copy: data.copy, now: () => performance.now() });
 	return { models, engine };
@@ -178,10 +178,11 @@ const methods: Local<CompletionWorkerMethods & CompletionWorkerEvents> = {
 	async published(folder, paths) {
 		await placing;
 		const open = folders.get(folder);
-		open?.snippets.invalidate(paths);
-		const applied = open?.view.apply(paths);
-		if (open) follow(open, paths);
+		if (!open) return;
+		const applied = open.view.apply(paths);
+		follow(open, paths);
 		await applied;
+		open.snippets.invalidate(paths);
 	},
 	async prioritise(folder, paths) {
 		await placing;

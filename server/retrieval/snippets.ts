@@ -4,7 +4,7 @@
  */
 import type { RetrievedNode } from 'hef-shared';
 import type { NodeId } from '../base/ids.ts';
-import type { FileRecord } from '../store/types.ts';
+import type { FileRecord, StoredChunk } from '../store/types.ts';
 import type { SourceText } from '../workspace/types.ts';
 import { createJaccardIndex } from './jaccard.ts';
 import type { VisibleWindow } from './retriever.ts';
@@ -20,7 +20,7 @@ export interface SnippetSource {
 	similar(prefix: string, k: number, visible: VisibleWindow): Promise<Snippet[]>;
 	/** The text of chunks that a search found; of what has changed on disk since, as far as it is there. */
 	read(chunks: readonly { id: NodeId; node: RetrievedNode }[]): Promise<Snippet[]>;
-	/** Forgets the texts of changed files. */
+	/** Forgets the texts of files that changed or are gone. To be told once the view shows what they are now. */
 	invalidate(paths: readonly string[] | 'all'): void;
 }
 
@@ -33,15 +33,17 @@ const QUERY_LINES = 20;
 
 export function createSnippetSource({ view, read }: SnippetSourceOptions): SnippetSource {
 	const index = createJaccardIndex<Snippet>();
-	let dirty: Set<string> | 'all' = 'all';
+	/** Files that the index holds, or will once they are read. */
+	const loaded = new Set<string>();
 
 	const load = async (path: string): Promise<void> => {
-		index.removeGroup(path);
+		loaded.add(path);
 		const record = view.file(path);
 		const source = record && (await read(path));
-		if (source?.kind !== 'text') return;
+		// What changed meanwhile is read again by the next search.
+		if (source?.kind !== 'text' || !loaded.has(path)) return;
 		for (const chunk of record?.chunks ?? []) {
-			const text = source.text.slice(chunk.startOffset, chunk.endOffset);
+			const text = textOf(source.text, chunk);
 			const node: RetrievedNode = { level: 'chunk', path, startLine: chunk.startLine, endLine: chunk.endLine, score: 0 };
 			index.add(path, { id: chunk.id, text, node }, text);
 		}
@@ -49,9 +51,7 @@ export function createSnippetSource({ view, read }: SnippetSourceOptions): Snipp
 
 	return {
 		async similar(prefix, k, visible) {
-			const paths = dirty === 'all' ? [...view.paths()] : [...dirty];
-			dirty = new Set();
-			for (const path of paths) await load(path);
+			for (const path of view.paths()) if (!loaded.has(path)) await load(path);
 			const query = prefix.split('\n').slice(-QUERY_LINES).join('\n');
 			const hits = index.search(query, k, ({ node }) => !shows(visible, node));
 			return hits.map(({ key, score }) => ({ ...key, node: { ...key.node, score } }));
@@ -61,16 +61,23 @@ export function createSnippetSource({ view, read }: SnippetSourceOptions): Snipp
 				chunks.map(async ({ id, node }): Promise<Snippet[]> => {
 					const place = view.file(node.path)?.chunks.find((chunk) => chunk.id === id);
 					const source = place && (await read(node.path));
-					return source?.kind === 'text' ? [{ id, node, text: source.text.slice(place?.startOffset, place?.endOffset) }] : [];
+					return place && source?.kind === 'text' ? [{ id, node, text: textOf(source.text, place) }] : [];
 				}),
 			);
 			return found.flat();
 		},
 		invalidate(paths) {
-			if (paths === 'all') dirty = 'all';
-			else if (dirty !== 'all') for (const path of paths) dirty.add(path);
+			for (const path of paths === 'all' ? [...loaded] : paths) {
+				loaded.delete(path);
+				index.removeGroup(path);
+			}
 		},
 	};
+}
+
+/** With `\n` line ends, as everything in a prompt. */
+function textOf(source: string, { startOffset, endOffset }: StoredChunk): string {
+	return source.slice(startOffset, endOffset).replaceAll('\r\n', '\n');
 }
 
 function shows(visible: VisibleWindow, node: RetrievedNode): boolean {
