@@ -19,6 +19,7 @@ import { createHeldContexts, type Held, type Place } from './held-contexts.ts';
 import type { NameUses } from './name-uses.ts';
 import { createProjections } from './projections.ts';
 import type { Context } from './prompt.ts';
+import { countNewlines } from './split.ts';
 import type { CompletionRequest } from './types.ts';
 
 const SNIPPETS = 10;
@@ -197,11 +198,5 @@ function withoutTimings(context: GatheredContext): GatheredContext {
 }
 
 function placeOf({ request, visible, prefix }: ContextQuery): Place {
-	return { uri: request.uri, kind: `${visible.path}\0${request.context}`, line: lineOf(prefix) };
-}
-
-function lineOf(prefix: string): number {
-	let lines = 0;
-	for (let at = prefix.indexOf('\n'); at !== -1; at = prefix.indexOf('\n', at + 1)) lines++;
-	return lines;
+	return { uri: request.uri, kind: `${visible.path}\0${request.context}`, line: countNewlines(prefix) };
 }

@@ -23,7 +23,7 @@ export interface Place {
 
 export interface Held<Context> {
 	/** Generation of the view that was searched. */
-	generation: number;
+	generation: symbol;
 	/** L2 norm 1; where the context was found by a vector. */
 	query?: Float32Array;
 	context: Context;
@@ -35,7 +35,7 @@ export interface HeldContexts<Context> {
 	/** The context of the nearest line, at most {@link NEAR_LINES} away. */
 	near(place: Place): Held<Context> | undefined;
 	/** The context of a place of the document whose query was nearly this one. */
-	similar(place: Place, generation: number, query: Float32Array): Held<Context> | undefined;
+	similar(place: Place, generation: symbol, query: Float32Array): Held<Context> | undefined;
 	add(place: Place, held: Held<Context>): void;
 	forget(uri: string): void;
 }

@@ -28,8 +28,8 @@ import { type Pause, SlicedWork } from './sliced-work.ts';
 import { createUpkeep, type Upkeep } from './upkeep.ts';
 
 export interface WorkspaceView {
-	/** Grows whenever searches may answer differently. */
-	readonly generation: number;
+	/** Another one whenever searches may answer differently; no two views share one. */
+	readonly generation: symbol;
 	/** Nodes that a search can return. */
 	readonly size: number;
 	/** Share of the hierarchy's nodes that a search can return, 0–1; 0 before anything was published. */
@@ -122,7 +122,7 @@ class StoreView implements WorkspaceView {
 	readonly #paths = new PathIndex();
 	/** As the store has them; a completion asks for those of some thirty nodes, and the next one for the same. */
 	readonly #records = new LRUCache<string, FileRecord>({ max: RECORDS_KEPT });
-	#generation = 0;
+	#generation = Symbol();
 	/** Whether any vector was tuned for the bundle; undefined after a change. */
 	#isTuned: boolean | undefined;
 
@@ -137,13 +137,13 @@ class StoreView implements WorkspaceView {
 		this.#snapshotTaken = snapshot?.then((index) => {
 			if (!index) return;
 			this.#vectors.replaceBy(index);
-			this.#generation++;
+			this.#generation = Symbol();
 		});
 		// Whoever applies the first change is told.
 		this.#snapshotTaken?.catch(() => {});
 	}
 
-	get generation(): number {
+	get generation(): symbol {
 		return this.#generation;
 	}
 
@@ -202,10 +202,10 @@ class StoreView implements WorkspaceView {
 			if (paths === 'all') this.#records.clear();
 			else for (const path of paths) this.#records.delete(path);
 			if (paths === 'all') await this.#readAll();
-			else await this.#readFiles(paths.map((path) => [path, this.#store.getFile(path)] as const));
+			else await this.#readFiles(this.#filesAt(paths));
 			await this.#vectors.takeUp();
 			if (this.#work.closed) return;
-			this.#generation++;
+			this.#generation = Symbol();
 			this.#upkeep.schedule(() => this.maintain());
 		});
 	}
@@ -237,6 +237,11 @@ class StoreView implements WorkspaceView {
 		await this.#readFiles([...gone].map((path) => [path, undefined] as const));
 		await this.#snapshotTaken;
 		await this.#vectors.removeOthers();
+	}
+
+	/** Each is read when it is asked for: thousands at once would take longer than a turn. */
+	*#filesAt(paths: readonly string[]): Iterable<readonly [path: string, record: FileRecord | undefined]> {
+		for (const path of paths) yield [path, this.#store.getFile(path)];
 	}
 
 	async #readFiles(files: Iterable<readonly [path: string, record: FileChunks | undefined]>, gone?: Set<string>): Promise<void> {

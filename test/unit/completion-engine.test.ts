@@ -47,7 +47,7 @@ function handMadeView(count: number, dimension: number): WorkspaceView {
 	const ids = Array.from({ length: count }, (_, i) => `n${i}` as NodeId);
 	const vectors = new Map(ids.map((id, i) => [id, unit(Float32Array.from({ length: dimension }, (_, j) => Math.sin(i * 7 + j)))]));
 	const partial: Partial<WorkspaceView> = {
-		generation: 1,
+		generation: Symbol(),
 		size: count,
 		search: (query, k, options) =>
 			ids

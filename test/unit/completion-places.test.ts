@@ -50,7 +50,8 @@ describe('the next place', () => {
 
 describe('held contexts', () => {
 	const place = (line: number, uri = 'a', kind = 'a.ts hef') => ({ uri, kind, line });
-	const held = (context: string, query = [1, 0]) => ({ generation: 1, query: Float32Array.from(query), context });
+	const generation = Symbol();
+	const held = (context: string, query = [1, 0]) => ({ generation, query: Float32Array.from(query), context });
 
 	test('serve their line, and the lines near it', () => {
 		const contexts = createHeldContexts<string>();
@@ -78,9 +79,9 @@ describe('held contexts', () => {
 	test('serve a place elsewhere that asks for nearly the same, while the index has not changed', () => {
 		const contexts = createHeldContexts<string>();
 		contexts.add(place(10), held('ten'));
-		expect(contexts.similar(place(500), 1, Float32Array.from([0.99, 0.14]))?.context).toBe('ten');
-		expect(contexts.similar(place(500), 1, Float32Array.from([0.9, 0.44]))).toBeUndefined();
-		expect(contexts.similar(place(500), 2, Float32Array.from([1, 0]))).toBeUndefined();
+		expect(contexts.similar(place(500), generation, Float32Array.from([0.99, 0.14]))?.context).toBe('ten');
+		expect(contexts.similar(place(500), generation, Float32Array.from([0.9, 0.44]))).toBeUndefined();
+		expect(contexts.similar(place(500), Symbol(), Float32Array.from([1, 0]))).toBeUndefined();
 	});
 
 	test('a few are kept for each document, the last ones', () => {

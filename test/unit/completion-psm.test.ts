@@ -102,7 +102,7 @@ async function storeView({ embedder, embedderTokenizer }: Models): Promise<Works
 			chunks: [{ id: path, startOffset: 0, endOffset: (SOURCES[path] ?? '').length, startLine: 0, endLine: 1 }],
 		}) as unknown as FileRecord;
 	const partial: Partial<WorkspaceView> = {
-		generation: 1,
+		generation: Symbol(),
 		size: ids.length,
 		search: (query, k, options) =>
 			ids
