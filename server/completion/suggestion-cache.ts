@@ -1,7 +1,7 @@
 /**
  * Typed-through: text that agrees with a remembered suggestion is answered from it, with no model call, also after
  * backspace. The key is all that an answer depends on: the texts before and after the cursor, by their hashes, and the
- * request's settings. A hash stands for a version of the document more exactly than a number would: undoing finds the old one.
+ * request's place and settings. A hash stands for a version of the document more exactly than a number would: undoing finds the old one.
  * Closers that the editor added behind the cursor while that was typed, or that were typed over, make no difference.
  *
  * Guarantees: what is remembered stays below a number of bytes; the documents asked about last are remembered longest.
@@ -91,7 +91,7 @@ function goesOn({ prefixLength, texts }: Remembered, prefix: string): boolean {
 
 function restOf({ answer, texts }: Remembered, request: CompletionRequest, typed: string): CompletionReport {
 	const tokens = { ...answer.tokens, generated: 0 };
-	if (answer.items.length === 0 || typed === '') return { ...answer, tokens };
+	if (answer.items.length === 0) return { ...answer, tokens };
 	const start = new LineIndex(request.text).positionAt(request.offset);
 	const items = answer.items.flatMap((item, i): CompletionItem[] => {
 		const rest = texts[i]?.startsWith(typed) ? texts[i].slice(typed.length) : '';
@@ -129,8 +129,9 @@ function replacedBy(item: CompletionItem | undefined): number {
 	return item ? item.range.end.character - item.range.start.character : 0;
 }
 
-function settingsKey({ context, multiLine, explicit, minConfidence, most = 1, selected }: CompletionRequest): string {
-	return JSON.stringify([context, multiLine, explicit, minConfidence, most, selected]);
+function settingsKey(request: CompletionRequest): string {
+	const { folder, path, context, multiLine, explicit, minConfidence, most = 1, comments, selected } = request;
+	return JSON.stringify([folder, path, context, multiLine, explicit, minConfidence, most, comments, selected]);
 }
 
 /** Hashes, timings and counts, each text twice, and the nodes, whose paths are most of an answer. */

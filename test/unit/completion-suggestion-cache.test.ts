@@ -116,6 +116,9 @@ describe('a remembered suggestion', () => {
 		['threshold', { minConfidence: 0.3 }],
 		['way of asking', { explicit: true }],
 		["entry of the editor's list", { selected: 'b' }],
+		['comments', { comments: true }],
+		['folder', { folder: '/home/me' }],
+		['language', { path: 'a.py' }],
 	])('is found with the same %s only', (_, options) => {
 		const cache = createSuggestionCache();
 		add(cache, 'let a$0;', ' = 1');
@@ -154,6 +157,7 @@ describe('a remembered suggestion', () => {
 		const cache = createSuggestionCache();
 		add(cache, 'x\r\nif (a) {$0\r\n', '\r\n\tb();\r\n}');
 		expect(found(cache, 'x\r\nif (a) {\r\n$0\r\n')).toBe('\tb();\r\n}');
+		expect(found(cache, 'x\nif (a) {$0\n')).toBe('\n\tb();\n}');
 	});
 });
 
