@@ -5,6 +5,7 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { HefError } from '../base/errors.ts';
+import { ROOM_TO_WRITE } from '../inference/prompt-layout.ts';
 import { type Command, type CommandContext, integerOption, outputOption, type ParsedArguments, withBundleOption } from './command.ts';
 import { readExamples, sample } from './evaluation/examples.ts';
 import { buildReport } from './evaluation/report.ts';
@@ -16,9 +17,6 @@ import { budgetVariants, levelVariants, PARTS, type Part, parseModes, type Varia
 import { markdownTable, printJson, seconds, table } from './output.ts';
 
 type Values = ParsedArguments['values'];
-
-/** Positions kept free behind the longest prompt, for the line and for its benchmark's. */
-const ROOM_TO_WRITE = 256;
 
 export const evalCommand: Command = {
 	name: 'eval',

@@ -43,7 +43,7 @@ const DRIVER_FILE = '/proc/driver/nvidia/version';
 export function createProbeMemory({ file, key, now }: ProbeMemoryOptions): ProbeMemory {
 	const read = async (): Promise<Record<string, Finding>> => {
 		try {
-			return JSON.parse(await readFile(file, 'utf8')) as Record<string, Finding>;
+			return (JSON.parse(await readFile(file, 'utf8')) as Record<string, Finding> | null) ?? {};
 		} catch {
 			return {};
 		}

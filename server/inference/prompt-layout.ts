@@ -13,6 +13,8 @@ import type { Fields } from './manifest-fields.ts';
 const PROMPT_ORDERS = ['spm', 'psm'] as const;
 export type PromptOrder = (typeof PROMPT_ORDERS)[number];
 
+/** Positions behind a prompt that are read at most: a block that is written, and a draft of how it goes on. */
+export const ROOM_TO_WRITE = 256;
 /** Tokens of a header's text, at most; of a longer one the end stays. */
 export const HEADER_TOKENS = 64;
 
@@ -102,8 +104,10 @@ export function layoutProblems(layout: PromptLayout, maxPositions: number): stri
 	const { total, pseudoTokens, snippets, entities, suffix, prefix } = layout;
 	const around = (entities?.max ?? 0) + suffix.max + framePositions(layout);
 	const longest = Math.max(pseudoTokens.max, snippets?.max ?? 0) + around + prefix.max;
-	if (longest >= maxPositions) {
-		problems.push(`generator.maxPositions ${maxPositions} leaves no room after the longest prompt, ${longest} tokens`);
+	if (longest + ROOM_TO_WRITE > maxPositions) {
+		problems.push(
+			`generator.maxPositions ${maxPositions} leaves no room after the longest prompt, ${longest} tokens: it takes ${ROOM_TO_WRITE}`,
+		);
 	}
 	const fewest = pseudoTokens.max + around + Math.ceil(prefix.max / 2);
 	if (total !== undefined && total < fewest) {

@@ -130,7 +130,7 @@ describe('damage is named', () => {
 			manifest.fuser.dimension = 64;
 			manifest.projectors.hef.outputDimension = 48;
 			manifest.generator.stopTokens = [99_999];
-			manifest.prompt.prefix.max = 600;
+			manifest.prompt.prefix.max = 400;
 		});
 		expect(error.message).toContain('fuser.dimension is 64, but embedder.dimension is 32: they must be equal');
 		expect(error.message).toContain('projectors.hef.outputDimension is 48, but generator.hiddenSize is 32: they must be equal');

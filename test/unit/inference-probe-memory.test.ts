@@ -83,8 +83,10 @@ test('a provider that failed in use is tried again', async () => {
 test('a file that is no findings is none', async () => {
 	const { file, recall, probes } = setUp();
 	await recall();
-	writeFileSync(file, 'not JSON');
-	await recall();
-	expect(probes()).toBe(2);
+	for (const damage of ['not JSON', 'null']) {
+		writeFileSync(file, damage);
+		await recall();
+	}
+	expect(probes()).toBe(3);
 	expect(readFileSync(file, 'utf8')).toContain('"speedup": 3');
 });
