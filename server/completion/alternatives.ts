@@ -57,7 +57,7 @@ async function findFirst(decoding: Decoding, options: AlternativesOptions): Prom
 		const best = await decoding.follow([]);
 		return { best, others: [], branches: best.branches };
 	}
-	const found = await findMostProbable(decoding, most > 1 ? LEAST_LINE : undefined);
+	const found = await findMostProbable(decoding, { least: most > 1 ? LEAST_LINE : undefined });
 	// What a line search takes for nothing may be the beginning of a block.
 	const nothing = found.others.find(({ decoded: { text, sumLogProb } }) => text === '' && sumLogProb > found.best.decoded.sumLogProb);
 	if (!block || !nothing || (await toItsEnd(nothing, decoding, options)).text.trim() === '') return found;

@@ -4,7 +4,8 @@
  * (branch and bound; a longer text is never more probable than its beginning).
  *
  * Guarantees: the line is at least as probable as the greedy one, where that is worth suggesting; equal prompts give equal lines; cancellation and the time
- * budget hold as in `decode.ts`. A sure line costs nothing: no other beginning is as probable.
+ * budget hold as in `decode.ts`. A sure line costs nothing: no other beginning is as probable. A generator that takes long for one
+ * line is not asked for others, where somebody types: the line that is there is better than a later one.
  * Deliberately lacks: blocks, whose many lines no few branches cover, and any judgement but probability. Weights for length,
  * for agreement between lines and for where a line was found made no more lines right (models/training/LOG.md).
  */
@@ -18,9 +19,17 @@ const MOST_BRANCHES = 2;
 /** Least probability of a token at which a branch begins, 0–1. */
 export const LEAST_PROBABILITY = 0.02;
 
+export interface SearchOptions extends DecodeOptions {
+	/** Milliseconds after which no other beginning is followed. Default: there is no such limit. */
+	searchWithinMs?: number;
+}
+
 /** @param options of a single line */
-export async function decodeMostProbable(options: DecodeOptions): Promise<Decoded> {
-	return (await findMostProbable(createDecoding(options, LEAST_PROBABILITY))).best.decoded;
+export async function decodeMostProbable(options: SearchOptions): Promise<Decoded> {
+	const { now, searchWithinMs = Number.POSITIVE_INFINITY } = options;
+	const until = now() + searchWithinMs;
+	const mayGoOn = () => now() <= until;
+	return (await findMostProbable(createDecoding(options, LEAST_PROBABILITY), { mayGoOn })).best.decoded;
 }
 
 /** What a search found besides. */
@@ -32,18 +41,25 @@ export interface Found {
 	branches: Branch[];
 }
 
-/**
- * @param decoding of a single line, with branches
- * @param least log-probability of what `others` and `branches` are wanted for. Default: they are not
- */
-export async function findMostProbable(decoding: Decoding, least = Number.POSITIVE_INFINITY): Promise<Found> {
+export interface FindOptions {
+	/** Log-probability of what `others` and `branches` are wanted for. Default: they are not. */
+	least?: number | undefined;
+	/** Asked before another beginning is followed. Default always. */
+	mayGoOn?(): boolean;
+}
+
+/** @param decoding of a single line, with branches */
+export async function findMostProbable(
+	decoding: Decoding,
+	{ least = Number.POSITIVE_INFINITY, mayGoOn = () => true }: FindOptions = {},
+): Promise<Found> {
 	const first = await decoding.follow([]);
 	const { branches } = first;
 	const others: Way[] = [];
 	let best = first;
 	// What a limit ended is not a line, and an empty one is nothing to suggest: any line is better.
 	const bound = () => (best.isLine ? best.decoded.sumLogProb : Number.NEGATIVE_INFINITY);
-	for (let tried = 0; tried < MOST_BRANCHES && !isInterrupted(best.decoded); tried++) {
+	for (let tried = 0; tried < MOST_BRANCHES && !isInterrupted(best.decoded) && mayGoOn(); tried++) {
 		const branch = takeMostProbable(branches, bound());
 		if (!branch) break;
 		const way = await decoding.follow(branch.beginning, { bound: Math.min(bound(), least) });

@@ -97,6 +97,23 @@ test('a cancellation ends the search, an exhausted time budget keeps what was fo
 	expect(await decodeMostProbable(timed)).toMatchObject({ text: 'a1', reason: 'stopToken' });
 });
 
+test('a generator that takes long for its first line is not asked for another', async () => {
+	for (const { runMs, text } of [
+		{ runMs: 10, text: 'bxy' },
+		{ runMs: 60, text: 'a1' },
+	]) {
+		let now = 0;
+		const { options } = scripted(forked);
+		const { generator } = options;
+		const decode = (token: number) => {
+			now += runMs;
+			return generator.decode(token);
+		};
+		const timed = { ...options, generator: { ...generator, decode }, searchWithinMs: 100, now: () => now };
+		expect(await decodeMostProbable(timed)).toMatchObject({ text });
+	}
+});
+
 test('a line that is worth nothing is not taken where there is another', async () => {
 	const script: Script = { '': { a: 0.8, b: 0.15, c: 0.05 }, a: { [END]: 1 }, b: { [END]: 1 }, c: { [END]: 1 } };
 	const isWorthless: DecodeOptions['isWorthless'] = (text) => text === 'a';
