@@ -135,6 +135,8 @@ export interface TokenCounts {
 	generated: number;
 	/** Prompt positions taken from the KV cache. */
 	reused?: number;
+	/** Positions that the generator read for this answer: those of the prompt that were not kept, and those of decoding, whatever came of them. */
+	read?: number;
 }
 
 export interface StageTimings {

@@ -33,6 +33,7 @@ import { healPrefix } from './healing.ts';
 import { createJudge, type Judge } from './judge.ts';
 import type { NameUses } from './name-uses.ts';
 import { nextPlace } from './next-place.ts';
+import { countPositions } from './position-count.ts';
 import { buildPrompt, type Context, contextPositions, cutWindows, type Prompt, type Windows } from './prompt.ts';
 import { decodeMostProbable } from './search.ts';
 import { countNewlines, inMiddleOfLine, type Split, splitAt } from './split.ts';
@@ -137,7 +138,7 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		cancellation: Cancellation,
 	) => {
 		const started = now();
-		const generator = await models.generator();
+		const generator = countPositions(await models.generator());
 		const prefilled = await generator.prefill(prompt.parts, cancellation);
 		if (!prefilled) return undefined;
 		const prefilledAt = now();
@@ -150,7 +151,8 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 		const all = search && (most > 1 || rules.block) ? await decodeAlternatives({ ...options, most, shown }) : [await one(options)];
 		const [decoded] = all;
 		if (!decoded || decoded.reason === 'cancelled') return undefined;
-		return { decoded, all, prefilled, prefillMs: prefilledAt - started, decodeMs: now() - prefilledAt };
+		const read = positions - prefilled.reused + generator.positionsRead;
+		return { decoded, all, prefilled, read, prefillMs: prefilledAt - started, decodeMs: now() - prefilledAt };
 	};
 
 	/** After a completion, so that its times are those of a completion. */
@@ -221,7 +223,8 @@ export function createCompletionEngine({ bundle, models, workspace, copy = true,
 			decode: generated.decodeMs,
 			total: now() - started,
 		};
-		const tokens: TokenCounts = { ...prompt.tokens, generated: generated.decoded.nTokens, reused: generated.prefilled.reused };
+		const { decoded, prefilled, read } = generated;
+		const tokens: TokenCounts = { ...prompt.tokens, generated: decoded.nTokens, reused: prefilled.reused, read };
 		const { nodes, notes } = context;
 		const entities = [...(context.entities ?? [])];
 		const traced = request.traceCopying ? copySourceAt(texts, request, rules).session : undefined;

@@ -90,7 +90,7 @@ function goesOn({ prefixLength, texts }: Remembered, prefix: string): boolean {
 }
 
 function restOf({ answer, texts }: Remembered, request: CompletionRequest, typed: string): CompletionReport {
-	const tokens = { ...answer.tokens, generated: 0 };
+	const tokens = { ...answer.tokens, generated: 0, read: 0 };
 	if (answer.items.length === 0) return { ...answer, tokens };
 	const start = new LineIndex(request.text).positionAt(request.offset);
 	const items = answer.items.flatMap((item, i): CompletionItem[] => {

@@ -14,7 +14,7 @@ import { createRandom } from '../../support/random.ts';
 import { type Bar, median } from '../bars.ts';
 import type { Cursor } from './cursors.ts';
 import type { LatencyContext } from './main.ts';
-import { ranModel, THREADS } from './server-parts.ts';
+import { ranGenerator, THREADS } from './server-parts.ts';
 
 const BARE_SERVER = fileURLToPath(new URL('bare-server.mjs', import.meta.url));
 const LOOP_PROBE = new URL('loop-probe.mjs', import.meta.url).href;
@@ -254,7 +254,7 @@ async function answerMs(client: LspClient, cursor: Cursor): Promise<number> {
 	await client.inlineCompletion(document.uri, document.position);
 	const ms = performance.now() - started;
 	const report = await client.explain(document.uri);
-	if (report === null || !ranModel(report)) throw new Error('the first request in a document ran no model');
+	if (report === null || !ranGenerator(report)) throw new Error('the first request in a document ran no model');
 	document.close();
 	return ms;
 }

@@ -9,7 +9,7 @@ import type { Services } from '../../../server/services.ts';
 import type { Bar } from '../bars.ts';
 import type { Cursor } from './cursors.ts';
 import type { LatencyContext } from './main.ts';
-import { ranModel, requestAt, startServices } from './server-parts.ts';
+import { ranGenerator, requestAt, startServices, wasDecoded } from './server-parts.ts';
 
 const STAGES = ['tokenize', 'embed', 'retrieve', 'project', 'prefill', 'decode'] as const;
 const MODES = ['none', 'snippets', 'hef'] as const satisfies readonly ContextMode[];
@@ -43,6 +43,9 @@ export interface ReplayFigures {
 	keystrokes: number;
 	cold: Record<(typeof MODES)[number], Requests>;
 	reused: Requests;
+	/** Decoded from what was read for the keystrokes before. */
+	kept: LatencyReport;
+	/** Answered from what was suggested before. */
 	typedThrough: LatencyReport;
 }
 
@@ -50,7 +53,7 @@ export async function replayBars(context: LatencyContext): Promise<Bar[]> {
 	const cursors = context.cursors({ quick: 6, full: 96 });
 	const figures = await replay(cursors, context);
 	context.figures.replay = figures;
-	const { cold, reused, typedThrough, keystrokes } = figures;
+	const { cold, reused, kept, typedThrough, keystrokes } = figures;
 	const places = `${cursors.length} cursors in ${new Set(cursors.map(({ folder }) => folder)).size} repositories`;
 	const p50 = (requests: Requests) => requests.ms.p50;
 	const ratio = (a: number, b: number) => [a / b];
@@ -61,7 +64,7 @@ export async function replayBars(context: LatencyContext): Promise<Bar[]> {
 			what: 'Keystroke to answer, p50: with KV reuse / cold',
 			values: ratio(p50(reused), p50(cold.hef)),
 			limit: { relation: '≤', value: 0.35 },
-			note: `${ms(p50(reused))} / ${ms(p50(cold.hef))}; ${places}, ${reused.ms.n} of ${keystrokes} keystrokes ran a model, ${reuse}`,
+			note: `${ms(p50(reused))} / ${ms(p50(cold.hef))}; ${places}, ${reused.ms.n} of ${keystrokes} keystrokes ran the generator, ${reuse}; ${kept.n} others were decoded from what it had read before, p50 ${ms(kept.p50)}`,
 		},
 		{
 			what: 'Keystroke to answer with KV reuse: p95 / p50',
@@ -74,7 +77,7 @@ export async function replayBars(context: LatencyContext): Promise<Bar[]> {
 			values: [typedThrough.p95],
 			unit: 'ms',
 			limit: { relation: '<', value: 5 },
-			note: `p50 ${typedThrough.p50.toFixed(2)} ms; ${typedThrough.n} of ${keystrokes} keystrokes needed no model`,
+			note: `p50 ${typedThrough.p50.toFixed(2)} ms; ${typedThrough.n} of ${keystrokes} keystrokes were answered from what was suggested before`,
 		},
 		{
 			what: 'Cold, p50: hef / none',
@@ -145,14 +148,15 @@ async function timed(services: Services, request: CompletionRequest): Promise<Sa
 }
 
 function describe(cursors: number, cold: readonly (Sample & { mode: ContextMode })[], typed: readonly Sample[]): ReplayFigures {
-	const inMode = (mode: ContextMode) => describeRequests(cold.filter((sample) => sample.mode === mode && ranModel(sample.report)));
+	const inMode = (mode: ContextMode) => describeRequests(cold.filter((sample) => sample.mode === mode && ranGenerator(sample.report)));
 	const refused = ['middleOfLine', 'inComment'];
-	const through = typed.filter(({ report }) => !ranModel(report) && !refused.includes(report.suppressed ?? ''));
+	const through = typed.filter(({ report }) => !wasDecoded(report) && !refused.includes(report.suppressed ?? ''));
 	return {
 		cursors,
 		keystrokes: typed.length,
 		cold: { none: inMode('none'), snippets: inMode('snippets'), hef: inMode('hef') },
-		reused: describeRequests(typed.filter(({ report }) => ranModel(report))),
+		reused: describeRequests(typed.filter(({ report }) => ranGenerator(report))),
+		kept: summarize(typed.filter(({ report }) => wasDecoded(report) && !ranGenerator(report)).map(({ ms }) => ms)),
 		typedThrough: summarize(through.map(({ ms }) => ms)),
 	};
 }

@@ -58,7 +58,12 @@ export function requestAt(place: Omit<Cursor, 'gold'>, context: ContextMode, uri
 	return { uri, folder, path, text, offset, context, multiLine, minConfidence, explicit: false };
 }
 
-/** Whether a model ran for the answer. */
-export function ranModel({ tokens, timingsMs }: CompletionReport): boolean {
+/** Whether the answer was decoded and not remembered. */
+export function wasDecoded({ tokens, timingsMs }: CompletionReport): boolean {
 	return tokens.generated > 0 || timingsMs.prefill > 0;
+}
+
+/** Whether the generator ran for the answer: what was decoded may all have been read for the keystrokes before. */
+export function ranGenerator({ tokens }: CompletionReport): boolean {
+	return (tokens.read ?? 0) > 0;
 }
