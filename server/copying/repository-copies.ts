@@ -34,7 +34,8 @@ export interface RepositoryCopiesOptions {
 	/** What is indexed, as the store says. */
 	view: {
 		file(path: string): FileRecord | undefined;
-		paths(): Iterable<string> /** Resolves when it shows what was published. */;
+		paths(): Iterable<string>;
+		/** Resolves when it shows what was published. */
 		settled(): Promise<void>;
 	};
 	read(path: string): Promise<SourceText>;

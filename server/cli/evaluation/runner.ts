@@ -154,6 +154,8 @@ async function runRepository(
 		if (last && last.path !== example.path) await writeFile(join(folder, last.path), last.text);
 		const paths = [...new Set([last?.path ?? example.path, example.path])];
 		await writeFile(join(folder, example.path), cursorOf(example, text, false).saved);
+		// As an editor that has it open.
+		services.prioritise(folder, [example.path]);
 		await services.update(folder, paths, 'eval');
 		// The copy model reads it too.
 		await services.settled();
