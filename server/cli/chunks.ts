@@ -13,13 +13,13 @@ export interface ChunksOptions {
 	out(line: string): void;
 }
 
-/** Offsets are UTF-16 code units, lines zero-based. Returns the number of files written; files that cannot be read are left out. */
+/** Offsets are UTF-16 code units of the text with `\n` line ends, lines zero-based. Returns the number of files written; files that cannot be read are left out. */
 export async function runChunks({ workspace, chunker, out }: ChunksOptions): Promise<number> {
 	let files = 0;
 	for (const { path } of await workspace.list()) {
 		const source = await workspace.read(path);
 		if (source.kind !== 'text') continue;
-		const { chunks, entities } = await chunker.chunk(path, source.text);
+		const { chunks, entities } = await chunker.chunk(path, source.text.replaceAll('\r\n', '\n'));
 		out(JSON.stringify({ path, contentHash: contentHash(source.text), chunks, entities }));
 		files++;
 	}

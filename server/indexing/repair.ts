@@ -1,5 +1,6 @@
 /** Finds what damage took from the store, and the texts to make it again from. */
 import { chunkId, type NodeId } from '../base/ids.ts';
+import { chunkText } from './file-record.ts';
 import type { IndexerOptions } from './types.ts';
 
 type RepairContext = Pick<IndexerOptions, 'hierarchy' | 'store' | 'workspace' | 'spaceId'>;
@@ -29,7 +30,7 @@ export async function textOfChunk(id: NodeId, { hierarchy, store, workspace, spa
 		const source = await workspace.read(path);
 		if (source.kind !== 'text') continue;
 		for (const chunk of store.getFile(path)?.chunks ?? []) {
-			const text = source.text.slice(chunk.startOffset, chunk.endOffset);
+			const text = chunkText(source.text, chunk);
 			if (chunk.id === id && chunkId(spaceId, text) === id) return text;
 		}
 	}

@@ -7,6 +7,7 @@ import type { NodeId } from '../base/ids.ts';
 import type { Donors } from '../store/donors.ts';
 import type { FileRecord } from '../store/types.ts';
 import { Counters } from './counters.ts';
+import { chunkText } from './file-record.ts';
 import { RemainingTime } from './remaining-time.ts';
 import { textOfChunk } from './repair.ts';
 import type { IndexerOptions } from './types.ts';
@@ -44,9 +45,9 @@ export class Update {
 		// All at once: the store's view of its file ends with a turn, and another one costs more than looking into it.
 		const missing = record.chunks.filter(({ id }) => !this.builder.has(id) && !this.builder.borrow(id));
 		this.counters.chunksReused += record.chunks.length - missing.length;
-		for (const { id, startOffset, endOffset } of missing) {
-			if (this.builder.isFresh(id)) this.counters.chunksReused++;
-			else await this.builder.embed(id, text.slice(startOffset, endOffset));
+		for (const chunk of missing) {
+			if (this.builder.isFresh(chunk.id)) this.counters.chunksReused++;
+			else await this.builder.embed(chunk.id, chunkText(text, chunk));
 		}
 		return this.builder.embedded > before;
 	}

@@ -290,8 +290,9 @@ async function oneRepository(): Promise<{ repos: string; data: string }> {
 }
 
 /** Services that index nothing and suggest nothing. */
-const idleServices = (complete = async () => undefined): Services =>
+const idleServices = (complete = async () => undefined, prioritise: Services['prioritise'] = () => {}): Services =>
 	({
+		prioritise,
 		openFolder: async () => {},
 		closeFolder: async () => {},
 		settled: async () => {},
@@ -302,8 +303,12 @@ const idleServices = (complete = async () => undefined): Services =>
 
 test('eval writes to no file of the repositories, also where links lead to one', async () => {
 	const { repos, data } = await oneRepository();
-	const { code, err } = await run(['eval', '--data', data, '--repos', repos], { createServices: async () => idleServices() });
+	const open: string[] = [];
+	const services = idleServices(undefined, (_, paths) => open.push(...paths));
+	const { code, err } = await run(['eval', '--data', data, '--repos', repos], { createServices: async () => services });
 	expect({ code, err }).toMatchObject({ code: 0 });
+	// As an editor does.
+	expect(open).toEqual(['a.ts', 'b.ts']);
 	expect(await readFile(join(repos, 'r', 'a.ts'), 'utf8')).toBe('one\ntwo\n');
 });
 

@@ -134,6 +134,20 @@ describe('an index', () => {
 		expect(running.published.at(-1)).toEqual(['src/a.py']);
 	});
 
+	test('equal lines are equal chunks, whatever ends them: models see one kind of line end', async () => {
+		const embedded: string[] = [];
+		const unix = lines(40, 'f');
+		const files = { 'unix.py': unix, 'windows.py': unix.replaceAll('\n', '\r\n') };
+		const running = await setUp({ files, onEmbed: (text) => embedded.push(text) });
+		await running.index();
+		const idsOf = (path: string) => running.store.getFile(path)?.chunks.map(({ id }) => id);
+		expect(idsOf('windows.py')?.length).toBeGreaterThan(0);
+		expect(idsOf('windows.py')).toEqual(idsOf('unix.py'));
+		expect(new Set(embedded).size).toBe(embedded.length);
+		expect(embedded.join('')).not.toContain('\r');
+		await expectComplete(running);
+	});
+
 	test('a deletion removes the file and its nodes', async () => {
 		const running = await setUp({ files: project() });
 		await running.index();

@@ -25,7 +25,7 @@ from .corpus import normalise
 from .data import IGNORE, by_length, pad
 from .layout import Layout
 
-RULES_VERSION = 1  # of server/inference/bundle.ts
+RULES_VERSION = 2  # of server/inference/bundle.ts
 FORMAT = {"format": "hef-tuned-vectors", "version": 1}
 
 
