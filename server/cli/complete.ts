@@ -1,9 +1,11 @@
 /** `complete FILE`: one completion, with everything that stood behind it. */
 import { existsSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { COMPLETION_MODES, type CompletionMode, type CompletionReport, type Settings } from 'hef-shared';
 import { HefError } from '../base/errors.ts';
+import { holdsHome, realPath } from '../base/paths.ts';
 import { LineIndex } from '../base/text.ts';
 import { readSource } from '../workspace/read-source.ts';
 import type { SkipReason } from '../workspace/types.ts';
@@ -35,7 +37,7 @@ export const completeCommand: Command = {
 				'usage',
 				`line ${position.line}, column ${position.character} lies outside of ${file} (${new LineIndex(text).lineCount} lines)`,
 			);
-		const folder = resolve(typeof values.folder === 'string' ? values.folder : workspaceOf(file));
+		const folder = typeof values.folder === 'string' ? resolve(values.folder) : workspaceOf(file);
 		const path = relative(folder, file).replaceAll(sep, '/');
 		if (path.startsWith('../') || isAbsolute(path)) throw new HefError('usage', `--folder ${folder} does not hold ${file}`);
 		const flags = {
@@ -72,11 +74,16 @@ function textOf(file: string): string {
 	throw new HefError('workspace-unreadable', `cannot read ${file}: ${REASONS[source.reason]}`);
 }
 
-/** The nearest folder above that looks like a project's root; the file's own folder where none does. */
+/**
+ * The nearest folder above that looks like a project's root; the file's own folder where none does.
+ * @throws HefError `usage` where that is the user's home or holds it
+ */
 function workspaceOf(file: string): string {
 	for (let folder = dirname(file); ; folder = dirname(folder)) {
 		if (existsSync(join(folder, '.git'))) return folder;
-		if (folder === dirname(folder)) return dirname(file);
+		if (folder !== dirname(folder)) continue;
+		if (!holdsHome(realPath(dirname(file)), realPath(homedir()))) return dirname(file);
+		throw new HefError('usage', `${file} lies in no project, and its folder holds your home: --folder DIR says what to index`);
 	}
 }
 

@@ -1,7 +1,6 @@
 /** Where a URI lies: in which of the workspace folders, and under which path. */
-import { existsSync, realpathSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { realPath, withSlash } from '../base/paths.ts';
 
 export interface Place {
 	folder?: string;
@@ -28,23 +27,6 @@ function placeIn(folders: Iterable<readonly [folder: string, path: string]>, fil
 	return innermost && { folder: innermost[0], path: file.slice(withSlash(innermost[1]).length).replaceAll('\\', '/') };
 }
 
-/** Where the links in a path lead, as far as there is something. */
-export function realPath(path: string): string {
-	try {
-		return realpathSync.native(path);
-	} catch {
-		return dirname(path) === path ? path : join(realPath(dirname(path)), basename(path));
-	}
-}
-
-/**
- * Whether a folder is the user's home, or holds it: editors that find no project open where they were started, and nobody wants all
- * that lies there read. One that git knows is a project all the same.
- */
-export function holdsHome(folder: string, home: string): boolean {
-	return withSlash(home).startsWith(withSlash(folder)) && !existsSync(join(folder, '.git'));
-}
-
 /** The absolute path that a `file:` URI names, without a slash at its end; undefined for any other. */
 export function folderOf(uri: string): string | undefined {
 	if (!uri.startsWith('file:')) return undefined;
@@ -63,9 +45,4 @@ function pathOf(uri: string): string {
 	} catch {
 		return uri;
 	}
-}
-
-function withSlash(folder: string): string {
-	const separator = folder.includes('\\') ? '\\' : '/';
-	return folder.endsWith(separator) ? folder : folder + separator;
 }

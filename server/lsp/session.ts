@@ -11,11 +11,12 @@ import { homedir } from 'node:os';
 import { defaultSettings, type Settings, type StatusChangedParams, type StatusReport } from 'hef-shared';
 import { HefError, messageOf } from '../base/errors.ts';
 import type { Logger } from '../base/logger.ts';
+import { holdsHome, realPath } from '../base/paths.ts';
 import { emptyReport } from '../indexing/status.ts';
 import type { CreateServices, IndexProgress, ServiceEvents, Services } from '../services.ts';
 import { Activity } from './activity.ts';
 import { OpenDocuments } from './open-documents.ts';
-import { folderOf, holdsHome, type Place, placeOf, realPath } from './places.ts';
+import { folderOf, type Place, placeOf } from './places.ts';
 
 export interface SessionOptions {
 	version: string;

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promis
 import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { CompletionReport, Settings, WorkspaceReport } from 'hef-shared';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { HefError } from '../../server/base/errors.ts';
 import type { CommandContext } from '../../server/cli/command.ts';
 import { describeCompletion } from '../../server/cli/complete.ts';
@@ -182,6 +182,14 @@ describe('complete', () => {
 		const { code, err, requests } = await run(['complete', join(folder, '.env'), '--line', '0', '--column', '3']);
 		expect({ code, requests }).toEqual({ code: 1, requests: [] });
 		expect(err).toContain('.env is not completed');
+	});
+
+	test('a file in the home folder, outside of any project, has nothing indexed unless it is said', async () => {
+		vi.stubEnv('HOME', folder);
+		const place = ['--line', '1', '--column', '6'];
+		expect(await complete(...place)).toMatchObject({ code: 2, requests: [], err: expect.stringContaining('its folder holds your home') });
+		expect(await complete(...place, '--folder', folder)).toMatchObject({ code: 0, requests: [{ folder }] });
+		vi.unstubAllEnvs();
 	});
 
 	test('a folder that does not hold the file', async () => {
