@@ -31,6 +31,9 @@ const LANGUAGES: readonly (readonly [language: Language, names: string])[] = [
 	[language('php', php), '.php'],
 ];
 
+/** Ids of all languages that have a grammar. */
+export const LANGUAGE_IDS: readonly string[] = LANGUAGES.map(([{ id }]) => id);
+
 const BY_NAME: ReadonlyMap<string, Language> = new Map(
 	LANGUAGES.flatMap(([value, names]) => names.split(' ').map((name) => [name, value])),
 );

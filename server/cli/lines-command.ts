@@ -2,14 +2,17 @@
 import { readdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { HefError, messageOf } from '../base/errors.ts';
+import { LANGUAGE_IDS } from '../chunking/languages.ts';
 import { type Command, integerOption } from './command.ts';
 import { drawLines, LINE_KINDS, type LineKind, spread } from './evaluation/line-drawing.ts';
 
 const LANGUAGES = 'typescript,javascript,python';
+/** A `.tsx` file counts as TypeScript. */
+const KNOWN = LANGUAGE_IDS.filter((id) => id !== 'tsx');
 
 export const linesCommand: Command = {
 	name: 'lines',
-	usage: '--repos DIR --kind everyday|xfile [--count N] [--seed N] [--languages typescript,javascript,python]',
+	usage: '--repos DIR --kind everyday|xfile [--count N] [--seed N] [--languages typescript,javascript,python,…]',
 	summary: 'draws lines of repositories as JSON lines that eval and calibrate read',
 	mostPositionals: 0,
 	options: {
@@ -30,6 +33,8 @@ export const linesCommand: Command = {
 		const count = integerOption(values, 'count', 1, 600);
 		const seed = integerOption(values, 'seed', 0, 1);
 		const languages = String(values.languages ?? LANGUAGES).split(',');
+		const unknown = languages.find((language) => !KNOWN.includes(language));
+		if (unknown !== undefined) throw new HefError('usage', `--languages wants some of ${KNOWN.join(',')}, got '${unknown}'`);
 		const drawn = [];
 		for (const repo of await foldersIn(resolve(repos))) {
 			const lines = await drawLines(repo, await context.openChunkSource(join(resolve(repos), repo)), kind, seed, languages);

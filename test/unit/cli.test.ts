@@ -117,6 +117,7 @@ describe('usage errors exit with 2 and say what to do', () => {
 		[['chunks', '--tokenizer', 'x', '.', '--json'], 'chunks prints JSON lines'],
 		[['lines', '--repos', '.'], '--repos and --kind are needed'],
 		[['lines', '--repos', '.', '--kind', 'all'], "--kind wants one of everyday, xfile, got 'all'"],
+		[['lines', '--repos', '.', '--kind', 'everyday', '--languages', 'go,c#'], "php, got 'c#'"],
 		[['eval'], '--data and --repos are needed'],
 		[['eval', '--data', 'x', '--repos', 'y', '--modes', 'magic'], "got 'magic'"],
 	])('%j', async (args, message) => {
