@@ -25,7 +25,7 @@ export function registerConfiguration(state: ServerState, initializationOptions:
 
 	const log = (error: unknown) => logger.error(`settings: ${messageOf(error)}`);
 	const logged = (task: Promise<void>) => void task.catch(log);
-	/** A client that cannot answer after all has the initialization options. */
+	/** A client that cannot answer after all has the initialization options, or what it answered before. */
 	const pull = async (): Promise<void> => {
 		const stopWaiting = systemClock.schedule(PATIENCE_MS, () => {
 			if (applied) return;
@@ -34,9 +34,10 @@ export function registerConfiguration(state: ServerState, initializationOptions:
 			);
 			logged(apply({}));
 		});
-		const section = await connection.workspace.getConfiguration('hef').catch(log);
+		const answer = await connection.workspace.getConfiguration('hef').then((section: unknown) => ({ section }), log);
 		stopWaiting();
-		await apply(section);
+		if (answer) await apply(answer.section);
+		else if (!applied) await apply({});
 	};
 
 	connection.onDidChangeConfiguration(({ settings }) => {

@@ -408,6 +408,23 @@ describe('settings', () => {
 		expect(fake.starts).toMatchObject([{ minConfidence: 0.7 }]);
 	});
 
+	test('a client that answered once and then cannot keeps what it said', async () => {
+		const { client, fake } = create();
+		client.settings = { minConfidence: 0.5, maxThreads: 2 };
+		await client.initialize({ initializationOptions: { maxThreads: 1 } });
+		let asked = 0;
+		client.connection.onRequest('workspace/configuration', () => {
+			asked++;
+			throw new Error('not today');
+		});
+		void client.connection.sendNotification('workspace/didChangeConfiguration', { settings: null });
+		await expect.poll(() => asked).toBe(1);
+		client.open(URI, 'x');
+		await client.inlineCompletion(URI, at(0, 1));
+		expect(fake.requests[0]?.minConfidence).toBe(0.5);
+		expect(fake.starts.map(({ maxThreads }) => maxThreads)).toEqual([2]);
+	});
+
 	test('a client that does not answer for them has its initialization options, until it does', async () => {
 		vi.useFakeTimers({ toFake: ['setTimeout'] });
 		try {
