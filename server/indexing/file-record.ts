@@ -3,7 +3,8 @@
  * name, is not chunked again.
  */
 import { chunkId, contentHash, type SpaceId } from '../base/ids.ts';
-import type { Chunk, Chunker } from '../chunking/types.ts';
+import { chunkText } from '../chunking/chunk-text.ts';
+import type { Chunker } from '../chunking/types.ts';
 import { type FileRecord, type FileSummary, MAX_PATH_BYTES, type StoreReader } from '../store/types.ts';
 import type { SkipReason, SourceFile, Workspace } from '../workspace/types.ts';
 import type { KnownFiles } from './known-files.ts';
@@ -51,11 +52,6 @@ export async function readRecord(path: string, found: SourceFile | undefined, co
 		},
 		text,
 	};
-}
-
-/** What a chunk of a file's text says, with the line ends that models are trained on: equal lines are equal chunks, whatever ends them. */
-export function chunkText(text: string, { startOffset, endOffset }: Pick<Chunk, 'startOffset' | 'endOffset'>): string {
-	return text.slice(startOffset, endOffset).replaceAll('\r\n', '\n');
 }
 
 /** A time that never fits makes the next comparison look at the content. */

@@ -1,6 +1,6 @@
 /** Finds what damage took from the store, and the texts to make it again from. */
 import { chunkId, type NodeId } from '../base/ids.ts';
-import { chunkText } from './file-record.ts';
+import { chunkText } from '../chunking/chunk-text.ts';
 import type { IndexerOptions } from './types.ts';
 
 type RepairContext = Pick<IndexerOptions, 'hierarchy' | 'store' | 'workspace' | 'spaceId'>;

@@ -4,10 +4,10 @@
  */
 import type { UpdateReport } from 'hef-shared';
 import type { NodeId } from '../base/ids.ts';
+import { chunkText } from '../chunking/chunk-text.ts';
 import type { Donors } from '../store/donors.ts';
 import type { FileRecord } from '../store/types.ts';
 import { Counters } from './counters.ts';
-import { chunkText } from './file-record.ts';
 import { RemainingTime } from './remaining-time.ts';
 import { textOfChunk } from './repair.ts';
 import type { IndexerOptions } from './types.ts';

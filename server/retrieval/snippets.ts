@@ -4,7 +4,8 @@
  */
 import type { RetrievedNode } from 'hef-shared';
 import type { NodeId } from '../base/ids.ts';
-import type { FileRecord, StoredChunk } from '../store/types.ts';
+import { chunkText } from '../chunking/chunk-text.ts';
+import type { FileRecord } from '../store/types.ts';
 import type { SourceText } from '../workspace/types.ts';
 import { createJaccardIndex } from './jaccard.ts';
 import type { VisibleWindow } from './retriever.ts';
@@ -43,7 +44,7 @@ export function createSnippetSource({ view, read }: SnippetSourceOptions): Snipp
 		// What changed meanwhile is read again by the next search.
 		if (source?.kind !== 'text' || !loaded.has(path)) return;
 		for (const chunk of record?.chunks ?? []) {
-			const text = textOf(source.text, chunk);
+			const text = chunkText(source.text, chunk);
 			const node: RetrievedNode = { level: 'chunk', path, startLine: chunk.startLine, endLine: chunk.endLine, score: 0 };
 			index.add(path, { id: chunk.id, text, node }, text);
 		}
@@ -61,7 +62,7 @@ export function createSnippetSource({ view, read }: SnippetSourceOptions): Snipp
 				chunks.map(async ({ id, node }): Promise<Snippet[]> => {
 					const place = view.file(node.path)?.chunks.find((chunk) => chunk.id === id);
 					const source = place && (await read(node.path));
-					return place && source?.kind === 'text' ? [{ id, node, text: textOf(source.text, place) }] : [];
+					return place && source?.kind === 'text' ? [{ id, node, text: chunkText(source.text, place) }] : [];
 				}),
 			);
 			return found.flat();
@@ -73,11 +74,6 @@ export function createSnippetSource({ view, read }: SnippetSourceOptions): Snipp
 			}
 		},
 	};
-}
-
-/** With `\n` line ends, as everything in a prompt. */
-function textOf(source: string, { startOffset, endOffset }: StoredChunk): string {
-	return source.slice(startOffset, endOffset).replaceAll('\r\n', '\n');
 }
 
 function shows(visible: VisibleWindow, node: RetrievedNode): boolean {

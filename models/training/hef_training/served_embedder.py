@@ -1,7 +1,7 @@
 """An embedder of which the exported graph is at hand alone: that of a bundle which training goes on from (take_up.py).
 
-The graph has tables in the place of weights, so it embeds as the server does and learns nothing more. Indexes that were built with the
-bundle stay valid, since its file goes into the next one as it is.
+The graph has tables in the place of weights, so it embeds as the server does and learns nothing more. Its file goes into the
+next bundle as it is; indexes stay valid as long as the fuser is the same too, which `end-to-end` trains.
 """
 from __future__ import annotations
 
